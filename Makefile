@@ -1,0 +1,46 @@
+# make demo | test | lint | bench | gpu-check | clean. Everything goes into .venv; the user's Python stays as it is.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+SOURCES := pyproject.toml constraints.txt $(wildcard torchfx_cli/render/kernel/*.[ch])
+
+.PHONY: demo test lint bench gpu-check clean
+
+demo: $(VENV)/.installed
+	$(RUN) benchmarks/demo.py
+
+test: $(VENV)/.installed-test
+	$(RUN) -m pytest
+
+lint: $(VENV)/.installed-test
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+
+bench: $(VENV)/.installed-test
+	$(RUN) benchmarks/kernel.py
+	$(RUN) benchmarks/accuracy.py
+	$(RUN) benchmarks/versus.py
+
+# Runs on a bare machine with a GPU too: needs torch, numpy, scipy, soundfile, typer, rich and pyyaml, no install.
+gpu-check:
+	$(if $(wildcard $(RUN)),$(RUN),$(PYTHON)) benchmarks/gpu_check.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The build runs in this environment, so that setuptools too is the tested one.
+$(VENV)/.installed: $(SOURCES) | $(VENV)/bin/python
+	$(PIP) setuptools
+	$(PIP) --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.installed-test: $(SOURCES) | $(VENV)/bin/python
+	$(PIP) setuptools
+	$(PIP) --no-build-isolation --editable '.[test]'
+	touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find torchfx_cli tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	rm -f torchfx_cli/render/kernel/_kernel*.so

@@ -1,0 +1,31 @@
+"""What the samples of a block are: the one word that files, plans and engines share.
+
+Integers are left-justified in their type, as libsndfile hands them out: a 24-bit sample lies in the upper
+24 bits of an int32, an 8-bit one in the upper 8 of an int16. Full scale is 2^(width-1) of the *type*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+DType = Literal["int16", "int32", "float32", "float64"]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleFormat:
+    """How a sample is stored in a block.
+
+    dtype   of the block's array.
+    bits    significant bits of an integer sample, 0 for floats.
+    limit   values beyond full scale must be clipped (always so for integers; for float blocks that go
+            to a lossy codec, which would crash or wrap).
+    """
+
+    dtype: DType
+    bits: int = 0
+    limit: bool = False
+
+    @property
+    def is_integer(self) -> bool:
+        return self.bits > 0
