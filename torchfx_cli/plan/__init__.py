@@ -1,0 +1,1 @@
+"""Stages -> RenderPlan: what will be computed, in which order, in how many passes."""

@@ -1,0 +1,120 @@
+"""The RenderPlan: everything an engine needs, and nothing that is running.
+
+A plan belongs to a sample rate, a number of channels and two sample formats, not to a file, so one
+serves every file that is alike. `normalize` needs the peak of the whole file before its gain is known: the
+file is read once more for each (`passes`), the first time through `measuring()`, then through `measured(peak)`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from torchfx_cli.design.stages import Gain, Normalize, Sections, Stage, Taps
+from torchfx_cli.plan.fuse import fuse
+from torchfx_cli.samples import SampleFormat
+
+Dither = Literal["auto", "none", "tpdf"]
+
+TAIL_FLOOR = 1e-6  # -120 dB: where `tail="auto"` takes a decay to have ended
+MAX_TAIL_S = 60.0
+MAX_DITHERED_BITS = 16  # from 17 bits on the rounding error lies below what any converter resolves
+MEASURED = SampleFormat("float64")
+
+
+@dataclass(frozen=True, eq=False)
+class RenderPlan:
+    """What to do with blocks of `source` samples so that they become `sink` samples.
+
+    The output starts `latency_frames` after the first computed frame, and is `tail_frames` longer than the input.
+    """
+
+    fs: int
+    channels: int
+    stages: tuple[Stage, ...]
+    source: SampleFormat
+    sink: SampleFormat
+    dither: bool = False
+    tail_frames: int = 0
+    seed: int = 0
+
+    @property
+    def latency_frames(self) -> int:
+        return sum(stage.delay_frames for stage in self.stages if isinstance(stage, Taps))
+
+    @property
+    def passes(self) -> int:
+        return 1 + sum(isinstance(stage, Normalize) for stage in self.stages)
+
+    def measuring(self) -> RenderPlan:
+        """The plan of the pass that finds the peak in front of the first `Normalize`."""
+        return replace(self, stages=self.stages[: self._first_normalize()], sink=MEASURED, dither=False)
+
+    def measured(self, peak: float) -> RenderPlan:
+        """This plan with the first `Normalize` replaced by the gain that follows from `peak` (silence stays)."""
+        at = self._first_normalize()
+        target = self.stages[at]
+        assert isinstance(target, Normalize)
+        factor = target.peak / peak if peak > 0.0 else 1.0
+        gain = Gain(factor, f"{target.label} ({20 * math.log10(factor):+.2f} dB)")
+        return replace(self, stages=fuse((*self.stages[:at], gain, *self.stages[at + 1 :])))
+
+    def _first_normalize(self) -> int:
+        return next(i for i, stage in enumerate(self.stages) if isinstance(stage, Normalize))
+
+    def describe(self) -> list[str]:
+        """One line a stage, for people."""
+        return [_describe(stage, self.fs) for stage in self.stages] or ["nothing to change"]
+
+
+def assemble(
+    stages: Sequence[Stage],
+    fs: int,
+    channels: int,
+    source: SampleFormat,
+    sink: SampleFormat,
+    dither: Dither = "auto",
+    tail_s: float | Literal["auto"] = 0.0,
+) -> RenderPlan:
+    """Fuse `stages`, designed for `fs`, and settle dither and tail.
+
+    `dither="auto"` dithers where values change on the way to 16 bits or fewer. `tail_s="auto"` adds what the
+    chain needs to fall below -120 dB, a minute at most.
+    """
+    fused = fuse(stages)
+    changed = bool(fused) or not source.is_integer or source.bits > sink.bits
+    wanted = dither == "tpdf" or (dither == "auto" and changed and sink.bits <= MAX_DITHERED_BITS)
+    tail = _decay_frames(fused, fs) if tail_s == "auto" else round(tail_s * fs)
+    return RenderPlan(fs, channels, fused, source, sink, wanted and sink.is_integer, tail)
+
+
+def _decay_frames(stages: Sequence[Stage], fs: int) -> int:
+    """Frames until the response to the last sample has fallen to `TAIL_FLOOR`.
+
+    A pole of radius r falls as r^n, and a cascade in the end as its slowest pole.
+    """
+    frames = 0.0
+    for stage in stages:
+        if isinstance(stage, Taps):
+            frames += len(stage.taps) - 1 - stage.delay_frames
+        elif isinstance(stage, Sections):
+            slowest = max(_pole_radius(row) for row in stage.sos)
+            frames += math.log(TAIL_FLOOR) / math.log(slowest) + len(stage.sos) * 2 if slowest > 0.0 else len(stage.sos) * 2
+    return min(math.ceil(frames), round(MAX_TAIL_S * fs))
+
+
+def _pole_radius(row: np.ndarray) -> float:
+    return float(np.abs(np.roots(row[3:])).max(initial=0.0))
+
+
+def _describe(stage: Stage, fs: int) -> str:
+    if isinstance(stage, Sections):
+        return f"{len(stage.sos)} second-order section{'s' * (len(stage.sos) > 1)}: {stage.label}"
+    if isinstance(stage, Taps):
+        delay = f"{stage.delay_frames} frames removed" if stage.delay_frames else "delay kept"
+        return f"FIR of {len(stage.taps)} taps ({delay}): {stage.label}"
+    return stage.label

@@ -1,0 +1,98 @@
+"""What every engine is: four verbs around one plan.
+
+`process(block) -> block`, `flush() -> blocks`, `reset()`, and `plan.latency_frames`. Blocks are in file order,
+[frames, channels], of the plan's source and sink formats. Engines buffer as they like: the blocks that come out
+need not be as long as those that went in, but together they are the same, to the last bit, for any cutting of the input.
+
+An engine is made for one file and holds all that runs: frame counts, filter state, and the `Levels` seen.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from torchfx_cli.errors import FileError, ReadError
+from torchfx_cli.plan.assemble import RenderPlan
+from torchfx_cli.render.kernel.load import load
+
+Block = npt.NDArray[np.generic]
+Samples = npt.NDArray[np.float64]
+
+# Zeros are pushed in blocks of this many samples, so that a long tail over many channels stays small.
+FLUSH_SAMPLES = 1 << 17
+
+
+@dataclass
+class Levels:
+    """What was seen on the way out: highest absolute sample (1 = full scale) and the number clipped."""
+
+    peak: float = 0.0
+    clipped: int = 0
+
+
+class Engine(ABC):
+    """Base of the engines: conversion, finiteness, latency and tail; a subclass filters (`_advance`)."""
+
+    name = ""
+
+    def __init__(self, plan: RenderPlan) -> None:
+        self.plan = plan
+        self.kernel = load()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything heard: the next block is the first of a recording."""
+        self.levels = Levels()
+        self.frames_in = 0
+        self.frames_out = 0
+        self._to_skip = self.plan.latency_frames
+        self._start()
+
+    def process(self, block: Block) -> Block:
+        """Filter `block` [frames, channels]; raises ReadError at the first NaN or infinity."""
+        samples = np.empty(block.shape, np.float64)
+        bad = self.kernel.load_samples(block, samples)
+        if bad >= 0:
+            raise ReadError(f"non-finite sample at {self._position(self.frames_in, bad)}")
+        self.frames_in += len(block)
+        return self._emit(self._advance(samples))
+
+    def flush(self) -> Iterator[Block]:
+        """What is still inside: buffered frames, those held back by latency, and the tail."""
+        end = self.frames_in + self.plan.tail_frames if self.frames_in else 0
+        frames = max(1, FLUSH_SAMPLES // self.plan.channels)
+        while self.frames_out < end:
+            yield self._emit(self._advance(np.zeros((frames, self.plan.channels)))[: end - self.frames_out + self._to_skip])
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Put the filters to rest."""
+
+    @abstractmethod
+    def _advance(self, samples: Samples) -> Samples:
+        """Filter `samples` [frames, channels], which may be overwritten; fewer or more frames may come back."""
+
+    def _emit(self, samples: Samples) -> Block:
+        skipped = min(self._to_skip, len(samples))
+        self._to_skip -= skipped
+        samples = samples[skipped:]
+        sink = self.plan.sink
+        block = np.empty(samples.shape, sink.dtype)
+        clipped, peak, bad = self.kernel.store_samples(
+            samples, block, sink.bits, self.plan.dither, self.plan.seed, self.frames_out, sink.limit
+        )
+        if bad >= 0:
+            raise FileError(f"the chain made a non-finite sample at {self._position(self.frames_out, bad)}")
+        self.levels.clipped += clipped
+        self.levels.peak = max(self.levels.peak, peak)
+        self.frames_out += len(block)
+        return block
+
+    def _position(self, first_frame: int, flat_index: int) -> str:
+        frame, channel = divmod(flat_index, self.plan.channels)
+        return f"{(first_frame + frame) / self.plan.fs:.6f} s, channel {channel + 1}"

@@ -1,0 +1,75 @@
+"""CPU engine: blocks through the C kernel, or through its twin where there is none. No torch.
+
+Each stage of the plan becomes an object with the filter state of one file. The kernel works in place on tiles small
+enough to stay in the second-level cache from the first stage to the last.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
+from torchfx_cli.render.engine import Engine, Samples
+from torchfx_cli.render.kernel.load import Kernel
+
+
+class _Filter(Protocol):
+    def process(self, samples: Samples) -> Samples: ...
+
+
+class _Cascade:
+    def __init__(self, kernel: Kernel, stage: Sections, channels: int) -> None:
+        self._kernel, self._sos = kernel, np.ascontiguousarray(stage.sos)
+        self._state = np.zeros((len(stage.sos), channels, 2))
+
+    def process(self, samples: Samples) -> Samples:
+        self._kernel.sos(samples, self._sos, self._state)
+        return samples
+
+
+class _DirectFir:
+    def __init__(self, kernel: Kernel, stage: Taps, channels: int) -> None:
+        self._kernel, self._taps = kernel, np.ascontiguousarray(stage.taps)
+        self._history = np.zeros((len(stage.taps) - 1, channels))
+
+    def process(self, samples: Samples) -> Samples:
+        out = np.empty_like(samples)
+        self._kernel.fir_direct(samples, self._taps, self._history, out)
+        return out
+
+
+class _Gain:
+    def __init__(self, kernel: Kernel, stage: Gain) -> None:
+        self._kernel, self._factor = kernel, stage.factor
+
+    def process(self, samples: Samples) -> Samples:
+        self._kernel.gain(samples, self._factor)
+        return samples
+
+
+def _filter(kernel: Kernel, stage: Stage, channels: int) -> _Filter:
+    if isinstance(stage, Sections):
+        return _Cascade(kernel, stage, channels)
+    if isinstance(stage, Taps):
+        if len(stage.taps) <= kernel.direct_max_taps:
+            return _DirectFir(kernel, stage, channels)
+        return kernel.fft_fir(stage.taps, channels)
+    if isinstance(stage, Gain):
+        return _Gain(kernel, stage)
+    raise TypeError(f"{stage} needs the whole file first")
+
+
+class NativeEngine(Engine):
+    """See the module and `Engine`."""
+
+    name = "native"
+
+    def _start(self) -> None:
+        self._filters = [_filter(self.kernel, stage, self.plan.channels) for stage in self.plan.stages]
+
+    def _advance(self, samples: Samples) -> Samples:
+        for stage in self._filters:
+            samples = stage.process(samples)
+        return samples
