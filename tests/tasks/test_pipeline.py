@@ -1,0 +1,89 @@
+"""Reading ahead and writing behind: order kept, errors from either side raised here, no thread left."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from torchfx_cli.tasks import pipeline
+
+
+def same(items: Iterator[int]) -> Iterator[int]:
+    yield from items
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    yield
+    assert {thread.name for thread in threading.enumerate()}.isdisjoint({"read-ahead", "write-behind"})
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 1000])
+def test_every_item_arrives_once_and_in_order(count: int) -> None:
+    seen: list[int] = []
+    pipeline.run(range(count), same, seen.append)
+    assert seen == list(range(count))
+
+
+@pytest.mark.parametrize("bad", [0, 1, 50])
+def test_an_error_of_the_reader_is_raised_after_what_came_before_it(bad: int) -> None:
+    def items() -> Iterator[int]:
+        yield from range(bad)
+        raise OSError("read")
+
+    seen: list[int] = []
+    with pytest.raises(OSError, match="read"):
+        pipeline.run(items(), same, seen.append)
+    assert seen == list(range(len(seen)))
+
+
+@pytest.mark.parametrize("bad", [0, 1, 50])
+def test_an_error_of_the_writer_stops_the_reader(bad: int) -> None:
+    asked: list[int] = []
+
+    def items() -> Iterator[int]:
+        for i in range(100_000):
+            asked.append(i)
+            yield i
+
+    def write(item: int) -> None:
+        if item == bad:
+            raise OSError("write")
+
+    with pytest.raises(OSError, match="write"):
+        pipeline.run(items(), same, write)
+    assert len(asked) < bad + 100, "the reader went on after the writer had failed"
+
+
+def test_an_error_of_a_step_stops_both_sides() -> None:
+    def steps(items: Iterator[int]) -> Iterator[int]:
+        for item in items:
+            if item == 5:
+                raise ValueError("step")
+            yield item
+
+    seen: list[int] = []
+    with pytest.raises(ValueError, match="step"):
+        pipeline.run(range(100_000), steps, seen.append)
+    assert seen == list(range(len(seen)))
+    assert len(seen) <= 5
+
+
+def test_memory_does_not_grow_with_a_slow_writer() -> None:
+    ahead = []
+    written = []
+    gate = threading.Event()
+
+    def items() -> Iterator[int]:
+        for i in range(100):
+            ahead.append(i - len(written))
+            yield i
+
+    def write(item: int) -> None:
+        gate.wait(0.002)
+        written.append(item)
+
+    pipeline.run(items(), same, write)
+    assert max(ahead) <= 2 * pipeline.DEPTH + 4
