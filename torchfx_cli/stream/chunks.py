@@ -1,0 +1,264 @@
+"""Walks the chunks of a file: what its header promises, what the file holds, and what will not be carried over.
+
+libsndfile clamps a header that promises too much, says nothing about it, and reads a header that was never
+finished as 0 frames. So the sizes are read here too: RIFF, RIFX, RF64 (EBU Tech 3306), AIFF, Wave64, CAF and
+AU by their chunks; Ogg (RFC 3533) by its pages; MP3 by its Xing frame. Reads are small and bounded; no promised
+size is ever allocated.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MAX_CHUNKS = 4096
+MAX_TEXT_BYTES = 1 << 15
+# Bytes behind the last chunk that are none themselves: sizes off by a few bytes are common and harmless.
+HARMLESS_BYTES = 8
+# Sizes that programs write into a pipe because they cannot come back to correct them: sox, arecord, ffmpeg.
+_STREAMED = (range(0x7FFFF000, 0x80000001), range(0xFFFFFF00, 0x100000000))
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A chunk's name, where its content begins, and the size that its header tells (-1: to the end of the file)."""
+
+    name: str
+    start: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The chunks of a file of `file_bytes`, found up to `end`; what lies behind that is not a chunk."""
+
+    kind: str
+    chunks: tuple[Chunk, ...]
+    file_bytes: int
+    end: int
+    big_endian: bool = False
+
+    def count(self, name: str) -> int:
+        return sum(chunk.name == name for chunk in self.chunks)
+
+    def first(self, *names: str) -> Chunk | None:
+        return next((chunk for chunk in self.chunks if chunk.name in names), None)
+
+    @property
+    def data(self) -> Chunk | None:
+        return self.first("data", "SSND")
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of samples that the file really has."""
+        if self.data is None:
+            return 0
+        rest = max(0, self.file_bytes - self.data.start)
+        return rest if self.is_streamed else min(rest, self.data.size)
+
+    @property
+    def is_streamed(self) -> bool:
+        """The size of the samples is one of those that mean "whatever comes"."""
+        size = self.data.size if self.data else 0
+        beyond = self.data is not None and self.data.start + size > self.file_bytes
+        return size < 0 or (beyond and any(size in values for values in _STREAMED))
+
+    @property
+    def is_unfinished(self) -> bool:
+        """The size of the samples is 0, as it was when recording began, though something follows."""
+        return self.data is not None and self.data.size == 0 and self.trailing_bytes > HARMLESS_BYTES
+
+    @property
+    def trailing_bytes(self) -> int:
+        """Bytes at the end that no chunk accounts for."""
+        return max(0, self.file_bytes - self.end)
+
+
+@dataclass(frozen=True)
+class _Grammar:
+    kind: str
+    first: int
+    header: str
+    align: int = 2
+    inclusive: bool = False  # sizes count the chunk's own header
+
+
+_GRAMMARS = {
+    b"RIFF": _Grammar("WAV", 12, "<4sI"),
+    b"RIFX": _Grammar("WAV", 12, ">4sI"),
+    b"RF64": _Grammar("RF64", 12, "<4sI"),
+    b"FORM": _Grammar("AIFF", 12, ">4sI"),
+    b"riff": _Grammar("W64", 40, "<16sq", 8, True),
+    b"caff": _Grammar("CAF", 8, ">4sq", 1),
+}
+
+
+def walk(fd: int, file_bytes: int) -> Layout | None:
+    """The layout of the file open as `fd` (its position is not moved), None where it has no chunks."""
+    head = os.pread(fd, 12, 0)
+    if head[:4] == b".snd" and len(head) == 12:
+        start, size = struct.unpack(">II", head[4:])
+        return Layout("AU", (Chunk("data", start, size),), file_bytes, file_bytes, True)
+    grammar = _GRAMMARS.get(head[:4])
+    form = head[8:12]
+    if grammar is None or (grammar.kind in ("WAV", "RF64") and form not in b"WAVE"[: len(form)]):
+        return None
+    if grammar.kind == "AIFF" and form[:3] not in b"AIF"[: len(form)]:
+        return None
+    chunks = tuple(_chunks(fd, file_bytes, grammar))
+    end = grammar.first
+    for chunk in chunks:
+        end = _end(chunk, grammar) if chunk.size >= 0 else file_bytes
+    return Layout(grammar.kind, chunks, file_bytes, end, grammar.header[0] == ">")
+
+
+def _chunks(fd: int, file_bytes: int, grammar: _Grammar) -> Iterator[Chunk]:
+    at, width = grammar.first, struct.calcsize(grammar.header)
+    sizes64: dict[str, int] = {}
+    for _ in range(MAX_CHUNKS):
+        raw = os.pread(fd, width, at)
+        if len(raw) < width:
+            return
+        name, size = struct.unpack(grammar.header, raw)
+        if not _is_name(name[:4]):
+            return
+        size -= width if grammar.inclusive else 0
+        chunk = _named(fd, name[:4], at + width, size, sizes64, grammar)
+        yield chunk
+        if chunk.size < 0:
+            return
+        at = _end(chunk, grammar)
+
+
+def _named(fd: int, name: bytes, start: int, size: int, sizes64: dict[str, int], grammar: _Grammar) -> Chunk:
+    text = name.decode("latin-1").rstrip()
+    if text == "LIST":
+        text = "LIST-" + os.pread(fd, 4, start).decode("latin-1").rstrip()
+    if text == "ds64":
+        sizes = os.pread(fd, 16, start)
+        sizes64["data"] = struct.unpack("<Q", sizes[8:])[0] if len(sizes) == 16 else size
+    if text == "SSND":
+        start, size = start + 8, max(0, size - 8)
+    if text == "data" and grammar.kind == "RF64" and size == 0xFFFFFFFF:
+        size = sizes64.get("data", size)
+    if text == "data" and grammar.kind == "CAF":
+        start, size = start + 4, size - 4 if size >= 0 else -1
+    return Chunk(text, start, size)
+
+
+def _end(chunk: Chunk, grammar: _Grammar) -> int:
+    return chunk.start + -(-chunk.size // grammar.align) * grammar.align
+
+
+def _is_name(name: bytes) -> bool:
+    return all(0x20 <= byte < 0x7F or byte == 0xA9 for byte in name)
+
+
+def repaired_header(layout: Layout | None) -> dict[int, bytes]:
+    """Position -> bytes that make libsndfile read all there is, where it would read nothing; else empty.
+
+    A WAV or RF64 whose size is 0 though samples follow (its recorder died), and a CAF whose size is -1 (legal) or
+    too large.
+    """
+    if layout is None or layout.data is None:
+        return {}
+    data, ds64, rest = layout.data, layout.first("ds64"), layout.file_bytes - layout.data.start
+    if layout.is_unfinished and layout.kind == "WAV":
+        order = ">" if layout.big_endian else "<"
+        return {data.start - 4: struct.pack(f"{order}I", min(rest, 0xFFFFFFFF))}
+    if layout.is_unfinished and layout.kind == "RF64" and ds64 is not None:
+        return {ds64.start + 8: struct.pack("<Q", rest)}
+    if layout.kind == "CAF" and (data.size < 0 or data.size > rest):
+        return {data.start - 12: struct.pack(">q", rest + 4)}
+    return {}
+
+
+def aiff_frames(fd: int, layout: Layout) -> int | None:
+    """The number of frames that an AIFF's COMM chunk promises."""
+    comm = layout.first("COMM") if layout.kind == "AIFF" else None
+    raw = os.pread(fd, 6, comm.start) if comm else b""
+    return struct.unpack(">I", raw[2:])[0] if len(raw) == 6 else None
+
+
+def aiff_copyright(fd: int, layout: Layout | None) -> bytes:
+    """An AIFF's "(c) " chunk as it is; libsndfile puts dots for all that is not ASCII."""
+    chunk = layout.first("(c)") if layout is not None and layout.kind == "AIFF" else None
+    return os.pread(fd, min(chunk.size, MAX_TEXT_BYTES), chunk.start) if chunk else b""
+
+
+# What the writer makes anew, what is only filling, and what metadata.py carries.
+_CARRIED = frozenset(
+    {"fmt", "data", "fact", "LIST-INFO", "PEAK", "JUNK", "PAD", "FLLR", "ds64"}  # WAV
+    | {"COMM", "SSND", "FVER", "NAME", "AUTH", "ANNO", "(c)", "APPL"}  # AIFF
+    | {"desc", "chan", "info", "pakt", "kuki", "free", "strm"}  # CAF
+)
+_FLAC_BLOCKS = {2: "APPLICATION", 5: "CUESHEET", 6: "PICTURE"}
+
+
+def lost_chunks(fd: int, layout: Layout | None) -> tuple[str, ...]:
+    """Names of what an output will not have, each once, in file order."""
+    if layout is not None:
+        names = [chunk.name for chunk in layout.chunks if chunk.name not in _CARRIED]
+    else:
+        names = [_FLAC_BLOCKS[kind] for kind in _flac_blocks(fd) if kind in _FLAC_BLOCKS]
+    return tuple(dict.fromkeys(names))
+
+
+def _flac_blocks(fd: int) -> Iterator[int]:
+    at, last = 4, os.pread(fd, 4, 0) != b"fLaC"
+    for _ in range(MAX_CHUNKS):
+        header = os.pread(fd, 4, at)
+        if last or len(header) < 4:
+            return
+        yield header[0] & 0x7F
+        last, at = header[0] >= 0x80, at + 4 + int.from_bytes(header[1:], "big")
+
+
+def flac_header_is_final(fd: int) -> bool:
+    """False for a FLAC whose STREAMINFO lacks the frame sizes or the MD5 sum, which are known only at the end."""
+    head = os.pread(fd, 42, 0)
+    return head[:4] != b"fLaC" or (any(head[12:18]) and any(head[26:42]))
+
+
+@dataclass(frozen=True)
+class OggPages:
+    """`streams`: streams that begin after another has ended (1 = a plain file). `is_whole`: the last page ends one."""
+
+    streams: int
+    is_whole: bool
+
+
+def ogg_pages(fd: int, file_bytes: int) -> OggPages:
+    """Walk the pages from the start; one small read each."""
+    at, streams, began, last_flags = 0, 0, False, 0
+    while at < file_bytes:
+        header = os.pread(fd, 27 + 255, at)
+        if len(header) < 27 or header[:4] != b"OggS":
+            break
+        last_flags = header[5]
+        begins = bool(last_flags & 2)
+        streams += begins and not began
+        began = begins
+        at += 27 + header[26] + sum(header[27 : 27 + header[26]])
+    return OggPages(streams, bool(last_flags & 4) and at <= file_bytes)
+
+
+def xing_bytes(fd: int) -> int | None:
+    """Where, in bytes from the start, an MP3 ends by its own Xing or Info frame; None where it has none."""
+    start = _id3_bytes(os.pread(fd, 10, 0))
+    head = os.pread(fd, 192, start)
+    for mark in (b"Xing", b"Info"):
+        at = head.find(mark)
+        if at >= 0 and len(head) >= at + 16:
+            flags, *fields = struct.unpack(">III", head[at + 4 : at + 16])
+            if flags & 2:
+                return start + fields[flags & 1]
+    return None
+
+
+def _id3_bytes(head: bytes) -> int:
+    if head[:3] != b"ID3" or len(head) < 10:
+        return 0
+    return 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))

@@ -1,0 +1,118 @@
+"""The thin layer over libsndfile that soundfile does not offer: plain reads and writes, commands, raw tag bytes.
+
+`SoundFile.read` and `.write` seek before and after each call. That fails on FLAC streams of unknown length
+(python-soundfile #450) and costs time; `sf_readf_*` and `sf_writef_*` alone do neither.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+Block = npt.NDArray[np.generic]
+LibraryError = soundfile.LibsndfileError
+
+_library: Any = soundfile._snd  # type: ignore[attr-defined, unused-ignore]
+_ffi: Any = soundfile._ffi  # type: ignore[attr-defined, unused-ignore]
+_C_TYPES = {"int16": "short", "int32": "int", "float32": "float", "float64": "double"}
+
+# Commands of sndfile.h that soundfile does not name.
+SET_ADD_PEAK_CHUNK = 0x1050
+RF64_AUTO_DOWNGRADE = 0x1210
+GET_CHANNEL_MAP = 0x1100
+SET_CHANNEL_MAP = 0x1101
+
+TAG_NUMBERS: dict[str, int] = dict(soundfile._str_types)  # type: ignore[attr-defined, unused-ignore]
+
+
+def read_into(sound: soundfile.SoundFile, block: Block) -> int:
+    """Fill `block` [frames, channels] from where the file stands; frames read, fewer only at the end or on an error."""
+    return int(_transfer(sound, "read", block))
+
+
+def write_from(sound: soundfile.SoundFile, block: Block) -> int:
+    """Write all of `block` [frames, channels], C-contiguous; frames written, fewer only on an error."""
+    return int(_transfer(sound, "write", block))
+
+
+def _transfer(sound: soundfile.SoundFile, verb: str, block: Block) -> int:
+    c_type = _C_TYPES[block.dtype.name]
+    function = getattr(_library, f"sf_{verb}f_{c_type}")
+    return function(sound._file, _ffi.cast(f"{c_type}*", block.ctypes.data), len(block))
+
+
+def close_written(sound: soundfile.SoundFile) -> None:
+    """Close a file that was written; raises LibraryError. `SoundFile.close` would also fsync, at twice the cost."""
+    file, sound._file = sound._file, None
+    number = _library.sf_close(file) if file else 0
+    if number:
+        raise LibraryError(number)
+
+
+def error_of(sound: soundfile.SoundFile) -> str:
+    """libsndfile's words for what went wrong last, "" for nothing."""
+    number = _library.sf_error(sound._file)
+    return _ffi.string(_library.sf_error_number(number)).decode("utf-8", "replace") if number else ""
+
+
+def switch(sound: soundfile.SoundFile, command: int, on: bool) -> None:
+    _library.sf_command(sound._file, command, _ffi.NULL, int(on))
+
+
+def channel_map(sound: soundfile.SoundFile) -> tuple[int, ...]:
+    """libsndfile's speaker number of each channel, or () where the file does not say."""
+    places = _ffi.new("int[]", sound.channels)
+    found = _library.sf_command(sound._file, GET_CHANNEL_MAP, places, _ffi.sizeof(places))
+    return tuple(places) if found and all(places) else ()
+
+
+def set_channel_map(sound: soundfile.SoundFile, speakers: tuple[int, ...]) -> None:
+    """Say which speaker each channel is for; containers that cannot hold it ignore it."""
+    places = _ffi.new("int[]", list(speakers))
+    _library.sf_command(sound._file, SET_CHANNEL_MAP, places, _ffi.sizeof(places))
+
+
+def get_tag(sound: soundfile.SoundFile, name: str) -> bytes:
+    text = _library.sf_get_string(sound._file, TAG_NUMBERS[name])
+    return _ffi.string(text) if text else b""
+
+
+def set_tag(sound: soundfile.SoundFile, name: str, text: bytes) -> bool:
+    """Whether the container takes it."""
+    return not _library.sf_set_string(sound._file, TAG_NUMBERS[name], text)
+
+
+class PatchedFile(io.RawIOBase):
+    """The file open as `fd` with some bytes of its header replaced; for soundfile's virtual files."""
+
+    def __init__(self, fd: int, size: int, patches: Mapping[int, bytes]) -> None:
+        self._fd, self._size, self._patches, self._at = fd, size, patches, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        view = memoryview(buffer).cast("B")
+        count = os.preadv(self._fd, [view], self._at)
+        for start, new in self._patches.items():
+            low, high = max(start, self._at), min(start + len(new), self._at + count)
+            if low < high:
+                view[low - self._at : high - self._at] = new[low - start : high - start]
+        self._at += count
+        return count
