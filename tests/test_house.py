@@ -35,7 +35,9 @@ def imports_of(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names if node.module == "torchfx_cli"}
+            found |= {node.module or ""} | {
+                f"{node.module}.{alias.name}" for alias in node.names if node.module == "torchfx_cli"
+            }
     return found
 
 
@@ -49,7 +51,9 @@ def test_imports_point_only_leftward(path: Path) -> None:
     for name in imports_of(path):
         top, *rest = name.split(".")
         if top == "torchfx_cli" and rest:
-            assert rest[0] == place or rest[0] in ALLOWED[place] or rest[0].startswith("__version"), f"{place} imports {name}"
+            assert rest[0] == place or rest[0] in ALLOWED[place] or rest[0].startswith("__version"), (
+                f"{place} imports {name}"
+            )
         if top in ONLY_IN:
             assert place in ONLY_IN[top], f"{place} imports {name}"
 

@@ -73,5 +73,11 @@ def printable(text: str) -> str:
     """`text` on one line with control, bidirectional and undecodable characters as escapes (`\\x1b`, `\\u202e`)."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode()
-                   if not 0xDC80 <= ord(c) <= 0xDCFF else f"\\x{ord(c) - 0xDC00:02x}" for c in text)
+    return "".join(
+        c
+        if c.isprintable()
+        else c.encode("unicode_escape", "surrogatepass").decode()
+        if not 0xDC80 <= ord(c) <= 0xDCFF
+        else f"\\x{ord(c) - 0xDC00:02x}"
+        for c in text
+    )

@@ -33,7 +33,9 @@ def test_a_format_changes_the_extension(two: tuple[Path, Path]) -> None:
     assert outputs([two[0]], format="flac") == [two[0].parent / "processed" / "a.flac"]
 
 
-def test_an_output_with_an_audio_extension_is_a_file_and_without_is_a_folder(two: tuple[Path, Path], tmp_path: Path) -> None:
+def test_an_output_with_an_audio_extension_is_a_file_and_without_is_a_folder(
+    two: tuple[Path, Path], tmp_path: Path
+) -> None:
     assert outputs([two[0]], tmp_path / "x.flac") == [tmp_path / "x.flac"]
     assert outputs([two[0]], tmp_path / "x") == [tmp_path / "x" / "a.wav"]
     assert outputs([two[0]], f"{tmp_path}/x.wav/") == [tmp_path / "x.wav" / "a.wav"]
@@ -101,3 +103,12 @@ def test_all_conflicts_are_told_at_once(two: tuple[Path, Path], tmp_path: Path) 
     with pytest.raises(UsageError) as refused:
         outputs([*two], tmp_path / "out")
     assert str(refused.value).count("exists") == 2
+
+
+def test_a_format_or_subtype_that_cannot_be_is_told_before_anything_runs(two: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unknown format"):
+        outputs([*two], format="wavv")
+    with pytest.raises(UsageError, match=r"FLAC cannot hold float; it can hold PCM_16"):
+        outputs([*two], tmp_path / "out", format="flac", subtype="float")
+    with pytest.raises(UsageError, match="would not be FLAC"):
+        outputs([two[0]], tmp_path / "x.wav", format="flac")

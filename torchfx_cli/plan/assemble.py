@@ -93,18 +93,18 @@ def assemble(
 
 
 def _decay_frames(stages: Sequence[Stage], fs: int) -> int:
-    """Frames until the response to the last sample has fallen to `TAIL_FLOOR`.
+    """Frames until the response to the last sample has fallen to `TAIL_FLOOR`, a minute at most."""
+    return min(math.ceil(sum(map(_ringing_frames, stages))), round(MAX_TAIL_S * fs))
 
-    A pole of radius r falls as r^n, and a cascade in the end as its slowest pole.
-    """
-    frames = 0.0
-    for stage in stages:
-        if isinstance(stage, Taps):
-            frames += len(stage.taps) - 1 - stage.delay_frames
-        elif isinstance(stage, Sections):
-            slowest = max(_pole_radius(row) for row in stage.sos)
-            frames += math.log(TAIL_FLOOR) / math.log(slowest) + len(stage.sos) * 2 if slowest > 0.0 else len(stage.sos) * 2
-    return min(math.ceil(frames), round(MAX_TAIL_S * fs))
+
+def _ringing_frames(stage: Stage) -> float:
+    """A pole of radius r falls as r^n, and a cascade in the end as its slowest pole."""
+    if isinstance(stage, Taps):
+        return len(stage.taps) - 1 - stage.delay_frames
+    if isinstance(stage, Sections):
+        slowest = max(_pole_radius(row) for row in stage.sos)
+        return 2 * len(stage.sos) + (math.log(TAIL_FLOOR) / math.log(slowest) if slowest > 0.0 else 0.0)
+    return 0.0
 
 
 def _pole_radius(row: np.ndarray) -> float:

@@ -24,7 +24,8 @@ def fuse(stages: Iterable[Stage]) -> tuple[Stage, ...]:
     """The same chain with as few stages as it needs."""
     fused: list[Stage] = []
     for nonlinear, run in groupby(stages, lambda stage: isinstance(stage, Normalize)):
-        fused.extend(run if nonlinear else _fuse_linear(list(run)))
+        stretch = list(run)
+        fused.extend(stretch if nonlinear else _fuse_linear(stretch))
     return tuple(fused)
 
 

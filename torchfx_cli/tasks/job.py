@@ -16,7 +16,7 @@ from typing import Literal
 from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.errors import UsageError
 from torchfx_cli.plan.assemble import Dither
-from torchfx_cli.stream.formats import extension_of, is_audio_name
+from torchfx_cli.stream.formats import check_words, extension_of, is_audio_name
 
 DEFAULT_FOLDER = "processed"
 
@@ -52,6 +52,7 @@ def plan_jobs(inputs: Sequence[str | Path], output: str | Path | None, settings:
     sources = [Path(name) for name in inputs]
     problems = [_folder_hint(source) for source in sources if source.is_dir()]
     jobs = [Job(source, _output_of(source, output, len(sources), settings)) for source in sources]
+    problems += _impossible_formats(jobs, settings)
     problems += _shared_outputs(jobs)
     problems += _overwritten_inputs(jobs)
     if settings.skip_existing:
@@ -82,6 +83,16 @@ def _folder_hint(source: Path) -> str:
     return f"{source} is a folder; name its files: {source}/*.wav"
 
 
+def _impossible_formats(jobs: Iterable[Job], settings: Settings) -> list[str]:
+    problems: dict[str, None] = {}  # each once, in order
+    for job in jobs:
+        try:
+            check_words(job.output, settings.format, settings.subtype)
+        except UsageError as error:
+            problems[str(error)] = None
+    return list(problems)
+
+
 def _shared_outputs(jobs: Iterable[Job]) -> list[str]:
     first: dict[str, Job] = {}
     problems = []
@@ -96,7 +107,7 @@ def _shared_outputs(jobs: Iterable[Job]) -> list[str]:
 def _overwritten_inputs(jobs: Sequence[Job]) -> list[str]:
     inputs = {identity: job.source for job in jobs if (identity := _identity(job.source))}
     return [
-        f"{job.source}: the output {job.output} would overwrite the input {inputs[identity]}; choose another with --output"
+        f"{job.source}: the output {job.output} would overwrite the input {inputs[identity]}; choose another --output"
         for job in jobs
         if (identity := _identity(job.output)) in inputs
     ]

@@ -71,17 +71,34 @@ def _process(job: Job, settings: Settings, advanced: Callable[[int], None], star
         plan = _measure(source, todo, settings, advanced)
         engine = open_engine(plan, settings.engine, settings.device)
         _make_folder(job.output.parent)
-        with Output(job.output, plan.fs, plan.channels, todo.output_format, source.facts.tags, _bytes(todo),
-                    overwrite=settings.overwrite) as output:
+        with Output(
+            job.output,
+            plan.fs,
+            plan.channels,
+            todo.output_format,
+            source.facts.tags,
+            _bytes(todo),
+            overwrite=settings.overwrite,
+        ) as output:
             pipeline.run(source.blocks(todo.block_frames), _steps(engine, advanced), output.write)
             warnings = (*source.warnings, *output.warnings, *_level_warnings(engine))
             if settings.strict and warnings:
                 raise FileError("; ".join(warnings))
             written = output.commit()
     return FileResult(
-        "ok", str(job.source), str(job.output), plan.fs, plan.channels, written.frames, todo.output_format.subtype,
-        written.frames / plan.fs, time.perf_counter() - started, engine.levels.peak, engine.levels.clipped,
-        engine.name, warnings,
+        "ok",
+        str(job.source),
+        str(job.output),
+        plan.fs,
+        plan.channels,
+        written.frames,
+        todo.output_format.subtype,
+        written.frames / plan.fs,
+        time.perf_counter() - started,
+        engine.levels.peak,
+        engine.levels.clipped,
+        engine.name,
+        warnings,
     )
 
 
@@ -100,8 +117,15 @@ def _make_folder(folder: Path) -> None:
 def _plan(job: Job, facts: FileFacts, settings: Settings) -> JobPlan:
     output_format = choose_output(job.output, facts, settings.format, settings.subtype)
     stages = _design(settings.chain, facts.fs)
-    plan = assemble(stages, facts.fs, facts.channels, facts.sample_format, output_format.sample_format,
-                    settings.dither, settings.tail_s)
+    plan = assemble(
+        stages,
+        facts.fs,
+        facts.channels,
+        facts.sample_format,
+        output_format.sample_format,
+        settings.dither,
+        settings.tail_s,
+    )
     return JobPlan(job, facts, output_format, plan, _block_frames(facts, settings.chunk_s))
 
 

@@ -41,7 +41,7 @@ class Report:
 
     @property
     def counts(self) -> dict[str, int]:
-        """ok, warned, failed, skipped; together as many as there are results ("ok" leaves out those that were warned)."""
+        """ok, warned, failed, skipped: together as many as results; "ok" leaves out those that were warned."""
         kinds = Counter("warned" if r.status == "ok" and r.warnings else r.status for r in self.results)
         return {kind: kinds[kind] for kind in ("ok", "warned", "failed", "skipped")}
 
