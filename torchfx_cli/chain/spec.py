@@ -16,6 +16,7 @@ WINDOWS = ("hamming", "hann", "blackman", "blackmanharris", "kaiser", "rectangul
 Q_BUTTERWORTH = 0.5**0.5
 MAX_ORDER = 40
 MAX_TAPS = 1 << 20
+MAX_HZ = 1e9  # beyond any audio file; what fits below half of *this* file's rate is design's question
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Origin:
 class Param:
     """What may be written for one key.
 
-    unit      "Hz", "dB", "s" or "" (a pure number, a word, a list): the unit a bare number is read in.
+    unit      "Hz", "dB", "dBFS", "s" or "" (a pure number, a word, a list): the unit a bare number is read in.
     low/high  the allowed range, both ends included unless `open_low`.
     choices   the allowed words, for a word.
     form      "number", "integer", "word", "bool", "numbers" (a list), "rows" (list of lists of 6),
@@ -57,7 +58,7 @@ def param(doc: str, *, default: Any = MISSING, **allowed: Any) -> Any:
 
 
 def _frequency(doc: str, default: Any = MISSING) -> Any:
-    return param(doc, default=default, unit="Hz", low=0.0, open_low=True)
+    return param(doc, default=default, unit="Hz", low=0.0, high=MAX_HZ, open_low=True)
 
 
 def _gain(doc: str, default: Any = MISSING) -> Any:
@@ -160,10 +161,11 @@ class AnalogSpec(StageSpec):
     magnitude up to half the sample rate (matched z-transform with the gain at Nyquist corrected).
     """
 
-    poles_hz: tuple[float, ...] = param("pole corner frequencies", unit="Hz", form="numbers", low=0.0, open_low=True)
+    poles_hz: tuple[float, ...] = param("pole corner frequencies", unit="Hz", form="numbers", low=0.0,
+                                        high=MAX_HZ, open_low=True)
     zeros_hz: tuple[float, ...] = param("zero corner frequencies, no more than poles", default=(), unit="Hz",
-                                        form="numbers", low=0.0)
-    unity_hz: float = param("where the gain is 0 dB", default=1000.0, unit="Hz", low=0.0)
+                                        form="numbers", low=0.0, high=MAX_HZ)
+    unity_hz: float = param("where the gain is 0 dB", default=1000.0, unit="Hz", low=0.0, high=MAX_HZ)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,9 +183,9 @@ class FirSpec(StageSpec):
     lowpass_hz: float | None = _frequency("pass below (-6 dB here)", None)
     highpass_hz: float | None = _frequency("pass above (-6 dB here)", None)
     bandpass_hz: tuple[float, float] | None = param("pass between", default=None, unit="Hz", form="band", low=0.0,
-                                                    open_low=True)
+                                                    high=MAX_HZ, open_low=True)
     bandstop_hz: tuple[float, float] | None = param("remove between", default=None, unit="Hz", form="band", low=0.0,
-                                                    open_low=True)
+                                                    high=MAX_HZ, open_low=True)
     taps: int | tuple[float, ...] | None = param("number of taps of the design, or the taps themselves", default=None,
                                                  form="taps", low=1, high=MAX_TAPS)
     window: str = param("window of the design", default="hamming", form="word", choices=WINDOWS)
@@ -209,7 +211,7 @@ class InvertSpec(StageSpec):
 class NormalizeSpec(StageSpec):
     """Brings the highest peak of the whole file, over all channels, to a level. Reads the file twice."""
 
-    peak_db: float = param("level of the highest sample, in dBFS", default=-1.0, unit="dB", low=-300.0, high=60.0)
+    peak_db: float = param("level of the highest sample", default=-1.0, unit="dBFS", low=-300.0, high=60.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The shipped chain files, installed as the package `torchfx_cli.presets`."""

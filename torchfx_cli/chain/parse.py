@@ -1,0 +1,239 @@
+"""Chain files and inline effects -> ChainSpec, or every mistake in them at once.
+
+    load_chain("eq.yaml")                       a file, with the presets and sub-chains that it names
+    parse_chain(text)                           the same from a string
+    parse_effect("highpass:cutoff=80,order=4")  what follows -e on the command line
+    join(chains, effects)                       several in a row
+
+A complaint reads `eq.yaml:7: chain[2].highpass.cutoff: found '30 dB' (...); allowed: ...`. Reading goes on
+after a mistake, so `ChainError.problems` lists all of them, those of included files too, each once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from collections.abc import Sequence as SequenceOf
+from dataclasses import replace
+from pathlib import Path
+
+from torchfx_cli.chain.document import (
+    MAX_FILE_BYTES,
+    Mapping,
+    Mistake,
+    Node,
+    Scalar,
+    Sequence,
+    decode,
+    found,
+    parse_document,
+    quoted,
+    read_bytes,
+)
+from torchfx_cli.chain.effects import effect_node
+from torchfx_cli.chain.presets import locate
+from torchfx_cli.chain.rules import FIR_FILES
+from torchfx_cli.chain.schema import PRESET, TOP_KEYS
+from torchfx_cli.chain.spec import ChainSpec, FirSpec, Origin, StageSpec
+from torchfx_cli.chain.stage import name_and_body, read_stage, unique_keys
+from torchfx_cli.chain.values import read_text
+from torchfx_cli.errors import ChainError, printable
+
+MAX_STAGES = 10_000
+MAX_INCLUDES = 16  # files open inside one another
+MAX_PROBLEMS = 100
+MAX_TAPS_FILE_BYTES = 64 << 20  # MAX_TAPS numbers as text, with room
+
+
+def load_chain(path: str | os.PathLike[str]) -> ChainSpec:
+    """The chain in the file `path` (`presets.find` gives it for a preset's name). Raises ChainError."""
+    reading = _Reading()
+    try:
+        return reading.finish(reading.file(Path(path)))
+    except Mistake as mistake:
+        raise ChainError(printable(f"{os.fspath(path)}: {mistake}")) from None
+
+
+def parse_chain(text: str, file: str = "chain.yaml", folder: str | os.PathLike[str] = "") -> ChainSpec:
+    """The chain in `text`; `file` names it in messages, relative names start from `folder`. Raises ChainError."""
+    reading = _Reading()
+    reading.note(text.encode("utf-8", "surrogatepass"))
+    return reading.finish(_Source(reading, file, Path(folder)).chain(text))
+
+
+def parse_effect(text: str) -> tuple[StageSpec, ...]:
+    """The stage in `kind`, `kind:value` or `kind:key=value,...`; the stages of `preset:NAME`. Raises ChainError."""
+    return join((), (text,)).stages
+
+
+def join(chains: SequenceOf[ChainSpec], effects: SequenceOf[str] = ()) -> ChainSpec:
+    """All of `chains`, then all of `effects` (written as for `parse_effect`), as one chain. Raises ChainError."""
+    if len(chains) == 1 and not effects:
+        return chains[0]
+    reading = _Reading()
+    stages = [stage for chain in chains for stage in chain.stages]
+    for chain in chains:
+        reading.note(chain.digest.encode())
+    for effect in effects:
+        reading.note(effect.encode("utf-8", "surrogatepass"))
+        stages += _Source(reading, f"-e {quoted(effect)}", Path(), numbered=False).effect(effect)
+    if len(stages) > MAX_STAGES:
+        reading.complain(f"{len(stages)} stages in all; at most {MAX_STAGES} are allowed")
+    name = " + ".join([chain.name for chain in chains] + [_short(effect) for effect in effects])
+    return reading.finish(ChainSpec(name, tuple(stages)))
+
+
+class _Reading:
+    """What is gathered while a chain is read with everything it names: mistakes, contents, files open and done."""
+
+    def __init__(self) -> None:
+        self._problems: list[str] = []
+        self._contents = hashlib.sha256()
+        self._open: dict[str, str] = {}
+        self._done: dict[str, ChainSpec] = {}
+        self._taps_files: set[str] = set()
+
+    def complain(self, problem: str) -> None:
+        self._problems.append(printable(problem))
+        if len(self._problems) == MAX_PROBLEMS:
+            raise ChainError([*self._problems, f"these are the first {MAX_PROBLEMS} mistakes; there may be more"])
+
+    def finish(self, chain: ChainSpec) -> ChainSpec:
+        if self._problems:
+            raise ChainError(self._problems)
+        return replace(chain, digest=self._contents.hexdigest())
+
+    def note(self, content: bytes) -> None:
+        """Adds to the digest; the length keeps `ab` + `c` apart from `a` + `bc`."""
+        self._contents.update(len(content).to_bytes(8, "big") + content)
+
+    def taps_file(self, path: str) -> None:
+        """Sees that the file can be read and adds it to the digest, once. Raises Mistake."""
+        if path not in self._taps_files:
+            self.note(read_bytes(path, MAX_TAPS_FILE_BYTES))
+            self._taps_files.add(path)
+
+    def file(self, path: Path) -> ChainSpec:
+        """The chain in a file, read once however often it is named. Raises Mistake if it cannot be read at all."""
+        identity = _absolute(path, os.path.realpath)
+        if identity in self._open:
+            loop = [*self._open.values()][[*self._open].index(identity):]
+            raise Mistake(f"chains in a loop: {' -> '.join([*loop, loop[0]])}")
+        if identity not in self._done:
+            if len(self._open) == MAX_INCLUDES:
+                raise Mistake(f"more than {MAX_INCLUDES} files inside one another are not allowed")
+            content = read_bytes(path, MAX_FILE_BYTES)
+            self.note(content)
+            self._open[identity] = path.name
+            self._done[identity] = _Source(self, str(path), path.parent).chain(content)
+            del self._open[identity]
+        return self._done[identity]
+
+
+class _Source:
+    """One text being read: its name in messages, and where the relative names in it start from."""
+
+    def __init__(self, reading: _Reading, file: str, folder: Path, numbered: bool = True) -> None:
+        self._reading, self._file, self._folder, self._numbered = reading, file, folder, numbered
+
+    def chain(self, content: bytes | str) -> ChainSpec:
+        name = Path(self._file).stem
+        try:
+            root = parse_document(decode(content) if isinstance(content, bytes) else content)
+            if not isinstance(root, Mapping):
+                raise Mistake(f"found {found(root)} where a map is due, with the keys {', '.join(TOP_KEYS)}", root.line)
+            top = self._top(root)
+            return ChainSpec(self._text(top, "name") or name, tuple(self._stages(top["chain"])),
+                             self._text(top, "description"))
+        except Mistake as mistake:
+            self._complain(mistake)
+            return ChainSpec(name, ())
+
+    def effect(self, text: str) -> list[StageSpec]:
+        try:
+            return self._stage(effect_node(text), "")
+        except Mistake as mistake:
+            self._complain(mistake)
+            return []
+
+    def _top(self, root: Mapping) -> dict[str, Node]:
+        mistakes: list[Mistake] = []
+        top = unique_keys(root.pairs, list(TOP_KEYS), mistakes)
+        for mistake in mistakes:
+            self._complain(mistake)
+        if "chain" not in top:
+            raise Mistake("chain is missing; write `chain:` and below it a list of stages, like `- highpass: 80 Hz`")
+        return top
+
+    def _text(self, top: dict[str, Node], key: str) -> str:
+        try:
+            return read_text(top[key], "a line of text") if key in top else ""
+        except Mistake as mistake:
+            self._complain(mistake, key)
+            return ""
+
+    def _stages(self, node: Node) -> list[StageSpec]:
+        if not isinstance(node, Sequence) or not node.items:
+            what = "an empty list" if isinstance(node, Sequence) else found(node)
+            raise Mistake(f"found {what}; a list of stages is due, like `- highpass: 80 Hz`", node.line, "chain")
+        stages: list[StageSpec] = []
+        for index, entry in enumerate(node.items):
+            stages += self._stage(entry, f"chain[{index}]")
+            if len(stages) > MAX_STAGES:
+                raise Mistake(f"more than {MAX_STAGES} stages are not allowed", entry.line, f"chain[{index}]")
+        return stages
+
+    def _stage(self, entry: Node, path: str) -> list[StageSpec]:
+        try:
+            name, body = name_and_body(entry)
+            path = f"{path}.{_short(name.text)}".lstrip(".")
+            if name.text == PRESET:
+                return list(self._preset(name, body))
+            spec, mistakes = read_stage(name, body, Origin(self._file, name.line if self._numbered else 0, path))
+            for mistake in mistakes:
+                self._complain(mistake, path)
+            if isinstance(spec, FirSpec) and spec.file is not None:
+                spec = replace(spec, file=self._taps_file(spec.file, (body or name).line))
+            return [spec] if spec else []
+        except Mistake as mistake:
+            self._complain(mistake, path)
+            return []
+
+    def _preset(self, name: Scalar, body: Node | None) -> tuple[StageSpec, ...]:
+        due = "the name of a preset or of a chain file, like rumble-filter"
+        wanted = read_text(body or Scalar(name.line, "", is_null=True), due)
+        try:
+            return self._reading.file(locate(wanted, self._folder)).stages
+        except Mistake as mistake:
+            raise Mistake(f"{quoted(wanted)}: {mistake}", (body or name).line) from None
+
+    def _taps_file(self, file: str, line: int) -> str:
+        try:
+            path = _absolute(self._folder / file, os.path.abspath)
+            if not path.lower().endswith(FIR_FILES):
+                raise Mistake(f"allowed: a file whose name ends in {', '.join(FIR_FILES)}")
+            self._reading.taps_file(path)
+            return path
+        except Mistake as mistake:
+            raise Mistake(f"{quoted(file)}: {mistake}", line, ".file") from None
+
+    def _complain(self, mistake: Mistake, path: str = "") -> None:
+        path = f"{path}{mistake.path}".lstrip(".")
+        place = self._file
+        if self._numbered and mistake.line:
+            place += f":{mistake.line}" + (f":{mistake.column}" if mistake.column else "")
+        self._reading.complain(": ".join(part for part in (place, path, str(mistake)) if part))
+
+
+def _absolute(path: Path, way: Callable[[Path], str]) -> str:
+    try:
+        return way(path)
+    except OSError as error:  # the current folder is gone
+        raise Mistake(f"the current folder cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise Mistake("no file can have this name") from None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:40]}..."

@@ -1,0 +1,104 @@
+"""Finds and lists presets: a path, the user's folder, the shipped ones; the user's come first.
+
+The user's folder is $XDG_CONFIG_HOME/torchfx/presets, by default ~/.config/torchfx/presets. The shipped ones are
+installed as the package `torchfx_cli.presets`; in a checkout that is not installed they lie beside the package.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from torchfx_cli.chain.document import (
+    MAX_FILE_BYTES,
+    Mapping,
+    Mistake,
+    Scalar,
+    decode,
+    parse_document,
+    quoted,
+    read_bytes,
+)
+from torchfx_cli.chain.values import nearest
+from torchfx_cli.errors import ChainError, printable
+
+SUFFIXES = (".yaml", ".yml")
+Source = Literal["user", "shipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A preset that can be named; `description` is "" where the file says nothing or cannot be read."""
+
+    name: str
+    description: str
+    path: Path
+    source: Source
+
+
+def find(name: str, relative_to: str | os.PathLike[str] | None = None) -> Path:
+    """The chain file called `name`: a path from `relative_to` (default: here), or a preset. Raises ChainError."""
+    try:
+        return locate(name, Path(relative_to or ""))
+    except Mistake as mistake:
+        raise ChainError(printable(f"{quoted(name)}: {mistake}")) from None
+
+
+def locate(name: str, folder: Path) -> Path:
+    """See `find`; raises Mistake."""
+    path = folder / name
+    if "/" in name or name.lower().endswith(SUFFIXES) or (os.path.lexists(path) and not os.path.isdir(path)):
+        return path
+    presets = _preset_files()
+    if name in presets:
+        return presets[name][0]
+    if os.path.isdir(path):
+        raise Mistake("is a folder, not a chain file")
+    raise Mistake(f"no preset and no file has this name{nearest(name, presets)} (presets: {', '.join(presets)})")
+
+
+def list_presets() -> list[Preset]:
+    """All presets by name; a user's preset hides the shipped one of its name."""
+    return [Preset(name, _description(path), path, source) for name, (path, source) in _preset_files().items()]
+
+
+def _preset_files() -> dict[str, tuple[Path, Source]]:
+    """Name -> file, sorted."""
+    folders: list[tuple[Path | None, Source]] = [(_shipped_folder(), "shipped"), (_user_folder(), "user")]
+    files = {path.stem: (path, source) for folder, source in folders if folder for path in _chain_files(folder)}
+    return dict(sorted(files.items()))
+
+
+def _user_folder() -> Path | None:
+    config = os.environ.get("XDG_CONFIG_HOME", "")
+    if not os.path.isabs(config):  # the XDG specification: relative ones are to be ignored
+        config = os.path.join(os.path.expanduser("~"), ".config")
+    return Path(config, "torchfx", "presets") if os.path.isabs(config) else None
+
+
+def _shipped_folder() -> Path:
+    installed = find_spec("torchfx_cli.presets")
+    if installed and installed.submodule_search_locations:
+        return Path(next(iter(installed.submodule_search_locations)))
+    return Path(__file__).resolve().parents[2] / "presets"
+
+
+def _chain_files(folder: Path) -> list[Path]:
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return []
+    return [folder / name for name in names if name.endswith(SUFFIXES) and os.path.isfile(folder / name)]
+
+
+def _description(path: Path) -> str:
+    try:
+        root = parse_document(decode(read_bytes(path, MAX_FILE_BYTES)))
+    except Mistake:
+        return ""
+    pairs = root.pairs if isinstance(root, Mapping) else []
+    return next((value.text for key, value in pairs if isinstance(key, Scalar) and key.text == "description"
+                 and isinstance(value, Scalar) and not value.is_null), "")

@@ -1,0 +1,151 @@
+"""The table of kinds for others to read: a JSON Schema of chain files for editors, plain records for `filters`."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING
+from typing import Any
+
+from torchfx_cli.chain.spec import KINDS, Kind, Param, key_of, params_of
+from torchfx_cli.chain.values import SECTION_COLUMNS, allowed, number_pattern
+
+PRESET = "preset"
+PRESET_DOC = "Puts another chain in this place: a preset's name, or a file relative to this one."
+TOP_KEYS = {
+    "name": "Name of the chain; the file's name without one.",
+    "description": "What the chain is for, in a line.",
+    "chain": "The stages, applied in this order.",
+}
+
+# One entry of each kind, as it stands in a chain file.
+EXAMPLES: dict[str, str] = {
+    "highpass": "- highpass: {cutoff: 80 Hz, order: 4}",
+    "lowpass": "- lowpass: {cutoff: 12 kHz, order: 6, family: chebyshev1, ripple: 0.1 dB}",
+    "bandpass": "- bandpass: {low: 300, high: 3.4 kHz, order: 4}",
+    "bandstop": "- bandstop: {low: 45, high: 55, order: 2}",
+    "peaking": "- peaking: {frequency: 3.2 kHz, gain: 2.5 dB, q: 0.9}",
+    "low_shelf": "- low_shelf: {frequency: 120 Hz, gain: -3 dB}",
+    "high_shelf": "- high_shelf: {frequency: 8 kHz, gain: 2 dB, order: 1}",
+    "notch": "- notch: {frequency: 50 Hz, q: 30}",
+    "allpass": "- allpass: {frequency: 1 kHz, order: 1}",
+    "dc_block": "- dc_block: 5 Hz",
+    "analog": "- analog: {poles: [50.05, 2122.07], zeros: [500.5], unity: 1 kHz}",
+    "sos": "- sos: {sections: [[0.5, 0.5, 0, 1, 0, 0]], rate: 48 kHz}",
+    "fir": "- fir: {lowpass: 12 kHz, taps: 511, window: hamming}",
+    "gain": "- gain: -3 dB",
+    "invert": "- invert",
+    "normalize": "- normalize: {peak: -1 dBFS}",
+}
+
+
+def describe_kinds() -> list[dict[str, Any]]:
+    """One plain dict a kind, in the table's order, ready for JSON; a missing default or limit is None."""
+    return [
+        {
+            "kind": name,
+            "doc": _doc(kind),
+            "shorthand": key_of(kind.shorthand) if kind.shorthand else None,
+            "example": EXAMPLES[name],
+            "params": [_describe_param(key, param, default) for key, param, default in _params(kind)],
+        }
+        for name, kind in KINDS.items()
+    ]
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema, draft 2020-12. It knows keys, forms and ranges; what keys must satisfy together it does not."""
+    bodies = {name: {"$ref": f"#/$defs/{name}"} for name in KINDS}
+    stage = {
+        "type": "object",
+        "properties": {**bodies, PRESET: {"type": "string", "description": PRESET_DOC}},
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+    bare = [name for name, kind in KINDS.items() if not _required(kind)]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "torchfx chain",
+        "type": "object",
+        "properties": {
+            "name": {"type": "string", "description": TOP_KEYS["name"]},
+            "description": {"type": "string", "description": TOP_KEYS["description"]},
+            "chain": {"type": "array", "minItems": 1, "description": TOP_KEYS["chain"],
+                      "items": {"anyOf": [stage, {"enum": bare}]}},
+        },
+        "required": ["chain"],
+        "additionalProperties": False,
+        "$defs": {name: _kind_schema(kind) for name, kind in KINDS.items()},
+    }
+
+
+def _doc(kind: Kind) -> str:
+    """The kind's own line, or the first sentence of its record's."""
+    return kind.doc or (kind.record.__doc__ or "").partition("\n")[0].strip()
+
+
+def _params(kind: Kind) -> list[tuple[str, Param, Any]]:
+    return [(key, param, field.default) for key, (field, param) in params_of(kind.record).items()]
+
+
+def _required(kind: Kind) -> list[str]:
+    return [key for key, _, default in _params(kind) if default is MISSING]
+
+
+def _describe_param(key: str, param: Param, default: Any) -> dict[str, Any]:
+    return {
+        "key": key,
+        "doc": param.doc,
+        "form": param.form,
+        "unit": param.unit,
+        "required": default is MISSING,
+        "default": None if default is MISSING else default,
+        "allowed": allowed(param),
+        "low": param.low,
+        "high": param.high,
+        "open_low": param.open_low,
+        "choices": list(param.choices),
+    }
+
+
+def _kind_schema(kind: Kind) -> dict[str, Any]:
+    params = _params(kind)
+    keys = {
+        "type": "object",
+        "properties": {key: {"description": f"{param.doc}; {allowed(param)}", **_param_schema(param)}
+                       for key, param, _ in params},
+        "required": _required(kind),
+        "additionalProperties": False,
+    }
+    short = [_param_schema(param) for key, param, _ in params if kind.shorthand and key == key_of(kind.shorthand)]
+    return {"description": _doc(kind), "anyOf": [keys, *short]}
+
+
+def _param_schema(param: Param) -> dict[str, Any]:
+    if param.form == "word":
+        return {"enum": list(param.choices)}
+    if param.form in ("bool", "path"):
+        return {"type": "boolean" if param.form == "bool" else "string"}
+    number = _number_schema(param)
+    if param.form in ("number", "integer"):
+        return number
+    if param.form == "rows":
+        return _list_of(_list_of(number, SECTION_COLUMNS, SECTION_COLUMNS), 1)
+    if param.form == "band":
+        return _list_of(number, 2, 2)
+    if param.form == "taps":
+        return {"anyOf": [{"type": "integer", "minimum": param.low, "maximum": param.high},
+                          _list_of(_number_schema(Param(param.doc)), 1)]}
+    return {"anyOf": [number, _list_of(number)]}
+
+
+def _number_schema(param: Param) -> dict[str, Any]:
+    """A number in its range, or text with a unit, whose range a schema cannot check."""
+    limits = {"exclusiveMinimum" if param.open_low else "minimum": param.low, "maximum": param.high}
+    number = {"type": "integer" if param.form == "integer" else "number",
+              **{name: limit for name, limit in limits.items() if limit is not None}}
+    return {"anyOf": [number, {"type": "string", "pattern": number_pattern(param.unit)}]}
+
+
+def _list_of(items: dict[str, Any], least: int = 0, most: int | None = None) -> dict[str, Any]:
+    return {"type": "array", "items": items, **({"minItems": least} if least else {}),
+            **({"maxItems": most} if most else {})}

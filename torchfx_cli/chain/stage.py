@@ -1,0 +1,98 @@
+"""One entry of a chain's list -> one record, with all mistakes in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import MISSING
+from typing import Any
+
+from torchfx_cli.chain.document import Mapping, Mistake, Node, Scalar, Sequence, found, quoted
+from torchfx_cli.chain.rules import complaints
+from torchfx_cli.chain.schema import EXAMPLES, PRESET
+from torchfx_cli.chain.spec import KINDS, Kind, Origin, StageSpec, key_of, params_of
+from torchfx_cli.chain.values import allowed, nearest, read_value
+
+ONE_STAGE = "one stage an entry, like `- highpass: {cutoff: 80, order: 4}`"
+
+
+def name_and_body(entry: Node) -> tuple[Scalar, Node | None]:
+    """The kind's name and what is written behind it: `- kind: body`, or `- kind` alone. Raises Mistake."""
+    if isinstance(entry, Scalar) and not entry.is_null:
+        return entry, None
+    if not isinstance(entry, Mapping) or not entry.pairs:
+        raise Mistake(f"found {found(entry)}; {ONE_STAGE}", entry.line)
+    name, body = entry.pairs[0]
+    if not isinstance(name, Scalar):
+        raise Mistake(f"found {found(name)} where the name of a stage is due", name.line)
+    if len(entry.pairs) > 1:
+        second, _ = entry.pairs[1]
+        raise Mistake(f"found {found(second)} beside {found(name)}; {ONE_STAGE} "
+                      f"(keys of a stage stand deeper than its name)", second.line)
+    return name, body
+
+
+def kind_named(name: Scalar) -> Kind:
+    """The row of the table. Raises Mistake."""
+    if name.text not in KINDS:
+        known = [*KINDS, PRESET]
+        raise Mistake(f"unknown stage {quoted(name.text)}{nearest(name.text, known)} (known: {', '.join(known)})",
+                      name.line)
+    return KINDS[name.text]
+
+
+def read_stage(name: Scalar, body: Node | None, origin: Origin) -> tuple[StageSpec | None, list[Mistake]]:
+    """The record, or None and every mistake; a mistake's `path` leads on from the stage (".cutoff")."""
+    try:
+        kind = kind_named(name)
+        pairs = _pairs(name.text, kind, body)
+    except Mistake as mistake:
+        return None, [mistake]
+    known = params_of(kind.record)
+    mistakes: list[Mistake] = []
+    nodes = unique_keys(pairs, list(known), mistakes)
+    values: dict[str, Any] = {}
+    for key, node in nodes.items():
+        try:
+            values[key] = read_value(node, known[key][1])
+        except Mistake as mistake:
+            mistakes.append(Mistake(str(mistake), mistake.line, f".{key}{mistake.path}"))
+    misspelt = " ".join(map(str, mistakes))
+    mistakes += [Mistake(f"missing; allowed: {allowed(param)}", name.line, f".{key}")
+                 for key, (field, param) in known.items()
+                 if field.default is MISSING and key not in nodes and f"did you mean {key}?" not in misspelt]
+    if mistakes:
+        return None, mistakes
+    spec = kind.record(kind=name.text, origin=origin, **{known[key][0].name: value for key, value in values.items()})
+    mistakes = [Mistake(message, nodes.get(key.partition("[")[0], name).line, f".{key}" if key else "")
+                for key, message in complaints(spec, values)]
+    return (None if mistakes else spec), mistakes
+
+
+def unique_keys(pairs: Iterable[tuple[Node, Node]], known: list[str], mistakes: list[Mistake]) -> dict[str, Node]:
+    """Key -> value for the `known` keys; unknown and repeated ones are added to `mistakes`."""
+    nodes: dict[str, Node] = {}
+    for key, value in pairs:
+        if not isinstance(key, Scalar):
+            mistakes.append(Mistake(f"found {found(key)} where a key is due", key.line))
+        elif key.text not in known:
+            keys = f"keys: {', '.join(known)}" if known else "it takes no keys"
+            mistakes.append(Mistake(f"unknown key {quoted(key.text)}{nearest(key.text, known)} ({keys})", key.line))
+        elif key.text in nodes:
+            first = nodes[key.text].line
+            again = f"also in line {first}" if first != key.line else "twice"
+            mistakes.append(Mistake(f"given twice ({again}); keep one", key.line, f".{key.text}"))
+        else:
+            nodes[key.text] = value
+    return nodes
+
+
+def _pairs(name: str, kind: Kind, body: Node | None) -> list[tuple[Node, Node]]:
+    if body is None:
+        return []
+    if isinstance(body, Mapping):
+        return body.pairs
+    if isinstance(body, Scalar) and body.is_null:
+        raise Mistake(f"nothing is written after the colon; write {EXAMPLES[name]}", body.line)
+    if kind.shorthand is None or isinstance(body, Sequence):
+        raise Mistake(f"found {found(body)} where keys are due; write {EXAMPLES[name]}", body.line)
+    return [(Scalar(body.line, key_of(kind.shorthand)), body)]

@@ -1,0 +1,209 @@
+"""Scalars and lists with units, read by their text alone.
+
+One rule for every number: decimal digits with a point, maybe an exponent, maybe a unit (`80`, `1e3`,
+`3.2 kHz`, `3.2k`, `-3 dB`, `250 ms`), quoted or not. What YAML 1.1 would turn into a number in silence
+(`1:30` is 90, `010` is 8, `1_000`, `0x3E8`, `no`) is refused with what to write instead.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from torchfx_cli.chain.document import Mistake, Node, Scalar, Sequence, found
+from torchfx_cli.chain.spec import Param
+
+# Unit of a field -> what may be written behind the number (in lower case) -> power of ten.
+UNITS: dict[str, dict[str, int]] = {
+    "Hz": {"hz": 0, "khz": 3, "k": 3},
+    "dB": {"db": 0},
+    "dBFS": {"db": 0, "dbfs": 0},
+    "s": {"s": 0, "ms": -3, "us": -6, "µs": -6},
+    "": {},
+}
+EXAMPLES = {"Hz": "80, 80 Hz or 3.2 kHz", "dB": "-3 or -3 dB", "dBFS": "-1 or -1 dBFS", "s": "0.25, 250 ms or 2 s"}
+SECTION_COLUMNS = 6
+
+_NUMBER = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?:[eE]([+-]?[0-9]{1,9}))?\s*([A-Za-zµ%]*)")
+_OTHER_FORMS: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
+    (re.compile(r"[+-]?0[0-9]+(\.[0-9]*)?\s*[A-Za-z]*"), lambda text: f"leading zeros; write {_unpadded(text)}"),
+    (re.compile(r"[+-]?[0-9]+,[0-9]+\s*[A-Za-z]*"), lambda text: f"write the decimal point: {text.replace(',', '.')}"),
+    (re.compile(r"[+-]?[0-9]+(_[0-9]+)+(\.[0-9]*)?\s*[A-Za-z]*"), lambda text: f"write {text.replace('_', '')}"),
+    (re.compile(r"0[xX][0-9a-fA-F]{1,16}"), lambda text: f"write {int(text, 16)}"),
+    (re.compile(r"0[oO][0-7]{1,20}"), lambda text: f"write {int(text[2:], 8)}"),
+    (re.compile(r"[0-9]+(:[0-9.]+)+"), lambda _: "a colon makes no number; write one decimal number"),
+    (re.compile(r"(?i)yes|no|on|off|true|false|y|n"), lambda text: f"{text} is a word, not a number"),
+    (re.compile(r"[0-9]{4}-[0-9]+-[0-9]+.*"), lambda _: "a date is no number"),
+)
+_NOT_FINITE = re.compile(r"(?i)[+-]?\.?(nan|inf|infinity)")
+
+
+def read_value(node: Node, param: Param) -> Any:
+    """What `param` allows, from `node`: float, int, str, bool or tuples of them. Raises Mistake."""
+    if isinstance(node, Scalar) and node.is_null:
+        raise Mistake(f"nothing is written here; allowed: {allowed(param)}", node.line)
+    return _READERS[param.form](node, param)
+
+
+def allowed(param: Param) -> str:
+    """What may be written, in words."""
+    if param.form == "word":
+        return "one of " + ", ".join(param.choices)
+    words = {"bool": "true or false", "path": "the name of a file", "rows": "a list of rows [b0, b1, b2, a0, a1, a2]"}
+    if param.form in words:
+        return words[param.form]
+    if param.form == "taps":
+        return f"a whole number {_range(param)}, or a list of numbers"
+    one = f"{'a whole number' if param.form == 'integer' else 'a number'} {_range(param)}".rstrip()
+    one += f", like {EXAMPLES[param.unit]}" if param.unit else ""
+    return {"numbers": f"a list, each {one}", "band": f"two frequencies [low, high], each {one}"}.get(param.form, one)
+
+
+def number_pattern(unit: str) -> str:
+    """A regular expression (ECMA-262, as JSON Schema has them) of the text that is a number in `unit`."""
+    units = "|".join(re.sub("[a-z]", lambda letter: f"[{letter[0]}{letter[0].upper()}]", name) for name in UNITS[unit])
+    return r"^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?" + (rf"\s*({units})?" if units else "") + r"\s*$"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """'; did you mean lowpass?' or nothing."""
+    names = list(known)
+    close = get_close_matches(name[:60].lower().replace("-", "_"), [n.replace("-", "_") for n in names], n=1)
+    return f"; did you mean {next(n for n in names if n.replace('-', '_') == close[0])}?" if close else ""
+
+
+def read_text(node: Node, what: str) -> str:
+    """A word or a sentence. Raises Mistake."""
+    if not isinstance(node, Scalar) or not node.text.strip():
+        raise Mistake(f"found {found(node)}; allowed: {what}", node.line)
+    return node.text
+
+
+def _number(node: Node, param: Param) -> float:
+    if not isinstance(node, Scalar):
+        raise _unlike(node, param)
+    text = node.text.strip()
+    match = _NUMBER.fullmatch(text)
+    if not match or _unpadded(match[1]) != match[1]:
+        raise _unlike(node, param, _hint(text))
+    mantissa, exponent, unit = match[1], int(match[2] or 0), match[3].lower()
+    powers = UNITS[param.unit]
+    if unit and unit not in powers:
+        due = f"a number in {param.unit}" if param.unit else "a number without a unit"
+        raise _unlike(node, param, f"{match[3]} is not the unit, {due} is due")
+    # The unit moves the decimal point in the text, so that 8.2 kHz is 8200 and not 8199.999999999999.
+    value = float(f"{mantissa}e{exponent + powers.get(unit, 0)}")
+    return _in_range(value, node, param)
+
+
+def _in_range(value: float, node: Node, param: Param) -> float:
+    low, high = param.low, param.high
+    too_low = low is not None and (value <= low if param.open_low else value < low)
+    if not math.isfinite(value) or too_low or (high is not None and value > high):
+        raise _unlike(node, param, "out of range")
+    return value
+
+
+def _integer(node: Node, param: Param) -> int:
+    value = _number(node, param)
+    if value != int(value):
+        raise _unlike(node, param, "not whole")
+    return int(value)
+
+
+def _word(node: Node, param: Param) -> str:
+    if isinstance(node, Scalar) and node.text in param.choices:
+        return node.text
+    raise _unlike(node, param, suggestion=nearest(node.text, param.choices) if isinstance(node, Scalar) else "")
+
+
+def _bool(node: Node, param: Param) -> bool:
+    if isinstance(node, Scalar) and node.text in ("true", "false"):
+        return node.text == "true"
+    raise _unlike(node, param)
+
+
+def _path(node: Node, param: Param) -> str:
+    return read_text(node, allowed(param))
+
+
+def _numbers(node: Node, param: Param) -> tuple[float, ...]:
+    if isinstance(node, Scalar):
+        return (_number(node, param),)
+    if not isinstance(node, Sequence):
+        raise _unlike(node, param)
+    return tuple(_item(index, item, param) for index, item in enumerate(node.items))
+
+
+def _item(index: int, item: Node, param: Param) -> float:
+    try:
+        return _number(item, param)
+    except Mistake as mistake:
+        raise Mistake(str(mistake), mistake.line, f"[{index}]") from None
+
+
+def _band(node: Node, param: Param) -> tuple[float, float]:
+    if not isinstance(node, Sequence) or len(node.items) != 2:
+        raise _unlike(node, param)
+    low_hz, high_hz = _numbers(node, param)
+    if low_hz >= high_hz:
+        raise _unlike(node, param, f"the first, {low_hz:g} Hz, is not below the second, {high_hz:g} Hz")
+    return low_hz, high_hz
+
+
+def _rows(node: Node, param: Param) -> tuple[tuple[float, ...], ...]:
+    if not isinstance(node, Sequence) or not node.items:
+        raise _unlike(node, param)
+    rows = []
+    for index, row in enumerate(node.items):
+        if not isinstance(row, Sequence) or len(row.items) != SECTION_COLUMNS:
+            raise Mistake(f"found {found(row)}; allowed: {allowed(param)}", row.line, f"[{index}]")
+        try:
+            rows.append(_numbers(row, param))
+        except Mistake as mistake:
+            raise Mistake(str(mistake), mistake.line, f"[{index}]{mistake.path}") from None
+    return tuple(rows)
+
+
+def _taps(node: Node, param: Param) -> int | tuple[float, ...]:
+    if not isinstance(node, Sequence):
+        return _integer(node, param)
+    if not node.items:
+        raise _unlike(node, param)
+    return _numbers(node, Param(param.doc))
+
+
+_READERS: dict[str, Callable[[Node, Param], Any]] = {
+    "number": _number, "integer": _integer, "word": _word, "bool": _bool, "path": _path,
+    "numbers": _numbers, "band": _band, "rows": _rows, "taps": _taps,
+}
+
+
+def _unlike(node: Node, param: Param, reason: str = "", suggestion: str = "") -> Mistake:
+    why = f" ({reason})" if reason else ""
+    return Mistake(f"found {found(node)}{why}; allowed: {allowed(param)}{suggestion}", node.line)
+
+
+def _hint(text: str) -> str:
+    if _NOT_FINITE.fullmatch(text):
+        return "out of range"
+    return next((say(text) for form, say in _OTHER_FORMS if form.fullmatch(text)), "not a number")
+
+
+def _unpadded(text: str) -> str:
+    """Without leading zeros: 010 -> 10, -007.5 -> -7.5; 0.5 as it is."""
+    return re.sub(r"^([+-]?)0+(?=[0-9])", r"\1", text)
+
+
+def _range(param: Param) -> str:
+    unit = f" {param.unit}" if param.unit else ""
+    low = "" if param.low is None else f"above {param.low:g}" if param.open_low else f"from {param.low:g}"
+    high = "" if param.high is None else f"up to {_short(param.high)}" if param.open_low else f"to {_short(param.high)}"
+    return f"{low} {high}".strip() + unit if low or high else ""
+
+
+def _short(value: float) -> str:
+    return str(int(value)) if value == int(value) and value < 1e9 else f"{value:g}".replace("e+0", "e")
