@@ -1,0 +1,86 @@
+"""Ctrl-C, kill and a closed terminal: the right exit code, nothing half done left, and the second one ends at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).parents[2]
+SLOW = ("-e", "highpass:80", "--chunk", "0.0001")  # a block a frame: hours of work for a minute of sound
+
+
+def started(folder: Path, *arguments: str, before: str = "") -> subprocess.Popen[str]:
+    """torchfx at work in `folder`: its temporary output is there."""
+    soundfile.write(folder / "in.wav", np.zeros((8000 * 600, 2), np.int16), 8000)
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    torchfx = [sys.executable, "-m", "torchfx_cli", "process", "in.wav", *SLOW, *arguments]
+    child = subprocess.Popen(["bash", "-c", f'{before} exec "$@"', "bash", *torchfx], cwd=folder, env=env,
+                             stderr=subprocess.PIPE, text=True)
+    for _ in range(1000):
+        if list(folder.glob("processed/.torchfx-*.part")):
+            return child
+        assert child.poll() is None, child.stderr.read() if child.stderr else ""
+        time.sleep(0.01)
+    child.kill()
+    raise AssertionError("no temporary output was seen")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_the_run_and_leaves_nothing_behind(tmp_path: Path, number: int, code: int) -> None:
+    child = started(tmp_path)
+    child.send_signal(number)
+    _, told = child.communicate(timeout=20)
+    assert (child.returncode, told) == (code, "torchfx: interrupted\n")
+    assert list((tmp_path / "processed").iterdir()) == []
+
+
+def test_the_counts_of_an_interrupted_batch_add_up(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "b.wav", np.zeros(80, np.int16), 8000)
+    child = started(tmp_path, "b.wav", "c.wav")
+    child.send_signal(signal.SIGINT)
+    _, told = child.communicate(timeout=20)
+    assert told.splitlines() == ["0 ok, 0 warned, 0 failed, 0 skipped, 3 not done", "torchfx: interrupted"]
+
+
+def test_a_signal_that_the_caller_ignores_stays_ignored(tmp_path: Path) -> None:
+    child = started(tmp_path, before="trap '' HUP;")
+    child.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    assert child.poll() is None, "nohup must protect the run"
+    child.terminate()
+    child.communicate(timeout=20)
+    assert child.returncode == 143
+
+
+def test_the_second_signal_ends_at_once() -> None:
+    script = """
+import os, signal, time
+from torchfx_cli.cli import signals
+from torchfx_cli.errors import Interrupted
+with signals.raised():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+    except Interrupted as stop:
+        print(stop.exit_code, flush=True)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+    print("still here")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=20)
+    assert (done.returncode, done.stdout) == (130, "143\n")
+
+
+def test_handlers_are_put_back(run: Any) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    assert run("--version").code == 0
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
