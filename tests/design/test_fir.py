@@ -1,0 +1,145 @@
+"""Windowed sincs against scipy.signal.firwin, and taps from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.signal
+import soundfile
+
+from torchfx_cli.chain.spec import FirSpec, Origin
+from torchfx_cli.design import fir
+from torchfx_cli.design.design import design
+from torchfx_cli.design.stages import Taps, response
+from torchfx_cli.errors import DesignError
+
+RATES = (8000, 44100, 48000, 96000, 192000)
+WINDOWS = {"hamming": "hamming", "hann": "hann", "blackman": "blackman", "blackmanharris": "blackmanharris",
+           "kaiser": ("kaiser", 8.6), "rectangular": "boxcar"}
+
+
+def spec(**settings: object) -> FirSpec:
+    return FirSpec(kind="fir", origin=Origin("eq.yaml", 3, "chain[0].fir"), **settings)  # type: ignore[arg-type]
+
+
+def taps_of(fs: float, **settings: object) -> Taps:
+    (stage,) = design(spec(**settings), fs)
+    assert isinstance(stage, Taps)
+    return stage
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("fs", RATES)
+def test_the_taps_are_those_of_firwin(fs: int, window: str) -> None:
+    f1, f2 = 0.06 * fs, 0.21 * fs
+    for settings, cutoff, pass_zero in (({"lowpass_hz": f1}, f1, "lowpass"), ({"highpass_hz": f1}, f1, "highpass"),
+                                        ({"bandpass_hz": (f1, f2)}, [f1, f2], "bandpass"),
+                                        ({"bandstop_hz": (f1, f2)}, [f1, f2], "bandstop")):
+        for taps in (1, 3, 101, 511, 64):
+            if taps % 2 == 0 and pass_zero in ("highpass", "bandstop"):
+                continue
+            got = taps_of(fs, taps=taps, window=window, **settings).taps
+            want = scipy.signal.firwin(taps, cutoff, window=WINDOWS[window], pass_zero=pass_zero, fs=fs)
+            assert np.abs(got - want).max() < 1e-14 * np.abs(want).max(), (pass_zero, taps)
+
+
+@pytest.mark.parametrize("beta", [0.0, 2.5, 14.0, 50.0])
+def test_the_kaiser_window_takes_its_beta(beta: float) -> None:
+    want = scipy.signal.firwin(201, 1000.0, window=("kaiser", beta), fs=48000)
+    assert np.abs(taps_of(48000, lowpass_hz=1000.0, taps=201, window="kaiser", beta=beta).taps - want).max() < 1e-14
+
+
+def test_the_edge_lies_at_minus_6_db_and_aligned_taps_have_no_phase() -> None:
+    stage = taps_of(48000, lowpass_hz=12000.0, taps=511, align=True)
+    assert stage.delay_frames == 255
+    assert response([stage], [0.0, 12000.0, 14000.0], 48000) == pytest.approx([1.0, 0.5, 0.0], abs=1e-3)
+    assert taps_of(48000, lowpass_hz=12000.0, taps=511).delay_frames == 0
+
+
+def test_even_taps_align_to_within_half_a_frame() -> None:
+    stage = taps_of(48000, lowpass_hz=2000.0, taps=64, align=True)
+    turned = response([stage], 1000.0, 48000)[0]
+    assert stage.delay_frames == 31
+    assert np.angle(turned) == pytest.approx(-2 * np.pi * 1000.0 / 48000 / 2, abs=1e-12)
+
+
+def test_listed_taps_are_taken_as_they_are() -> None:
+    assert taps_of(48000, taps=(0.25, 0.5, 0.25)).taps.tolist() == [0.25, 0.5, 0.25]
+
+
+TAPS = np.array([1.0, -0.5, 0.25, 1e-3])
+
+
+def write(path: Path) -> Path:
+    if path.suffix == ".npy":
+        np.save(path, TAPS)
+    elif path.suffix == ".wav":
+        soundfile.write(path, TAPS, 48000, subtype="DOUBLE")
+    else:
+        path.write_text("# a room\n1.0, -0.5; .25\n\n1e-3 # the last\n")
+    return path
+
+
+@pytest.mark.parametrize("name", ["room.txt", "room.csv", "room.npy", "room.wav"])
+def test_taps_are_read_from_a_file(tmp_path: Path, name: str) -> None:
+    stage = taps_of(48000, file=str(write(tmp_path / name)))
+    assert stage.taps.tolist() == TAPS.tolist()
+    assert stage.label == f"fir {name} 4 taps"
+
+
+def refusal(fs: float, **settings: object) -> str:
+    with pytest.raises(DesignError) as caught:
+        design(spec(**settings), fs)
+    return str(caught.value)
+
+
+def test_a_sound_file_of_another_rate_is_refused(tmp_path: Path) -> None:
+    message = refusal(44100, file=str(write(tmp_path / "room.wav")))
+    assert message == (f"eq.yaml:3: chain[0].fir.file: {tmp_path}/room.wav: its sample rate is 48 kHz, "
+                       "that of the audio is 44.1 kHz; resample one of them")
+
+
+def test_a_stereo_sound_file_is_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "room.wav", np.zeros((5, 2)), 48000)
+    assert "it has 2 channels; an impulse response has one" in refusal(48000, file=str(tmp_path / "room.wav"))
+
+
+@pytest.mark.parametrize(("name", "content", "reason"), [
+    ("a.txt", "", "it holds 0 taps; 1 to 1048576 are possible"),
+    ("a.txt", "1 2 three", "'three' is not a number"),
+    ("a.txt", "1 nan 3", "tap 1 is not finite"),
+    ("a.csv", "1,inf", "tap 1 is not finite"),
+    ("a.npy", "nonsense", "not a NumPy array"),
+    ("a.wav", "nonsense", "neither numbers (.txt, .csv), .npy nor a sound file"),
+])
+def test_a_file_without_taps_is_refused_with_the_reason(tmp_path: Path, name: str, content: str, reason: str) -> None:
+    (tmp_path / name).write_text(content)
+    message = refusal(48000, file=str(tmp_path / name))
+    assert message.startswith(f"eq.yaml:3: chain[0].fir.file: {tmp_path}/{name}: ")
+    assert reason in message
+
+
+def test_arrays_that_are_not_a_row_of_real_numbers_are_refused(tmp_path: Path) -> None:
+    for array in (np.zeros((2, 3)), np.zeros(4, complex), np.array(["a"])):
+        np.save(tmp_path / "a.npy", array)
+        assert "taps are one row of real numbers" in refusal(48000, file=str(tmp_path / "a.npy"))
+    np.save(tmp_path / "a.npy", np.array([{}]), allow_pickle=True)
+    assert "not a NumPy array" in refusal(48000, file=str(tmp_path / "a.npy"))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    assert refusal(48000, file=str(tmp_path / "no.wav")).endswith("no.wav: No such file or directory")
+
+
+def test_even_taps_that_should_pass_half_the_sample_rate_are_refused() -> None:
+    message = refusal(48000, highpass_hz=100.0, taps=510)
+    assert message == "eq.yaml:3: chain[0].fir.taps: 510 is even, so the gain at half the sample rate is 0; use 511"
+    assert "use 65" in refusal(48000, bandstop_hz=(100.0, 200.0), taps=64)
+
+
+def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "a.npy").open("wb") as file:
+        file.truncate(fir.MAX_FILE_BYTES + 1)
+    assert "larger than 32 MB" in refusal(48000, file=str(tmp_path / "a.npy"))

@@ -1,0 +1,112 @@
+"""Impulse responses: windowed sincs, and taps read from files.
+
+The windowed sinc is the one of `scipy.signal.firwin` (scale=True): the ideal response of the wanted bands, a
+symmetric window, and the gain made exactly 1 in the middle of the first band that passes. Edges lie at -6 dB.
+Windows: F. J. Harris, "On the use of windows for harmonic analysis with the DFT", Proc. IEEE 66 (1978).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from torchfx_cli.chain.spec import MAX_TAPS
+from torchfx_cli.design.proof import hertz
+from torchfx_cli.design.stages import Array
+
+# Of cos(0), cos(x), cos(2x), ... with x from -pi to pi over the taps.
+_COSINES = {
+    "rectangular": (1.0,),
+    "hann": (0.5, 0.5),
+    "hamming": (0.54, 0.46),
+    "blackman": (0.42, 0.5, 0.08),
+    "blackmanharris": (0.35875, 0.48829, 0.14128, 0.01168),
+}
+MAX_FILE_BYTES = 32 * MAX_TAPS  # a tap printed in full takes 25 characters
+
+
+def windowed_sinc(bands_hz: list[tuple[float, float]], taps: int, window: str, beta: float, fs: float) -> Array:
+    """Taps [taps] that pass `bands_hz`, each (low, high) with 0 and fs / 2 as the outermost."""
+    m = np.arange(taps) - (taps - 1) / 2.0
+    bands = [(2.0 * low / fs, 2.0 * high / fs) for low, high in bands_hz]
+    ideal = sum((high * np.sinc(high * m) - low * np.sinc(low * m) for low, high in bands), np.zeros(taps))
+    shaped = ideal * window_of(window, taps, beta)
+    gain = np.sum(shaped * np.cos(np.pi * m * _reference(*bands[0])))
+    scaled: Array = shaped / gain
+    return scaled
+
+
+def window_of(name: str, taps: int, beta: float) -> Array:
+    """A symmetric window [taps]; `beta` is the kaiser window's."""
+    if name == "kaiser":
+        return np.kaiser(taps, beta)
+    x = np.linspace(-np.pi, np.pi, taps) if taps > 1 else np.zeros(1)
+    return sum((c * np.cos(k * x) for k, c in enumerate(_COSINES[name])), np.zeros(taps))
+
+
+def _reference(low: float, high: float) -> float:
+    """Where the gain is 1, in halves of the sample rate: 0, half the sample rate, or the middle of the band."""
+    if low == 0.0:
+        return 0.0
+    return 1.0 if high == 1.0 else (low + high) / 2.0
+
+
+def read_taps(path: Path, fs: float) -> Array:
+    """Taps [N] from numbers in text (.txt, .csv), an array (.npy) or a mono sound file at this very sample rate.
+
+    Raises ValueError that says what is wrong with the file, or OSError.
+    """
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ValueError(f"the file is larger than {MAX_FILE_BYTES >> 20} MB")
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        taps = _array(path)
+    else:
+        taps = _text(path) if suffix in (".txt", ".csv") else _sound(path, fs)
+    return _checked(taps)
+
+
+def _text(path: Path) -> Array:
+    """Numbers between spaces, commas, semicolons or line ends; from a # on a line is a comment."""
+    words = re.sub(r"#.*", "", path.read_text(encoding="utf-8-sig"))
+    return np.array([_number(word) for word in re.split(r"[\s,;]+", words) if word])
+
+
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise ValueError(f"{word[:40]!r} is not a number") from None
+
+
+def _array(path: Path) -> Array:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (ValueError, EOFError) as error:
+        raise ValueError("not a NumPy array of numbers") from error
+
+
+def _sound(path: Path, fs: float) -> Array:
+    import soundfile
+
+    try:
+        samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
+    except soundfile.SoundFileError as error:
+        raise ValueError("neither numbers (.txt, .csv), .npy nor a sound file") from error
+    if rate != fs:
+        raise ValueError(f"its sample rate is {hertz(rate)}, that of the audio is {hertz(fs)}; resample one of them")
+    if samples.shape[1] != 1:
+        raise ValueError(f"it has {samples.shape[1]} channels; an impulse response has one")
+    return np.asarray(samples[:, 0])
+
+
+def _checked(taps: Array) -> Array:
+    if taps.ndim != 1 or taps.dtype.kind not in "iuf":
+        raise ValueError(f"it holds an array {list(taps.shape)} of {taps.dtype}; taps are one row of real numbers")
+    if not 1 <= len(taps) <= MAX_TAPS:
+        raise ValueError(f"it holds {len(taps)} taps; 1 to {MAX_TAPS} are possible")
+    if not np.isfinite(taps).all():
+        raise ValueError(f"tap {int(np.argmin(np.isfinite(taps)))} is not finite")
+    return taps.astype(np.float64)
