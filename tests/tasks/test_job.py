@@ -105,7 +105,7 @@ def test_all_conflicts_are_told_at_once(two: tuple[Path, Path], tmp_path: Path) 
     assert str(refused.value).count("exists") == 2
 
 
-def test_a_format_or_subtype_that_cannot_be_is_told_before_anything_runs(two: tuple[Path, Path], tmp_path: Path) -> None:
+def test_an_impossible_format_or_subtype_is_told_before_anything_runs(two: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="unknown format"):
         outputs([*two], format="wavv")
     with pytest.raises(UsageError, match=r"FLAC cannot hold float; it can hold PCM_16"):

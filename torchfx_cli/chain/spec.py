@@ -158,7 +158,7 @@ class AnalogSpec(StageSpec):
     """A curve given by the corner frequencies of its analogue circuit: RIAA, de-emphasis, weightings.
 
     Real poles and zeros, in Hz; a zero at 0 Hz is a differentiator. The digital filter keeps the analogue
-    magnitude up to half the sample rate (matched z-transform with the gain at Nyquist corrected).
+    magnitude up to half the sample rate (matched poles, and zeros added so that the top octaves fit).
     """
 
     poles_hz: tuple[float, ...] = param("pole corner frequencies", unit="Hz", form="numbers", low=0.0,

@@ -79,8 +79,8 @@ def unique_keys(pairs: Iterable[tuple[Node, Node]], known: list[str], mistakes: 
             mistakes.append(Mistake(f"unknown key {quoted(key.text)}{nearest(key.text, known)} ({keys})", key.line))
         elif key.text in nodes:
             first = nodes[key.text].line
-            again = f"also in line {first}" if first != key.line else "twice"
-            mistakes.append(Mistake(f"given twice ({again}); keep one", key.line, f".{key.text}"))
+            again = f" (also in line {first})" if first != key.line else ""
+            mistakes.append(Mistake(f"given twice{again}; keep one", key.line, f".{key.text}"))
         else:
             nodes[key.text] = value
     return nodes

@@ -9,9 +9,9 @@ import time
 from typing import TYPE_CHECKING
 
 from torchfx_cli.cli import show
-from torchfx_cli.errors import FileError, printable
-from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.onefile import JobPlan, describe_job
+from torchfx_cli.errors import printable
+from torchfx_cli.tasks.job import Job
+from torchfx_cli.tasks.onefile import JobPlan, Listener
 from torchfx_cli.tasks.report import FileResult, Report
 
 if TYPE_CHECKING:
@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 BAR_AFTER_S = 0.5  # a file done sooner needs no bar, and rich need not be loaded
 
 
-class Teller:
+class Teller(Listener):
     """The listener of `run_jobs` for people (and, with `as_json`, for programs)."""
 
-    def __init__(self, files: int, settings: Settings, engine: str, *, quiet: bool, verbose: bool,
-                 as_json: bool) -> None:
-        self._files, self._settings, self._engine = files, settings, engine
+    def __init__(self, files: int, engine: str, *, quiet: bool, verbose: bool, as_json: bool) -> None:
+        self._files, self._engine = files, engine
         self._quiet, self._verbose, self._json = quiet, verbose, as_json
         self._bars = not quiet and bars_are_welcome()
         self._bar: Bar | None = None
@@ -35,16 +34,18 @@ class Teller:
         self._number += 1
         self._frames = 0
         self._since = time.monotonic()
-        if self._verbose and not job.skip and (todo := self._plan(job)):
-            for line in plan_lines(todo, self._engine):
-                show.tell(line)
+
+    def planned(self, todo: JobPlan) -> None:
+        self._todo = todo
+        for line in plan_lines(todo, self._engine) if self._verbose else ():
+            show.tell(line)
 
     def advanced(self, job: Job, frames: int) -> None:
         self._frames += frames
         if not self._bars:
             return
         if self._bar is None and time.monotonic() - self._since >= BAR_AFTER_S:
-            self._bar = self._make_bar(job)
+            self._bar = self._make_bar(self._todo)
         if self._bar is not None:
             self._bar.update(self._frames)
 
@@ -60,6 +61,8 @@ class Teller:
         show.tell(result_line(result))
         for warning in result.warnings if result.status == "ok" else ():
             show.tell(f"{printable(result.input)}: warning: {warning}", "yellow")
+        for note in result.notes if self._verbose else ():
+            show.tell(f"{printable(result.input)}: note: {note}")
 
     def stop(self) -> None:
         """Take the bar away."""
@@ -75,23 +78,13 @@ class Teller:
         left = self._files - len(report.results)
         show.tell(", ".join([*counts, f"{left} not done"] if left else counts))
 
-    def _make_bar(self, job: Job) -> Bar:
+    def _make_bar(self, todo: JobPlan) -> Bar:
         from torchfx_cli.cli.progress import Bar
 
         place = f"[{self._number}/{self._files}] " if self._files > 1 else ""
-        name = place + printable(job.source.name)
-        todo = self._plan(job)
-        if todo is None:
-            return Bar(name, None, 0, self._since)
+        name = place + printable(todo.job.source.name)
         passes = todo.plan.passes
         return Bar(name, (todo.facts.frames or 0) * passes or None, todo.facts.fs * passes, self._since)
-
-    def _plan(self, job: Job) -> JobPlan | None:
-        """What is to be done for `job`; None where that fails, since doing it will tell why."""
-        try:
-            return describe_job(job, self._settings)
-        except FileError:
-            return None
 
 
 def bars_are_welcome() -> bool:

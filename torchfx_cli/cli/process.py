@@ -95,7 +95,7 @@ def process(
         from torchfx_cli.cli.dryrun import show_plans
 
         raise typer.Exit(show_plans(jobs, settings, computing, as_json=as_json))
-    teller = Teller(len(jobs), settings, computing, quiet=quiet, verbose=verbose, as_json=as_json)
+    teller = Teller(len(jobs), computing, quiet=quiet, verbose=verbose, as_json=as_json)
     raise typer.Exit(_run(jobs, settings, teller))
 
 

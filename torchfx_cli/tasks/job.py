@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from torchfx_cli.chain.spec import ChainSpec
-from torchfx_cli.errors import UsageError
+from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.plan.assemble import Dither
 from torchfx_cli.stream.formats import check_words, extension_of, is_audio_name
 
@@ -60,7 +60,7 @@ def plan_jobs(inputs: Sequence[str | Path], output: str | Path | None, settings:
     else:
         problems += _occupied(jobs, settings.overwrite)
     if problems:
-        raise UsageError("\n".join(problems))
+        raise UsageError("\n".join(map(printable, problems)))
     return jobs
 
 
@@ -75,7 +75,7 @@ def _output_of(source: Path, output: str | Path | None, inputs: int, settings: S
     if is_folder:
         return target / name
     if inputs > 1:
-        raise UsageError(f"{output} is one file, but there are {inputs} inputs; give a folder")
+        raise UsageError(f"{printable(str(output))} is one file, but there are {inputs} inputs; give a folder")
     return target
 
 

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from torchfx_cli.stream.writer import remove_stale
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.onefile import process_file
+from torchfx_cli.tasks.onefile import Listener, process_file
 from torchfx_cli.tasks.report import FileResult, Report
-
-
-class Listener(Protocol):
-    """Hears how the run goes."""
-
-    def started(self, job: Job) -> None: ...
-
-    def advanced(self, job: Job, frames: int) -> None: ...
-
-    def finished(self, job: Job, result: FileResult) -> None: ...
 
 
 def run_jobs(jobs: Sequence[Job], settings: Settings, listener: Listener, report: Report | None = None) -> Report:
@@ -31,7 +20,7 @@ def run_jobs(jobs: Sequence[Job], settings: Settings, listener: Listener, report
         if job.skip:
             result = FileResult("skipped", str(job.source), str(job.output), warnings=(job.skip,))
         else:
-            result = process_file(job, settings, lambda frames, job=job: listener.advanced(job, frames))  # type: ignore[misc]
+            result = process_file(job, settings, listener)
         report.results.append(result)
         listener.finished(job, result)
     return report

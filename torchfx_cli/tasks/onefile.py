@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import log10
 from pathlib import Path
 
@@ -43,17 +43,33 @@ class JobPlan:
     block_frames: int
 
 
+class Listener:
+    """Hears how a run goes; this one does nothing with it."""
+
+    def started(self, job: Job) -> None:
+        """`job` is the next."""
+
+    def planned(self, todo: JobPlan) -> None:
+        """The input of `todo.job` is open and all is settled."""
+
+    def advanced(self, job: Job, frames: int) -> None:
+        """So many more frames of the input were filtered; each pass counts."""
+
+    def finished(self, job: Job, result: FileResult) -> None:
+        """`job` is done, or failed, or was skipped."""
+
+
 def describe_job(job: Job, settings: Settings) -> JobPlan:
     """What would be done for `job`; raises what doing it would raise before the first block."""
     with open_source(job.source) as source:
         return _plan(job, source.facts, settings)
 
 
-def process_file(job: Job, settings: Settings, advanced: Callable[[int], None]) -> FileResult:
-    """Do `job`; a FileError becomes a failed result, other errors end the run. `advanced` hears of frames read."""
+def process_file(job: Job, settings: Settings, listener: Listener) -> FileResult:
+    """Do `job`; a FileError becomes a failed result, other errors end the run."""
     started = time.perf_counter()
     try:
-        return _process(job, settings, advanced, started)
+        return _process(job, settings, listener, started)
     except FileError as error:
         return FileResult(
             "failed",
@@ -65,40 +81,48 @@ def process_file(job: Job, settings: Settings, advanced: Callable[[int], None]) 
         )
 
 
-def _process(job: Job, settings: Settings, advanced: Callable[[int], None], started: float) -> FileResult:
+def _process(job: Job, settings: Settings, listener: Listener, started: float) -> FileResult:
     with open_source(job.source) as source:
         todo = _plan(job, source.facts, settings)
+        listener.planned(todo)
+        advanced = partial(listener.advanced, job)
         plan = _measure(source, todo, settings, advanced)
         engine = open_engine(plan, settings.engine, settings.device)
         _make_folder(job.output.parent)
-        with Output(
-            job.output,
-            plan.fs,
-            plan.channels,
-            todo.output_format,
-            source.facts.tags,
-            _bytes(todo),
-            overwrite=settings.overwrite,
-        ) as output:
+        with _open_output(todo, settings) as output:
             pipeline.run(source.blocks(todo.block_frames), _steps(engine, advanced), output.write)
             warnings = (*source.warnings, *output.warnings, *_level_warnings(engine))
             if settings.strict and warnings:
                 raise FileError("; ".join(warnings))
             written = output.commit()
     return FileResult(
-        "ok",
-        str(job.source),
-        str(job.output),
+        status="ok",
+        input=str(job.source),
+        output=str(job.output),
+        fs=plan.fs,
+        channels=plan.channels,
+        frames=written.frames,
+        subtype=todo.output_format.subtype,
+        duration_s=written.frames / plan.fs,
+        elapsed_s=time.perf_counter() - started,
+        peak=engine.levels.peak,
+        clipped=engine.levels.clipped,
+        engine=engine.name,
+        warnings=warnings,
+        notes=tuple(source.notes),
+    )
+
+
+def _open_output(todo: JobPlan, settings: Settings) -> Output:
+    plan, facts = todo.plan, todo.facts
+    return Output(
+        todo.job.output,
         plan.fs,
         plan.channels,
-        written.frames,
-        todo.output_format.subtype,
-        written.frames / plan.fs,
-        time.perf_counter() - started,
-        engine.levels.peak,
-        engine.levels.clipped,
-        engine.name,
-        warnings,
+        todo.output_format,
+        facts.tags,
+        _bytes(todo),
+        overwrite=settings.overwrite,
     )
 
 

@@ -103,7 +103,7 @@ def _put(queue: Queue[Any], item: object, stop: threading.Event) -> bool:
     return False
 
 
-def _get(queue: Queue[Any], stop: threading.Event) -> object:
+def _get(queue: Queue[Any], stop: threading.Event) -> Any:
     while not stop.is_set():
         try:
             return queue.get(timeout=POLL_S)

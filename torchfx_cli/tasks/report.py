@@ -26,6 +26,7 @@ class FileResult:
     clipped: int = 0
     engine: str = ""
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     error: str | None = None
     exit_code: int = 0
 
