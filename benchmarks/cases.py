@@ -1,8 +1,8 @@
-"""One chain for every stage kind, every family, and every shipped preset: what the accuracy and GPU checks go through."""
+"""One chain for every stage kind, family and shipped preset: what the accuracy and GPU checks go through."""
 
 from __future__ import annotations
 
-from torchfx_cli.chain.parse import join, load_chain, parse_effect
+from torchfx_cli.chain.parse import join, load_chain
 from torchfx_cli.chain.presets import list_presets
 from torchfx_cli.chain.spec import FAMILIES, ChainSpec
 
@@ -22,7 +22,7 @@ EFFECTS = (
     "notch:50",
     "allpass:700",
     "dc_block",
-    "analog:poles=[50.05 2122.07],zeros=[500.5]",
+    "analog:poles=[50.05, 2122.07],zeros=[500.5]",
     "fir:lowpass=3 kHz,taps=31",
     "fir:lowpass=3 kHz,taps=511,align=true",
     "fir:highpass=100,taps=4001,window=kaiser",
@@ -34,5 +34,5 @@ EFFECTS = (
 
 def all_chains() -> dict[str, ChainSpec]:
     """Name -> chain."""
-    chains = {effect: join([], [parse_effect(effect)]) for effect in EFFECTS}
+    chains = {effect: join([], [effect]) for effect in EFFECTS}
     return chains | {preset.name: load_chain(preset.path) for preset in list_presets()}

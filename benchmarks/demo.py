@@ -19,7 +19,14 @@ FOLDER = Path("demo")
 CHAINS = ("hum-removal-50hz", "podcast-voice")
 
 # First three formants in Hz of a few vowels (Peterson & Barney 1952, men), spoken one after another.
-VOWELS = ((730, 1090, 2440), (270, 2290, 3010), (570, 840, 2410), (530, 1840, 2480), (300, 870, 2240), (660, 1720, 2410))
+VOWELS = (
+    (730, 1090, 2440),
+    (270, 2290, 3010),
+    (570, 840, 2410),
+    (530, 1840, 2480),
+    (300, 870, 2240),
+    (660, 1720, 2410),
+)
 BANDS = (
     ("rumble", 10, 40, "goes"),
     ("hum 50 Hz", 49, 51, "goes"),

@@ -2,8 +2,8 @@
 
     python benchmarks/startup.py [--repeats 15]
 
-The yardstick is `python -c "import numpy, soundfile, typer, yaml"`. To hold: --help at most 1.4 times that, `process` of a
-file of 5 seconds at most 2.2 times.
+The yardstick is `python -c "import numpy, soundfile, typer, yaml"`. To hold: --help at most 1.4 times that,
+`process` of a file of 5 seconds at most 2.2 times.
 """
 
 from __future__ import annotations
@@ -34,8 +34,16 @@ def main() -> None:
             "imports": [sys.executable, "-c", "import numpy, soundfile, typer, yaml"],
             "torchfx --help": [TORCHFX, "--help"],
             "torchfx process, 5 s": [TORCHFX, "process", str(source), "-o", str(output), "--overwrite", *effects],
-            "torchfx process, podcast-voice": [TORCHFX, "process", str(source), "-o", str(output), "--overwrite", "-c",
-                                               "podcast-voice"],
+            "torchfx process, podcast-voice": [
+                TORCHFX,
+                "process",
+                str(source),
+                "-o",
+                str(output),
+                "--overwrite",
+                "-c",
+                "podcast-voice",
+            ],
         }
         runs = in_turn(commands, repeats)
     print(f"{'':32} {'median':>8} {'ratio':>6} {'peak':>7}")

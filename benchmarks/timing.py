@@ -40,7 +40,9 @@ def run_once(command: list[str]) -> tuple[float, float]:
     return wall, usage.ru_maxrss / 1024
 
 
-def in_turn(commands: dict[str, list[str]], repeats: int, before: Callable[[str], None] = lambda name: None) -> dict[str, Runs]:
+def in_turn(
+    commands: dict[str, list[str]], repeats: int, before: Callable[[str], None] = lambda name: None
+) -> dict[str, Runs]:
     """Run each command once to warm up, then all of them in turn `repeats` times; `before(name)` is not timed."""
     runs = {name: Runs() for name in commands}
     for count in range(repeats + 1):

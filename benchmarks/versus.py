@@ -42,7 +42,8 @@ from pedalboard import HighpassFilter, LowpassFilter, Pedalboard, PeakFilter
 from pedalboard.io import AudioFile
 highpass, lowpass, peaks = eval(sys.argv[3])
 board = Pedalboard([HighpassFilter(highpass), *(PeakFilter(f, g, q) for f, g, q in peaks), LowpassFilter(lowpass)])
-with AudioFile(sys.argv[1]) as source, AudioFile(sys.argv[2], "w", source.samplerate, source.num_channels, bit_depth=16) as out:
+source = AudioFile(sys.argv[1])
+with AudioFile(sys.argv[2], "w", source.samplerate, source.num_channels, bit_depth=16) as out:
     while source.tell() < source.frames:
         out.write(board(source.read(1 << 18), source.samplerate, reset=False))
 """
@@ -51,7 +52,11 @@ with AudioFile(sys.argv[1]) as source, AudioFile(sys.argv[2], "w", source.sample
 def cookbook() -> np.ndarray:
     """[6, 6] sections by the formulas of the Audio EQ Cookbook, written out here to be independent of torchfx."""
     rows = []
-    for kind, frequency, gain, q in (("high", HIGHPASS_HZ, 0, Q), *(("peak", *p) for p in PEAKS), ("low", LOWPASS_HZ, 0, Q)):
+    for kind, frequency, gain, q in (
+        ("high", HIGHPASS_HZ, 0, Q),
+        *(("peak", *p) for p in PEAKS),
+        ("low", LOWPASS_HZ, 0, Q),
+    ):
         w = 2 * np.pi * frequency / FS
         alpha, cos, a = np.sin(w) / (2 * q), np.cos(w), 10 ** (gain / 40)
         if kind == "peak":
@@ -74,12 +79,24 @@ def write_noise(path: Path, seconds: float, channels: int) -> None:
 def commands(source: Path, folder: Path) -> dict[str, list[str]]:
     """Name -> command line writing folder/NAME.wav, for what is installed here."""
     here = str(Path(sys.executable).with_name("torchfx"))
-    effects = [f"highpass:cutoff={HIGHPASS_HZ},q={Q!r}", *(f"peaking:frequency={f},gain={g},q={q}" for f, g, q in PEAKS),
-               f"lowpass:cutoff={LOWPASS_HZ},q={Q!r}"]
+    effects = [
+        f"highpass:cutoff={HIGHPASS_HZ},q={Q!r}",
+        *(f"peaking:frequency={f},gain={g},q={q}" for f, g, q in PEAKS),
+        f"lowpass:cutoff={LOWPASS_HZ},q={Q!r}",
+    ]
     stages = [word for effect in effects for word in ("-e", effect)]
-    sox = ["highpass", HIGHPASS_HZ, *(word for f, g, q in PEAKS for word in ("equalizer", f, f"{q}q", g)), "lowpass", LOWPASS_HZ]
-    ffmpeg = [f"highpass=f={HIGHPASS_HZ}:t=q:w={Q!r}", *(f"equalizer=f={f}:t=q:w={q}:g={g}" for f, g, q in PEAKS),
-              f"lowpass=f={LOWPASS_HZ}:t=q:w={Q!r}"]
+    sox = [
+        "highpass",
+        HIGHPASS_HZ,
+        *(word for f, g, q in PEAKS for word in ("equalizer", f, f"{q}q", g)),
+        "lowpass",
+        LOWPASS_HZ,
+    ]
+    ffmpeg = [
+        f"highpass=f={HIGHPASS_HZ}:t=q:w={Q!r}",
+        *(f"equalizer=f={f}:t=q:w={q}:g={g}" for f, g, q in PEAKS),
+        f"lowpass=f={LOWPASS_HZ}:t=q:w={Q!r}",
+    ]
 
     def out(name: str) -> str:
         return str(folder / f"{name}.wav")
@@ -93,8 +110,14 @@ def commands(source: Path, folder: Path) -> dict[str, list[str]]:
     if shutil.which("ffmpeg"):
         found["ffmpeg"] = ["ffmpeg", "-v", "error", "-y", "-i", str(source), "-af", ",".join(ffmpeg), out("ffmpeg")]
     if importlib.util.find_spec("pedalboard"):
-        found["pedalboard"] = [sys.executable, "-c", PEDALBOARD_SCRIPT, str(source), out("pedalboard"),
-                               repr((HIGHPASS_HZ, LOWPASS_HZ, PEAKS))]
+        found["pedalboard"] = [
+            sys.executable,
+            "-c",
+            PEDALBOARD_SCRIPT,
+            str(source),
+            out("pedalboard"),
+            repr((HIGHPASS_HZ, LOWPASS_HZ, PEAKS)),
+        ]
     return found
 
 
@@ -134,16 +157,29 @@ def main() -> None:
         rows = []
         for key, run in runs.items():
             worst, bias = error_lsb(source, folder / f"{key}.wav")
-            rows.append({"tool": key, "median_s": run.median_s, "peak_mb": max(run.peak_mb), "worst_lsb": worst, "bias_lsb": bias,
-                         "of_sox": run.ratio_to(runs["sox"]) if "sox" in runs else None})
+            rows.append(
+                {
+                    "tool": key,
+                    "median_s": run.median_s,
+                    "peak_mb": max(run.peak_mb),
+                    "worst_lsb": worst,
+                    "bias_lsb": bias,
+                    "of_sox": run.ratio_to(runs["sox"]) if "sox" in runs else None,
+                }
+            )
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     print(f"{args.seconds:g} s x {args.channels} channels, 16 bit, six sections; medians of {args.repeats}; {machine}")
     print(f"{'':12} {'time':>8} {'of SoX':>7} {'memory':>8} {'worst':>8} {'bias':>8}")
     for row in rows:
         share = f"{row['of_sox']:7.2f}" if row["of_sox"] else "      -"
-        print(f"{row['tool']:12} {row['median_s']:6.2f} s {share} {row['peak_mb']:5.0f} MB {row['worst_lsb']:8.3f} {row['bias_lsb']:+8.3f}")
+        print(
+            f"{row['tool']:12} {row['median_s']:6.2f} s {share} {row['peak_mb']:5.0f} MB {row['worst_lsb']:8.3f} "
+            f"{row['bias_lsb']:+8.3f}"
+        )
     if args.json:
-        args.json.write_text(json.dumps({"seconds": args.seconds, "channels": args.channels, "machine": machine, "rows": rows}, indent=1))
+        args.json.write_text(
+            json.dumps({"seconds": args.seconds, "channels": args.channels, "machine": machine, "rows": rows}, indent=1)
+        )
 
 
 if __name__ == "__main__":

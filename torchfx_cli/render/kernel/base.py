@@ -1,0 +1,152 @@
+"""What a kernel does, and the checks in front of it: raw pointers follow, so shapes and types are settled here.
+
+Samples are float64, [frames, channels], C-contiguous, full scale 1. All state is the caller's (or an `FftFir`'s),
+and no result depends on where a signal was cut into blocks. Wrong shapes and types are a bug of ours: ValueError.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Samples = npt.NDArray[np.float64]
+Block = npt.NDArray[Any]
+
+BITS = {
+    np.dtype("int16"): (8, 16),
+    np.dtype("int32"): (8, 16, 20, 24, 32),
+    np.dtype("float32"): (0,),
+    np.dtype("float64"): (0,),
+}
+MIN_FFT_SIZE = 2048
+LONG_TAPS = 1 << 15
+
+
+class Kernel(ABC):
+    """One way to run the loops. `name` says which, `reason` why it is not a better one ("" if it is the best).
+
+    direct_max_taps   up to here `fir_direct` is faster than `fft_fir`.
+    """
+
+    name = ""
+    reason = ""
+    direct_max_taps = 0
+
+    def load_samples(self, block: Block, out: Samples) -> int:
+        """Write `block` (int16, int32, float32, float64), scaled to full scale 1, to `out` of the same shape.
+
+        Returns the flat index of the first sample that is not finite, or -1.
+        """
+        _require(block.shape == out.shape and block.dtype in BITS, "block or out", block, out)
+        return self._load(block, out)
+
+    def store_samples(
+        self, x: Samples, out: Block, bits: int, dither: bool, seed: int, first_frame: int, limit: bool
+    ) -> tuple[int, float, int]:
+        """Write `x` to `out`; returns (samples clipped, highest absolute value, flat index of the first bad or -1).
+
+        Integers (`bits` > 0) are scaled by 2^(bits-1), rounded to nearest (ties to even), clipped and left-justified.
+        `dither` adds triangular noise of +-1 step before rounding: the error then has mean 0 and variance 1/4 step^2
+        whatever the signal (Lipshitz, Wannamaker and Vanderkooy, JAES 40, 1992). The noise of a sample is a hash of
+        `seed` and of its place in the file, given by `first_frame`. Floats (`bits` = 0) are clipped to +-1 only with
+        `limit`. Bad are NaN, infinities, and what a float32 cannot hold; they are stored as 0.
+        """
+        _require(x.shape == out.shape and x.ndim == 2, "x and out differ in shape", x, out)
+        if bits not in BITS.get(out.dtype, ()):
+            raise ValueError(f"{out.dtype} does not hold {bits}-bit samples")
+        return self._store(x, out, bits, dither, seed, first_frame * x.shape[1], limit)
+
+    def sos(self, x: Samples, sos: Samples, state: Samples) -> None:
+        """Filter `x` in place by second-order sections `sos` [K, 6] (b0 b1 b2 1 a1 a2 a row).
+
+        `state` [K, channels, 2] holds s1 and s2 of the transposed direct form II (zeros for a filter at rest), as
+        `scipy.signal.sosfilt` does in its zi [K, 2, channels].
+        """
+        _require(sos.ndim == 2 and sos.shape[1] == 6 and state.shape == (len(sos), x.shape[1], 2), "shapes", sos, state)
+        self._sos(x, sos, state)
+
+    def gain(self, x: Samples, factor: float) -> None:
+        """Multiply `x` in place."""
+        self._gain(x, factor)
+
+    def fir_direct(self, x: Samples, taps: Samples, history: Samples, out: Samples) -> None:
+        """Convolve `x` with `taps` [N] into `out`; `history` [N-1, channels] are the input frames before x, updated."""
+        kept = len(taps) - 1
+        _require(x.shape == out.shape and history.shape == (kept, x.shape[1]), "x, out or history", x, out, history)
+        start = np.concatenate([history, x[:kept]])
+        self._fir(start, taps, out[:kept])
+        self._fir(x, taps, out[kept:])
+        history[...] = x[len(x) - kept :] if len(x) >= kept else start[len(x) :]
+
+    @abstractmethod
+    def fft_fir(self, taps: Samples, channels: int) -> FftFir:
+        """A convolution with `taps` [N] by FFT, at rest."""
+
+    @abstractmethod
+    def _load(self, block: Block, out: Samples) -> int: ...
+
+    @abstractmethod
+    def _store(
+        self, x: Samples, out: Block, bits: int, dither: bool, seed: int, first_sample: int, limit: bool
+    ) -> tuple[int, float, int]: ...
+
+    @abstractmethod
+    def _sos(self, x: Samples, sos: Samples, state: Samples) -> None: ...
+
+    @abstractmethod
+    def _gain(self, x: Samples, factor: float) -> None: ...
+
+    @abstractmethod
+    def _fir(self, x: Samples, taps: Samples, out: Samples) -> None:
+        """out[n] = sum over i of taps[i] x[n + N - 1 - i]; len(out) = len(x) - N + 1, or 0 where x is shorter."""
+
+
+class FftFir(ABC):
+    """Overlap-save convolution on a grid of pairs of hops that starts with the stream.
+
+    `process` gives back whole pairs of hops, so the output comes in bursts, late by less than `pair_frames`, and whole
+    only after zeros were pushed behind the end. Joined, it is the same to the last bit for any cutting of the input.
+    """
+
+    def __init__(self, taps: Samples, channels: int) -> None:
+        self.taps, self.channels = np.ascontiguousarray(taps, np.float64), channels
+        self.size = fft_size(len(taps))
+        self.hop = self.size - len(taps) + 1
+        self.pair_frames = 2 * self.hop
+        self.pending = np.zeros((channels, self.size + self.hop))
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything heard."""
+        self.pending[:] = 0.0
+        self.filled = len(self.taps) - 1
+
+    def process(self, x: Samples) -> Samples:
+        """Take `x` [frames, channels], give the frames of output that became ready."""
+        _require(x.ndim == 2 and x.shape[1] == self.channels, "channels", x)
+        ready = (self.filled - len(self.taps) + 1 + len(x)) // self.pair_frames * self.pair_frames
+        out = np.empty((ready, self.channels))
+        self._push(x, out)
+        return out
+
+    @abstractmethod
+    def _push(self, x: Samples, out: Samples) -> None:
+        """Append x to `pending` behind `filled`; whenever it is full, convolve, write to out and keep the last N-1."""
+
+
+def fft_size(taps: int) -> int:
+    """Points of the transform: a power of two, four times the taps or more, so that at least 3 of 4 outputs are valid.
+
+    Below MIN_FFT_SIZE the copying around it costs more than the transform (measured); beyond LONG_TAPS, where the
+    arrays leave the caches and begin to fill memory, twice the taps.
+    """
+    covering = 1 << (taps - 1).bit_length()
+    return max(MIN_FFT_SIZE, (4 if taps <= LONG_TAPS else 2) * covering)
+
+
+def _require(condition: bool, what: str, *arrays: Block) -> None:
+    if not condition:
+        raise ValueError(f"{what}: " + ", ".join(f"{array.dtype} {array.shape}" for array in arrays))

@@ -1,0 +1,11 @@
+/* One clone of every loop, for the LANES, ISA and TARGET that kernel.c has set. */
+#include "vector.h"
+
+#include "samples.h"
+#include "sos.h"
+#include "fir.h"
+#include "fft.h"
+
+#undef LANES
+#undef ISA
+#undef TARGET

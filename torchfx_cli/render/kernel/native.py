@@ -1,0 +1,165 @@
+"""The C kernel, called through ctypes: a few pointers and numbers a call, the GIL released while it runs."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int64, c_uint64, c_void_p
+from typing import Any
+
+import numpy as np
+
+from torchfx_cli.render.kernel.base import Block, FftFir, Kernel, Samples
+
+LANES = {"avx512": 8, "avx2": 4, "baseline": 2}
+# Where overlap-save becomes cheaper than the direct sum: measured, one thread (benchmarks/kernel.py --taps).
+DIRECT_MAX_TAPS = {"avx512": 48, "avx2": 64, "baseline": 32}
+ALIGNMENT_BYTES = 64  # of a vector of 8 doubles
+# Keyed by dtype objects: asking one for its name takes longer than a small block.
+SUFFIXES = {np.dtype("int16"): "i16", np.dtype("int32"): "i32", np.dtype("float32"): "f32", np.dtype("float64"): "f64"}
+
+
+class _Outcome(ctypes.Structure):
+    _fields_ = (("clipped", c_int64), ("bad", c_int64), ("peak", c_double))
+
+
+class _Plan(ctypes.Structure):
+    """`fft_fir` in kernel.c."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("size", "taps", "channels", "filled")),
+        *((name, c_void_p) for name in ("split", "roots", "response", "pending", "work", "result")),
+    )
+
+
+_SIGNATURES: dict[str, tuple[Any, ...]] = {  # result, then arguments
+    **{f"load_{suffix}": (c_int64, c_void_p, c_void_p, c_int64) for suffix in SUFFIXES.values()},
+    **{
+        f"store_{suffix}": (
+            None, c_void_p, c_void_p, c_int64, c_int, c_int, c_uint64, c_uint64, c_int, POINTER(_Outcome)
+        )
+        for suffix in SUFFIXES.values()
+    },
+    "sos": (None, c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p),
+    "gain": (None, c_void_p, c_int64, c_double),
+    "fir": (None, c_void_p, c_void_p, c_int64, c_void_p, c_int64, c_int64),
+    "fft_prepare": (None, POINTER(_Plan)),
+    "fft_process": (None, POINTER(_Plan), c_void_p, c_int64, c_void_p),
+}
+
+
+def clones(library: ctypes.CDLL) -> dict[str, str]:
+    """Suffix of the C functions -> name, for each clone that this processor runs, best first."""
+    library.clones.restype = c_char_p
+    return dict(clone.split("=") for clone in library.clones().decode().split())
+
+
+class Native(Kernel):
+    """See `Kernel`. `clone` is one of the suffixes that `clones` gives."""
+
+    def __init__(self, library: ctypes.CDLL, clone: str, name: str, reason: str = "") -> None:
+        self.name, self.reason, self.clone = name, reason, clone
+        self.direct_max_taps = DIRECT_MAX_TAPS[clone]
+        c = {name: _function(library, f"{name}_{clone}", *types) for name, types in _SIGNATURES.items()}
+        self._loaders = {dtype: c[f"load_{suffix}"] for dtype, suffix in SUFFIXES.items()}
+        self._storers = {dtype: c[f"store_{suffix}"] for dtype, suffix in SUFFIXES.items()}
+        self.c_sos, self.c_gain, self.c_fir = c["sos"], c["gain"], c["fir"]
+        self.c_fft_prepare, self.c_fft_process = c["fft_prepare"], c["fft_process"]
+
+    def fft_fir(self, taps: Samples, channels: int) -> FftFir:
+        return _NativeFftFir(self, taps, channels)
+
+    def _load(self, block: Block, out: Samples) -> int:
+        return int(self._loaders[block.dtype](_address(block), _address(out, np.float64), block.size))
+
+    def _store(
+        self, x: Samples, out: Block, bits: int, dither: bool, seed: int, first_sample: int, limit: bool
+    ) -> tuple[int, float, int]:
+        seen = _Outcome()
+        self._storers[out.dtype](
+            _address(x, np.float64), _address(out), x.size, bits, dither, seed % 2**64, first_sample, limit, byref(seen)
+        )
+        return seen.clipped, seen.peak, seen.bad
+
+    def _sos(self, x: Samples, sos: Samples, state: Samples) -> None:
+        frames, channels = x.shape
+        self.c_sos(
+            _address(x, np.float64), frames, channels, _address(sos, np.float64), len(sos), _address(state, np.float64)
+        )
+
+    def _gain(self, x: Samples, factor: float) -> None:
+        self.c_gain(_address(x, np.float64), x.size, factor)
+
+    def _fir(self, x: Samples, taps: Samples, out: Samples) -> None:
+        first = _address(x, np.float64) + (len(taps) - 1) * x.shape[1] * x.itemsize
+        self.c_fir(first, _address(out, np.float64), out.size, _address(taps, np.float64), len(taps), x.shape[1])
+
+
+class _NativeFftFir(FftFir):
+    """The arrays of fft.h's plan; the C code works in `pending` and in scratch of its own."""
+
+    def __init__(self, kernel: Native, taps: Samples, channels: int) -> None:
+        super().__init__(taps, channels)
+        self._process = kernel.c_fft_process
+        lanes = LANES[kernel.clone]
+        points = self.size // lanes
+        self._arrays = {
+            "split": _split_roots(self.size, lanes),
+            "roots": _pass_roots(points),
+            "response": _aligned(points, 2, lanes),
+            "pending": self.pending,
+            "work": _aligned(points, 2, lanes),
+            "result": _aligned(2, self.size),
+        }
+        addresses = {name: _address(array, np.float64) for name, array in self._arrays.items()}
+        self._plan = _Plan(self.size, len(self.taps), channels, self.filled, **addresses)
+        self._arrays["result"][0, : len(self.taps)] = self.taps / self.size
+        kernel.c_fft_prepare(byref(self._plan))
+
+    def _push(self, x: Samples, out: Samples) -> None:
+        self._plan.filled = self.filled
+        self._process(byref(self._plan), _address(x, np.float64), len(x), _address(out, np.float64))
+        self.filled = self._plan.filled
+
+
+def _function(library: ctypes.CDLL, name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
+    function = library[name]  # a new object each time, where an attribute would be shared
+    function.restype, function.argtypes = result, arguments
+    return function
+
+
+def _split_roots(size: int, lanes: int) -> Samples:
+    """e^(-2 pi i j b / size), [groups of j, b in bit-reversed order, re and im, j within the group]."""
+    bits = lanes.bit_length() - 1
+    b = np.array([int(f"{i:0{bits}b}"[::-1], 2) for i in range(lanes)])
+    j = np.arange(size // lanes).reshape(-1, 1, lanes)
+    roots = _unit_roots(j * b[:, None], size)
+    return np.ascontiguousarray(np.stack([roots.real, roots.imag], axis=2))
+
+
+def _pass_roots(points: int) -> Samples:
+    """For n = points, points / 4, ... > 4: w^j, w^2j, w^3j (re, im), j < n / 4, of w = e^(-2 pi i / n); end to end."""
+    tables = [np.zeros(0)]
+    while points > 4:
+        roots = _unit_roots(np.arange(points // 4)[:, None] * (1, 2, 3), points)
+        tables.append(np.stack([roots.real, roots.imag], axis=-1).ravel())
+        points //= 4
+    return np.concatenate(tables)
+
+
+def _unit_roots(k: np.ndarray, n: int) -> np.ndarray:
+    return np.exp(-2j * np.pi / n * (k % n))
+
+
+def _aligned(*shape: int) -> Samples:
+    """Zeros that begin at a multiple of ALIGNMENT_BYTES."""
+    count = int(np.prod(shape))
+    raw = np.zeros(count + ALIGNMENT_BYTES // 8)
+    start = -raw.ctypes.data % ALIGNMENT_BYTES // 8
+    return raw[start : start + count].reshape(shape)
+
+
+def _address(array: Block, dtype: type | None = None) -> int:
+    if not array.flags.c_contiguous or (dtype is not None and array.dtype != dtype):
+        raise ValueError(f"an array is {array.dtype} {array.shape}, not C-contiguous {dtype or ''}")
+    return array.ctypes.data

@@ -1,0 +1,134 @@
+"""The kernel's plain twin in NumPy and SciPy: the same results, slower. It runs where the C kernel was not built.
+
+Conversion, dither, rounding and clipping agree with the native kernel to the last bit, filters to 1e-12 of the signal.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from torchfx_cli.render.kernel.base import Block, FftFir, Kernel, Samples
+
+# The largest float64 that float32 does not round to infinity.
+FLOAT_LIMIT = float.fromhex("0x1.fffffefffffffp127")
+# scipy.signal.sosfilt works on whole [channels, frames] copies; tiles keep these small.
+TILE_SAMPLES = 1 << 20
+
+Words = npt.NDArray[np.uint32]
+
+
+class Twin(Kernel):
+    """See `Kernel`."""
+
+    name = "numpy twin"
+    direct_max_taps = 32
+
+    def __init__(self, reason: str = "") -> None:
+        self.reason = reason
+
+    def fft_fir(self, taps: Samples, channels: int) -> FftFir:
+        return _TwinFftFir(taps, channels)
+
+    def _load(self, block: Block, out: Samples) -> int:
+        width = 8 * block.dtype.itemsize if block.dtype.kind == "i" else 1
+        np.multiply(block, 2.0 ** (1 - width), out=out)
+        return _first(~np.isfinite(out))
+
+    def _store(
+        self, x: Samples, out: Block, bits: int, dither: bool, seed: int, first_sample: int, limit: bool
+    ) -> tuple[int, float, int]:
+        largest = FLOAT_LIMIT if out.dtype == np.float32 and not limit else np.finfo(np.float64).max
+        bad = ~(np.abs(x) <= largest)
+        x = np.where(bad, 0.0, x)
+        peak = float(np.abs(x).max(initial=0.0))
+        high = 1.0
+        if bits:
+            scale = 2.0 ** (bits - 1)
+            noise = tpdf(seed, first_sample, x.size).reshape(x.shape) if dither else 0.0
+            # Far outside one step is as good as many, and cannot overflow.
+            x, high = np.rint(np.clip(np.clip(x, -2.0, 2.0) * scale + noise, -scale - 1, scale)), scale - 1
+            clipped = np.clip(x, -scale, high)
+            out[...] = clipped.astype(out.dtype) << (8 * out.dtype.itemsize - bits)
+        else:
+            clipped = np.clip(x, -1.0, 1.0) if limit else x
+            out[...] = clipped
+        return int(np.count_nonzero(clipped != x)), peak, _first(bad)
+
+    def _sos(self, x: Samples, sos: Samples, state: Samples) -> None:
+        from scipy.signal import sosfilt
+
+        tile = max(1, TILE_SAMPLES // x.shape[1])
+        for n in range(0, len(x) if len(sos) else 0, tile):
+            y, zi = sosfilt(sos, x[n : n + tile], axis=0, zi=state.transpose(0, 2, 1))
+            x[n : n + tile], state[...] = y, zi.transpose(0, 2, 1)
+
+    def _gain(self, x: Samples, factor: float) -> None:
+        x *= factor
+
+    def _fir(self, x: Samples, taps: Samples, out: Samples) -> None:
+        out[...] = 0.0
+        for i, tap in enumerate(taps):
+            first = len(taps) - 1 - i
+            out += tap * x[first : first + len(out)]
+
+
+class _TwinFftFir(FftFir):
+    def __init__(self, taps: Samples, channels: int) -> None:
+        super().__init__(taps, channels)
+        self._response = np.fft.rfft(self.taps, self.size)
+
+    def _push(self, x: Samples, out: Samples) -> None:
+        kept, capacity = len(self.taps) - 1, self.pending.shape[1]
+        done = 0
+        while len(x):
+            taken = min(len(x), capacity - self.filled)
+            self.pending[:, self.filled : self.filled + taken] = x[:taken].T
+            x, self.filled = x[taken:], self.filled + taken
+            if self.filled < capacity:
+                break
+            for first in (0, self.hop):
+                spectrum = np.fft.rfft(self.pending[:, first : first + self.size])
+                out[done : done + self.hop] = np.fft.irfft(spectrum * self._response, self.size)[:, kept:].T
+                done += self.hop
+            self.pending[:, :kept] = self.pending[:, self.pair_frames :]
+            self.filled = kept
+
+
+def tpdf(seed: int, first_sample: int, count: int) -> Samples:
+    """The dither of `count` samples, in steps, from the `first_sample`-th of the file on: triangular in (-1, 1).
+
+    A sample adds two uniform numbers, the 32-bit hashes of their places 2n and 2n + 1 in the file under a key that
+    `seed` and the upper bits of the place give. See samples.h.
+    """
+    noise = np.empty(count)
+    done = 0
+    while done < count:
+        epoch, start = divmod(first_sample + done, 1 << 31)
+        part = min(count - done, (1 << 31) - start)
+        places = np.arange(2 * start, 2 * (start + part), dtype=np.uint64).astype(np.uint32)
+        words = _hash(places, *_key(seed, epoch)).astype(np.int64)
+        noise[done : done + part] = (words[0::2] + words[1::2] - 0xFFFFFFFF) * 2.0**-32
+        done += part
+    return noise
+
+
+def _hash(places: Words, before: int, between: int) -> Words:
+    h = places + np.uint32(before)
+    h = (h ^ h >> np.uint32(16)) * np.uint32(0x85EBCA6B)
+    h = ((h ^ h >> np.uint32(13)) + np.uint32(between)) * np.uint32(0xC2B2AE35)
+    return h ^ h >> np.uint32(16)
+
+
+def _key(seed: int, epoch: int) -> tuple[int, int]:
+    """SplitMix64 (Steele, Lea and Flood, 2014), its result in two halves."""
+    mask = (1 << 64) - 1
+    z = (seed + (epoch + 1) * 0x9E3779B97F4A7C15) & mask
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & mask
+    z = (z ^ z >> 27) * 0x94D049BB133111EB & mask
+    z ^= z >> 31
+    return z & 0xFFFFFFFF, z >> 32
+
+
+def _first(mask: npt.NDArray[np.bool_]) -> int:
+    return int(mask.argmax()) if mask.any() else -1
