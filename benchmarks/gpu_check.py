@@ -66,7 +66,7 @@ def correctness(device: str) -> list[dict[str, object]]:
 
 def timings(device: str, seconds: float, channels: int, fs: int = 44_100) -> list[dict[str, object]]:
     """The modules on a tensor that is already on the device; a copy of the same tensor is the yardstick."""
-    from torchfx_cli.render.torch_engine import build_modules
+    from torchfx_cli.render.torch_engine import modules_of
 
     frames = round(seconds * fs)
     noise = torch.from_numpy(np.random.default_rng(1).uniform(-1, 1, (channels, frames))).to(device)
@@ -75,7 +75,7 @@ def timings(device: str, seconds: float, channels: int, fs: int = 44_100) -> lis
     for name, effects in CHAINS.items():
         stages = design_chain(join([], effects), fs)
         plan = assemble(stages, fs, channels, FLOAT64, FLOAT64)
-        module = build_modules(plan.stages).to(device)
+        module = modules_of(plan).to(device)
         with torch.no_grad():
             taken = measure(lambda module=module: module(noise), device)
             head = module(noise[:, :fs]).cpu().numpy().T

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
-from math import prod
+from math import isfinite, prod
 
 import numpy as np
 
 from torchfx_cli.design.stages import Gain, Normalize, Sections, Stage, Taps
+from torchfx_cli.errors import DesignError
 
 # Joining two responses is one exact convolution, N1 x N2 products; beyond this it would itself take seconds.
 MAX_JOIN_PRODUCTS = 10**8
 
 
 def fuse(stages: Iterable[Stage]) -> tuple[Stage, ...]:
-    """The same chain with as few stages as it needs."""
+    """The same chain with as few stages as it needs. Raises DesignError where its gains overflow."""
     fused: list[Stage] = []
     for nonlinear, run in groupby(stages, lambda stage: isinstance(stage, Normalize)):
         stretch = list(run)
@@ -42,6 +43,8 @@ def _fuse_linear(run: list[Stage]) -> list[Stage]:
         else:
             filters[-1] = joined
     factor, label = prod(gain.factor for gain in gains), _labels(*gains)
+    if not isfinite(factor):
+        raise DesignError(f"the gains together are beyond any number: {label}")
     if factor == 1.0:
         return filters
     return [_scale(filters[0], factor, label), *filters[1:]] if filters else [Gain(factor, label)]

@@ -1,8 +1,9 @@
 """What every engine is: four verbs around one plan.
 
 `process(block) -> block`, `flush() -> blocks`, `reset()`, and `plan.latency_frames`. Blocks are in file order,
-[frames, channels], of the plan's source and sink formats. Engines buffer as they like: the blocks that come out
-need not be as long as those that went in, but together they are the same, to the last bit, for any cutting of the input.
+[frames, channels], of the plan's source and sink formats. Engines buffer as they like: the blocks
+that come out need not be as long as those that went in, but together they are the same, to the last bit, for any
+cutting of the input.
 
 An engine is made for one file and holds all that runs: frame counts, filter state, and the `Levels` seen.
 """
@@ -56,9 +57,7 @@ class Engine(ABC):
     def process(self, block: Block) -> Block:
         """Filter `block` [frames, channels]; raises ReadError at the first NaN or infinity."""
         samples = np.empty(block.shape, np.float64)
-        bad = self.kernel.load_samples(block, samples)
-        if bad >= 0:
-            raise ReadError(f"non-finite sample at {self._position(self.frames_in, bad)}")
+        self._require_finite(self.kernel.load_samples(block, samples))
         self.frames_in += len(block)
         return self._emit(self._advance(samples))
 
@@ -67,7 +66,9 @@ class Engine(ABC):
         end = self.frames_in + self.plan.tail_frames if self.frames_in else 0
         frames = max(1, FLUSH_SAMPLES // self.plan.channels)
         while self.frames_out < end:
-            yield self._emit(self._advance(np.zeros((frames, self.plan.channels)))[: end - self.frames_out + self._to_skip])
+            yield self._emit(
+                self._advance(np.zeros((frames, self.plan.channels)))[: end - self.frames_out + self._to_skip]
+            )
 
     @abstractmethod
     def _start(self) -> None:
@@ -92,6 +93,11 @@ class Engine(ABC):
         self.levels.peak = max(self.levels.peak, peak)
         self.frames_out += len(block)
         return block
+
+    def _require_finite(self, bad: int) -> None:
+        """Raise ReadError where `bad`, the flat index of the input block's first non-finite sample, is not -1."""
+        if bad >= 0:
+            raise ReadError(f"non-finite sample at {self._position(self.frames_in, bad)}")
 
     def _position(self, first_frame: int, flat_index: int) -> str:
         frame, channel = divmod(flat_index, self.plan.channels)

@@ -21,7 +21,7 @@ class _Filter(Protocol):
 
 class _Cascade:
     def __init__(self, kernel: Kernel, stage: Sections, channels: int) -> None:
-        self._kernel, self._sos = kernel, np.ascontiguousarray(stage.sos)
+        self._kernel, self._sos = kernel, stage.sos.copy()  # the stage's is read-only, which sosfilt refuses
         self._state = np.zeros((len(stage.sos), channels, 2))
 
     def process(self, samples: Samples) -> Samples:

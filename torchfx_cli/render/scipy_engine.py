@@ -22,7 +22,7 @@ class ScipyEngine(Engine):
             return samples
         for i, stage in enumerate(self.plan.stages):
             samples, self._state[i] = _run(stage, samples, self._state[i])
-        return samples
+        return np.ascontiguousarray(samples)  # sosfilt works, and answers, along the other axis
 
 
 def _rest(stage: Stage, channels: int) -> Samples:
@@ -35,7 +35,8 @@ def _run(stage: Stage, samples: Samples, state: Samples) -> tuple[Samples, Sampl
     import scipy.signal
 
     if isinstance(stage, Sections):
-        return scipy.signal.sosfilt(stage.sos, samples, axis=0, zi=state)
+        writable = stage.sos.copy()  # sosfilt refuses a read-only array
+        return scipy.signal.sosfilt(writable, samples, axis=0, zi=state)
     if isinstance(stage, Taps):
         heard = np.concatenate([state, samples])
         return scipy.signal.oaconvolve(heard, stage.taps[:, None], "valid", axes=0), heard[len(samples) :]

@@ -230,7 +230,7 @@ def choose_output(path: str | Path, source: SourceFacts, format_word: str | None
 
 
 def check_words(path: str | Path, format_word: str | None, subtype_word: str | None) -> None:
-    """Raise the UsageError that `choose_output` would raise for any source; what depends on the source is left to it."""
+    """Raise the UsageError that `choose_output` would raise for any source at all."""
     if format_word is None and not is_audio_name(path):
         return
     container = _container_of(Path(path), format_word)

@@ -7,6 +7,7 @@ system, where a process number would tell nothing.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import fcntl
@@ -39,14 +40,14 @@ class Part:
     def __init__(self, path: Path, *, overwrite: bool, expected_bytes: int | None = None) -> None:
         self.path, self.folder = path, path.parent
         self._overwrite, self._expected_bytes = overwrite, expected_bytes
-        self._name = ""
+        self._trace = self._name = ""
         self.fd = self._folder_fd = -1
         try:
             with self.told("opening the folder"):
                 self._folder_fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._check_target()
             with self.told("creating a file"):
-                self._name, self.fd = _create(self._folder_fd)
+                self._trace, self._name, self.fd = _create(self.folder, self._folder_fd)
         except BaseException:
             self.discard()
             raise
@@ -77,6 +78,7 @@ class Part:
             if fd >= 0:
                 with contextlib.suppress(OSError):
                     os.close(fd)
+        _unfinished.discard(self._trace)
 
     @contextlib.contextmanager
     def told(self, action: str) -> Iterator[None]:
@@ -149,19 +151,39 @@ class Part:
                 os.unlink(name, dir_fd=self._folder_fd)
 
 
-def _create(folder_fd: int) -> tuple[str, int]:
-    """A new, locked file: its name and descriptor. The umask decides who may read it, as for any new file."""
+# Parts of this process, by absolute path. A signal may come between the making of a file and the statement that would
+# have tidied it away; what is here at the end is removed then.
+_unfinished: set[str] = set()
+
+
+@atexit.register
+def _remove_unfinished() -> None:
+    for path in _unfinished:
+        if os.path.basename(path).startswith(_own_prefix()):  # not those of the process that forked this one
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
+
+def _own_prefix() -> str:
+    return f"{PART_PREFIX}{os.getpid():x}-"
+
+
+def _create(folder: Path, folder_fd: int) -> tuple[str, str, int]:
+    """A new, locked file: its path, name and descriptor. The umask decides who may read it, as for any new file."""
     while True:
-        name = f"{PART_PREFIX}{os.getpid():x}-{secrets.token_hex(4)}{PART_SUFFIX}"
+        name = f"{_own_prefix()}{secrets.token_hex(4)}{PART_SUFFIX}"
+        path = os.path.abspath(folder / name)
+        _unfinished.add(path)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             fd = os.open(name, flags, 0o666, dir_fd=folder_fd)
         except FileExistsError:
+            _unfinished.discard(path)
             continue
         with contextlib.suppress(OSError):  # no locks here: then nobody takes it for stale either
             fcntl.flock(fd, fcntl.LOCK_EX)
         if os.fstat(fd).st_nlink:
-            return name, fd
+            return path, name, fd
         os.close(fd)  # `remove_stale` of another run saw it before it was locked
 
 

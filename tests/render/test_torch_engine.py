@@ -1,0 +1,174 @@
+"""The torch engine: the same numbers as the others, for any cutting, in bounded memory."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from rendering import (
+    FLOAT32,
+    FLOAT64,
+    INT8,
+    INT16,
+    INT24,
+    INT32,
+    RATES,
+    SPECS,
+    plan_of,
+    render,
+    signal,
+    snr_db,
+    stages_of,
+)
+
+from torchfx_cli.design.stages import Gain, Normalize
+from torchfx_cli.errors import FileError, ReadError
+from torchfx_cli.render.engine import Engine
+from torchfx_cli.render.native import NativeEngine
+from torchfx_cli.render.scipy_engine import ScipyEngine
+
+torch = pytest.importorskip("torch")
+
+from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
+
+from torchfx_cli.render import torch_engine  # noqa: E402
+from torchfx_cli.render.torch_engine import TorchEngine  # noqa: E402
+
+# Threads that share cores with other programs wait for each other at every operation: seconds in blocks this small.
+torch.set_num_threads(1)
+
+BLEND = ("highpass order 9", "fir", "peaking", "fir of 24 taps", "gain", "notch")
+FORMATS = {"int8": INT8, "int16": INT16, "int24": INT24, "int32": INT32, "float32": FLOAT32, "float64": FLOAT64}
+SIZES = (1, 17, 509, 44100)
+
+FLOAT64_DB = 200.0  # two float64 computations that round in another order
+FLOAT32_DB = 140.0  # rounding to float32 alone leaves about 150
+
+
+@pytest.fixture
+def _short_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Units of few frames, so that short signals cross many of them."""
+    monkeypatch.setattr(torch_engine, "UNIT_SAMPLES", {"cpu": 600})
+
+
+@pytest.mark.usefixtures("_short_units")
+@pytest.mark.parametrize("kind", SPECS)
+def test_chunked_is_whole_for_every_kind(kind: str) -> None:
+    plan = plan_of(stages_of(kind), tail_s=0.005)
+    for size in SIZES:
+        x = signal(min(400 * size, 9001))
+        whole = render(TorchEngine, plan, x)
+        assert whole.block.shape == (len(x) + plan.tail_frames, 2)
+        # The units are the same for every cutting, so this is stricter than the law's 1e-12.
+        assert render(TorchEngine, plan, x, size).same(whole), f"blocks of {size} frames"
+
+
+@pytest.mark.parametrize("kind", SPECS)
+@pytest.mark.parametrize("fs", RATES)
+def test_every_kind_is_what_scipy_computes(kind: str, fs: int) -> None:
+    stages, x = stages_of(kind, fs=fs), signal(8000)
+    truth = render(ScipyEngine, plan_of(stages, fs=fs), x).block
+    assert snr_db(render(TorchEngine, plan_of(stages, fs=fs), x).block, truth) > FLOAT64_DB
+    assert snr_db(render(TorchEngine, plan_of(stages, fs=fs, sink=FLOAT32), x).block, truth) > FLOAT32_DB
+
+
+@pytest.mark.usefixtures("_short_units")
+@pytest.mark.parametrize("channels", [1, 2, 3, 8, 32])
+def test_a_blend_is_what_scipy_computes_over_many_units(channels: int) -> None:
+    plan = plan_of(stages_of(*BLEND, "fir aligned", "normalize"), channels, INT24, FLOAT64, tail_s=0.05)
+    x = signal(9000, channels, INT24)
+    assert snr_db(render(TorchEngine, plan, x, 1000).block, render(ScipyEngine, plan, x).block) > FLOAT64_DB
+
+
+@pytest.mark.parametrize("source", FORMATS)
+@pytest.mark.parametrize("sink", FORMATS)
+def test_samples_of_any_type_come_in_and_go_out_as_in_the_native_engine(source: str, sink: str) -> None:
+    # A gain of 1/2 is exact, so dither, rounding and counting must agree to the last bit.
+    plan = plan_of([Gain(0.5)], 2, FORMATS[source], FORMATS[sink], dither="tpdf")
+    x = signal(2000, 2, plan.source)
+    assert render(TorchEngine, plan, x, 300).same(render(NativeEngine, plan, x))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_identity_changes_no_bit(name: str) -> None:
+    x = signal(3000, 2, FORMATS[name])
+    plan = plan_of([], 2, FORMATS[name], FORMATS[name])
+    assert render(TorchEngine, plan, x, 509).block.tobytes() == x.tobytes()
+
+
+@pytest.mark.parametrize("frames", [0, 1, 2, 30])
+def test_a_file_shorter_than_the_filter_keeps_its_length(frames: int) -> None:
+    plan, x = plan_of(stages_of(*BLEND)), signal(frames)
+    y = render(TorchEngine, plan, x, 1).block
+    np.testing.assert_allclose(y, render(ScipyEngine, plan, x).block, rtol=0, atol=1e-13)
+
+
+@pytest.mark.usefixtures("_short_units")
+@pytest.mark.parametrize("at", [0, 1, 700, 2999])
+def test_an_aligned_filter_leaves_an_impulse_where_it_was(at: int) -> None:
+    x = np.zeros((3000, 1))
+    x[at] = 1.0
+    y = render(TorchEngine, plan_of(stages_of("fir aligned", "fir aligned"), 1), x, 509).block
+    assert y.shape == (3000, 1)
+    assert np.abs(y).argmax() == at
+
+
+@pytest.mark.usefixtures("_short_units")
+def test_an_engine_that_was_reset_is_as_new() -> None:
+    running, x = TorchEngine(plan_of(stages_of(*BLEND))), signal(4000)
+    first = [running.process(x), *running.flush()]
+    running.reset()
+    again = [running.process(x), *running.flush()]
+    assert np.concatenate(first).tobytes() == np.concatenate(again).tobytes()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("engine", [NativeEngine, TorchEngine, ScipyEngine])
+def test_a_sample_that_is_no_number_is_reported_with_its_place(engine: type[Engine], bad: float) -> None:
+    running, x = engine(plan_of(stages_of("highpass"))), signal(480)
+    running.process(x)
+    x[24, 1] = x[25, 0] = bad
+    with pytest.raises(ReadError, match=r"^non-finite sample at 0\.010500 s, channel 2$"):
+        running.process(x)
+
+
+@pytest.mark.parametrize("engine", [NativeEngine, TorchEngine, ScipyEngine])
+def test_a_chain_that_overflows_is_reported(engine: type[Engine]) -> None:
+    plan = plan_of([Gain(1e300), *stages_of("notch")], 1)
+    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(FileError, match="the chain made a non-finite"):
+        render(engine, plan, np.full((100, 1), 1e10))
+
+
+def test_normalize_needs_the_file_first() -> None:
+    with pytest.raises(TypeError, match="needs the whole file first"):
+        TorchEngine(plan_of([Normalize(1.0)]))
+
+
+def test_memory_holds_one_unit_however_long_the_file_is() -> None:
+    running = TorchEngine(plan_of(stages_of("highpass", "fir"), 2, INT16, INT16))
+    for _ in range(5):
+        running.process(np.zeros((50_000, 2), np.int16))
+    assert running._staging.shape == (running.unit_frames, 2)
+    assert running._staging.dtype == torch.int16
+    assert running.unit_frames * 2 < 2 * torch_engine.UNIT_SAMPLES["cpu"]
+
+
+def test_a_plan_leaves_no_tensor_behind_on_the_way_to_another_device() -> None:
+    # See test_modules: "meta" stands for the GPU.
+    chain = torch_engine.modules_of(plan_of(stages_of(*BLEND, "fir aligned")))
+    with FakeTensorMode():
+        moved = {key: torch.empty(b.shape, dtype=b.dtype, device="meta") for key, b in chain.named_buffers()}
+        block = torch.empty(5000, 2, dtype=torch.int16, device="meta")
+        y = torch.func.functional_call(chain, moved, (torch_engine._samples(block),))
+    assert (y.device.type, y.dtype, y.shape) == ("meta", torch.float64, (2, 5000))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("kind", SPECS)
+def test_cuda_gives_the_same_numbers_for_every_kind(kind: str) -> None:
+    def on_cuda(plan: object) -> TorchEngine:
+        return TorchEngine(plan, "cuda")  # type: ignore[arg-type]
+
+    plan, x = plan_of(stages_of(kind), source=INT16), signal(20_000, 2, INT16)
+    whole = render(on_cuda, plan, x).block  # type: ignore[arg-type]
+    assert snr_db(whole, render(ScipyEngine, plan, x).block) > FLOAT64_DB
+    np.testing.assert_allclose(render(on_cuda, plan, x, 509).block, whole, rtol=0, atol=1e-12)  # type: ignore[arg-type]

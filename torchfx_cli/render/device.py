@@ -1,0 +1,99 @@
+"""Which device: `auto | cpu | cuda[:n]` chosen, checked and described.
+
+`import torch` takes two seconds, so it is left to the end: a machine without an NVIDIA driver, or a torch built for the
+CPU only, is known from files and from the package's version.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from torchfx_cli.errors import UsageError
+from torchfx_cli.render.kernel.load import load
+
+ALLOWED = "auto, cpu, cuda or cuda:0, cuda:1, ..."
+INSTALL = "pip install 'torchfx-cli[torch]'"
+# What a driver leaves: NVIDIA on Linux, on WSL, on Jetson, and AMD, whose torch calls its GPUs cuda as well.
+DRIVER_FILES = ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/dxg", "/dev/nvhost-gpu", "/dev/nvgpu", "/dev/kfd")
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """One line of `torchfx devices`: a device, the engine that runs there, and what is to be known of it."""
+
+    name: str
+    usable: bool
+    engine: str
+    detail: str
+
+
+def choose_device(text: str) -> str:
+    """"cpu", "cuda" or "cuda:n" for what was asked; raises UsageError where that is nothing, or not here.
+
+    `auto` is the CPU: its kernel is faster than a transfer to a GPU for the usual chain of a few sections.
+    """
+    if text in ("auto", "cpu"):
+        return "cpu"
+    asked = re.fullmatch(r"cuda(?::([0-9]{1,3}))?", text)
+    if not asked:
+        raise UsageError(f"--device {text!r}: allowed are {ALLOWED}")
+    if problem := why_no_cuda():
+        raise UsageError(f"no CUDA device ({problem}); use --device cpu")
+    names = _cuda_names()
+    if not names:
+        raise UsageError(f"no CUDA device (torch {torch_version()} finds none); use --device cpu")
+    if asked[1] and int(asked[1]) >= len(names):
+        there = ", ".join(f"cuda:{n} ({name})" for n, name in enumerate(names))
+        raise UsageError(f"no CUDA device {text}; there is {there}")
+    return text
+
+
+def describe_devices() -> list[DeviceInfo]:
+    """The CPU, then each CUDA device, or one record that says why there is none."""
+    kernel = load()
+    reason = f" ({kernel.reason})" if kernel.reason else ""
+    cpu = DeviceInfo("cpu", True, "native", f"kernel: {kernel.name}{reason}; {_cores()} cores")
+    problem = why_no_cuda()
+    names = [] if problem else _cuda_names()
+    if not names:
+        return [cpu, DeviceInfo("cuda", False, "torch", problem or f"torch {torch_version()} finds no device")]
+    found = (DeviceInfo(f"cuda:{n}", True, "torch", f"{name}, torch {torch_version()}") for n, name in enumerate(names))
+    return [cpu, *found]
+
+
+def torch_version() -> str | None:
+    """The installed torch, such as "2.13.0+cpu", or None; torch is not imported."""
+    from importlib.metadata import PackageNotFoundError, version  # 15 ms that a run on the CPU need not wait for
+
+    try:
+        return version("torch")
+    except PackageNotFoundError:
+        return None
+
+
+def why_no_cuda() -> str:
+    """Why there can be no CUDA device, as far as that is known without torch; "" if there may be one."""
+    installed = torch_version()
+    if installed is None:
+        return f"torch is not installed: {INSTALL}"
+    if installed.endswith("+cpu"):
+        return f"torch {installed} is a CPU build"
+    if os.name == "posix" and not any(Path(file).exists() for file in DRIVER_FILES):
+        return "no NVIDIA driver"
+    return ""
+
+
+def _cuda_names() -> list[str]:
+    import torch
+
+    if not torch.cuda.is_available():
+        return []
+    return [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
