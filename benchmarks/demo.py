@@ -16,6 +16,7 @@ import soundfile
 FS = 48_000
 SECONDS = 12
 FOLDER = Path("demo")
+COMMAND = Path(sys.executable).with_name("torchfx").relative_to(Path.cwd())
 CHAINS = ("hum-removal-50hz", "podcast-voice")
 
 # First three formants in Hz of a few vowels (Peterson & Barney 1952, men), spoken one after another.
@@ -34,7 +35,7 @@ BANDS = (
     ("hum 150 Hz", 149, 151, "goes"),
     ("voice, body", 170, 1000, "stays"),
     ("voice, presence", 2000, 4000, "clearer"),
-    ("hiss", 14_000, 20_000, "goes"),
+    ("hiss", 14_000, 20_000, "stays: no filter here reaches it"),
 )
 
 
@@ -76,15 +77,20 @@ def level_db(samples: np.ndarray, low_hz: float, high_hz: float) -> float:
     return 10 * np.log10(power[(frequency >= low_hz) & (frequency <= high_hz)].sum() + 1e-20)
 
 
+def show(*arguments: str) -> int:
+    """Run the command line as a user would; what it says goes to the screen."""
+    print("$ torchfx", *arguments, flush=True)
+    return subprocess.run([COMMAND, *arguments], stderr=subprocess.STDOUT).returncode
+
+
 def main() -> int:
     rng = np.random.default_rng(7)
     FOLDER.mkdir(exist_ok=True)
     source = FOLDER / "voice.wav"
     soundfile.write(source, np.rint((voice(rng) + disturbances(rng)) * 32767).astype(np.int16), FS, "PCM_16")
 
-    command = ["torchfx", "process", str(source), *(word for name in CHAINS for word in ("-c", name)), "--overwrite"]
-    print("$", *command, flush=True)
-    code = subprocess.run([sys.executable, "-m", "torchfx_cli", *command[1:]]).returncode
+    chains = [word for name in CHAINS for word in ("-c", name)]
+    code = show("process", str(source), *chains, "--overwrite") or show("devices")
     if code:
         return code
 
@@ -93,7 +99,7 @@ def main() -> int:
     for name, low, high, wish in BANDS:
         a, b = level_db(before, low, high), level_db(after, low, high)
         print(f"{name:16} {a:8.1f} {b:8.1f} {b - a:+8.1f}   {wish}")
-    print(f"\nListen: {source} and {FOLDER / 'processed' / 'voice.wav'}. Kernel in use: torchfx devices")
+    print(f"\nListen: {source} and {FOLDER / 'processed' / 'voice.wav'}. More: {COMMAND} --help")
     return 0
 
 

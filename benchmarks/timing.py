@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+
+WATCH_S = 0.005
 
 
 @dataclass
@@ -31,13 +34,32 @@ def run_once(command: list[str]) -> tuple[float, float]:
     """(wall seconds, peak megabytes) of one run; a failing command is an error here."""
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    message = process.stderr.read() if process.stderr else b""
-    _, status, usage = os.wait4(process.pid, 0)
+    peaks = [0.0]
+    watch = threading.Thread(target=_watch_memory, args=(process.pid, peaks), daemon=True)
+    watch.start()
+    _, message = process.communicate()
     wall = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
+    watch.join()
     if process.returncode:
         sys.exit(f"{' '.join(command)}\nfailed with {process.returncode}: {message.decode(errors='replace')}")
-    return wall, usage.ru_maxrss / 1024
+    return wall, max(peaks)
+
+
+def _watch_memory(pid: int, peaks: list[float]) -> None:
+    """Note the high-water mark of the resident memory while the process lives.
+
+    Not ru_maxrss: that one begins with the memory of the process that started this one.
+    """
+    while True:
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            return
+        marks = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+        if not marks:  # it has ended, or this is not Linux
+            return
+        peaks.append(int(marks[0].split()[1]) / 1024)
+        time.sleep(WATCH_S)
 
 
 def in_turn(

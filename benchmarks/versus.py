@@ -5,6 +5,7 @@
 The chain is six second-order sections of the RBJ cookbook, which all of them know; the file is 16-bit noise. No tool
 dithers, so that every output can be held against float64 SciPy: `worst` is the largest error in steps of 16 bits
 (0.5 is perfect rounding) and `bias` the mean error. Time and memory are of the whole process, start-up included.
+pedalboard's high- and low-pass are of first order, so its output is another one.
 """
 
 from __future__ import annotations

@@ -1,0 +1,65 @@
+"""What the README says can be done: its chains are read, its commands run, its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from torchfx_cli.chain.parse import parse_chain
+from torchfx_cli.chain.spec import KINDS
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+YAML = re.findall(r"```yaml\n(.*?)```", README, re.S)
+USAGE = README.split("## Using it")[1].split("```sh\n")[1].split("```")[0]
+# A GPU may not be there, a loop is the shell's, and completion would change the user's own shell.
+LEFT_OUT = ("--device cuda", "for f in", "--install-completion")
+COMMANDS = [
+    line.split("#")[0].strip()
+    for line in USAGE.splitlines()
+    if line.startswith("torchfx") and not any(word in line for word in LEFT_OUT)
+]
+
+
+def test_the_first_chain_of_the_readme_is_read_as_it_stands() -> None:
+    assert [stage.kind for stage in parse_chain(YAML[0]).stages] == ["highpass", "notch", "peaking", "normalize"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_of_the_readme_runs(command: str, tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).standard_normal((4800, 2)) * 3000
+    for name in ("in.wav", "other.wav"):
+        soundfile.write(tmp_path / name, noise.astype(np.int16), 48_000)
+    (tmp_path / "eq.yaml").write_text(YAML[0])
+    words = shlex.split(command)
+    if "*.wav" in words:
+        words[words.index("*.wav") : words.index("*.wav") + 1] = ["in.wav", "other.wav"]
+    program = [sys.executable, "-m", "torchfx_cli", *words[1:]]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    wanted = [tmp_path / words[words.index("-o") + 1]] if "-o" in words else [tmp_path / "processed" / "in.wav"]
+    if words[1] == "process" and "--dry-run" not in words:
+        assert all(path.exists() for path in wanted)
+
+
+def test_the_table_of_stages_names_every_kind() -> None:
+    table = README.split("## Chains")[1].split("## ")[0]
+    assert [kind for kind in KINDS if f"`{kind}`" not in table] == []
+
+
+def test_the_verbs_that_the_readme_names_are_in_the_makefile() -> None:
+    makefile = (Path(__file__).parents[1] / "Makefile").read_text()
+    assert all(re.search(rf"^{verb}:", makefile, re.M) for verb in set(re.findall(r"`?make (\w[\w-]*)", README)))
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_knows_what_to_do_for_each_verb_without_doing_it() -> None:
+    for verb in ("demo", "test", "lint", "clean"):
+        subprocess.run(["make", "-n", verb], cwd=Path(__file__).parents[1], check=True, capture_output=True)
