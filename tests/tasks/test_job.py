@@ -41,6 +41,12 @@ def test_an_output_with_an_audio_extension_is_a_file_and_without_is_a_folder(
     assert outputs([two[0]], f"{tmp_path}/x.wav/") == [tmp_path / "x.wav" / "a.wav"]
 
 
+def test_a_mistyped_extension_does_not_become_a_folder(two: tuple[Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no audio format has .*x\.wavv; for a folder write .*x\.wavv/"):
+        outputs([two[0]], tmp_path / "x.wavv")
+    assert outputs([*two], tmp_path / "v1.2") == [tmp_path / "v1.2" / "a.wav", tmp_path / "v1.2" / "b.wav"]
+
+
 def test_several_inputs_do_not_fit_into_one_file(two: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="one file, but there are 2 inputs"):
         outputs([*two], tmp_path / "x.wav")

@@ -88,7 +88,8 @@ class Engine(ABC):
             samples, block, sink.bits, self.plan.dither, self.plan.seed, self.frames_out, sink.limit
         )
         if bad >= 0:
-            raise FileError(f"the chain made a non-finite sample at {self._position(self.frames_out, bad)}")
+            chain = "; ".join(stage.label for stage in self.plan.stages)
+            raise FileError(f"the chain ({chain}) made a non-finite sample at {self._position(self.frames_out, bad)}")
         self.levels.clipped += clipped
         self.levels.peak = max(self.levels.peak, peak)
         self.frames_out += len(block)

@@ -70,12 +70,15 @@ def _output_of(source: Path, output: str | Path | None, inputs: int, settings: S
         name = source.stem + extension_of(settings.format)
     if output is None:
         return source.parent / DEFAULT_FOLDER / name
-    target = Path(output)
-    is_folder = target.is_dir() or str(output).endswith(os.sep) or not is_audio_name(target)
-    if is_folder:
+    target, shown = Path(output), printable(str(output))
+    if target.is_dir() or str(output).endswith(os.sep):
+        return target / name
+    if not is_audio_name(target):
+        if inputs == 1 and target.suffix:  # mistyped more often than meant as a folder
+            raise UsageError(f"no audio format has the extension of {shown}; for a folder write {shown}/")
         return target / name
     if inputs > 1:
-        raise UsageError(f"{printable(str(output))} is one file, but there are {inputs} inputs; give a folder")
+        raise UsageError(f"{shown} is one file, but there are {inputs} inputs; give a folder")
     return target
 
 
