@@ -22,10 +22,19 @@ ALLOWED = {
     "stream": {"errors", "samples"},
     "tasks": {"errors", "samples", "chain", "design", "plan", "render", "stream"},
     "cli": {"errors", "samples", "chain", "design", "plan", "render", "stream", "tasks", "__init__"},
+    "filter": {"errors", "chain", "design", "render"},
+    "effect": {"filter"},
+    "renderer": {"chain", "effect", "filter"},
+    "wave": {"samples", "plan", "render", "stream", "filter"},
     "__main__": {"errors", "cli"},
     "__init__": set(),
 }
-ONLY_IN = {"typer": {"cli", "__main__"}, "rich": {"cli"}, "torch": {"render"}, "soundfile": {"stream", "design", "cli"}}
+ONLY_IN = {
+    "typer": {"cli", "__main__"},
+    "rich": {"cli"},
+    "torch": {"render", "filter", "effect", "renderer", "wave"},
+    "soundfile": {"stream", "design", "cli"},
+}
 
 
 def imports_of(path: Path) -> set[str]:

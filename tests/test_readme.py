@@ -17,6 +17,7 @@ from torchfx_cli.chain.parse import parse_chain
 from torchfx_cli.chain.spec import KINDS
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
 YAML = re.findall(r"```yaml\n(.*?)```", README, re.S)
 USAGE = README.split("## Using it")[1].split("```sh\n")[1].split("```")[0]
 # A GPU may not be there, a loop is the shell's, and completion would change the user's own shell.
@@ -63,3 +64,18 @@ def test_the_verbs_that_the_readme_names_are_in_the_makefile() -> None:
 def test_make_knows_what_to_do_for_each_verb_without_doing_it() -> None:
     for verb in ("demo", "test", "lint", "clean"):
         subprocess.run(["make", "-n", verb], cwd=Path(__file__).parents[1], check=True, capture_output=True)
+
+
+def test_the_python_of_the_readme_runs_block_after_block(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).standard_normal((48_000, 2)) * 3000
+    for name in ("in.wav", "take1.wav", "take2.wav"):
+        soundfile.write(tmp_path / name, noise.astype(np.int16), 48_000)
+    script = "\n".join(PYTHON) + """
+assert bright.ys.shape == both.ys.shape == wave.ys.shape
+assert torch.allclose(torch.cat(pieces, dim=-1).cpu(), (wave | fx.load_chain("podcast-voice")).ys, atol=1e-6)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    made = {"out.wav", "voice.flac", "take1.flac", "take2.flac", "trace.json"}
+    assert made <= {path.name for path in tmp_path.iterdir()}
+    assert np.abs(soundfile.read(tmp_path / "out.wav")[0]).max() == pytest.approx(0.9, abs=1e-4)

@@ -10,7 +10,32 @@ The way of the data, and of the imports, is chain -> design -> plan -> render ->
     tasks/    many files
     cli/      the commands
 
-`errors` and `samples` are words that all of them share. Importing this package loads nothing else.
+`errors` and `samples` are words that all of them share.
+
+The Python library (`import torchfx_cli as fx`) is a second door to the same rooms:
+
+    fx.Wave             samples and their rate; `wave | module`
+    fx.filter, .effect  torch modules; `a | b`, `a + b`
+    fx.load_chain       a chain file or preset as a module
+    fx.Renderer         a chain with carried state, block by block
+
+Importing this package loads nothing else; a name of the library loads torch when it is first used (PEP 562).
 """
 
+from importlib import import_module
+from typing import Any
+
 __version__ = "0.1.0"
+
+_LIBRARY = {"Wave": "wave", "Renderer": "renderer", "load_chain": "renderer", "filter": "", "effect": ""}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LIBRARY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _LIBRARY[name]
+    return getattr(import_module(f"{__name__}.{home}"), name) if home else import_module(f"{__name__}.{name}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_LIBRARY]

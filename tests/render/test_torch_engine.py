@@ -134,7 +134,8 @@ def test_a_sample_that_is_no_number_is_reported_with_its_place(engine: type[Engi
 @pytest.mark.parametrize("engine", [NativeEngine, TorchEngine, ScipyEngine])
 def test_a_chain_that_overflows_is_reported(engine: type[Engine]) -> None:
     plan = plan_of([Gain(1e300), *stages_of("notch")], 1)
-    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(FileError, match=r"the chain \(.*notch.*\) made a non-finite"):
+    words = r"the chain \(.*notch.*\) made a non-finite"
+    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(FileError, match=words):
         render(engine, plan, np.full((100, 1), 1e10))
 
 

@@ -62,9 +62,14 @@ def parse_chain(text: str, file: str = "chain.yaml", folder: str | os.PathLike[s
     return reading.finish(_Source(reading, file, Path(folder)).chain(text))
 
 
-def parse_effect(text: str) -> tuple[StageSpec, ...]:
-    """The stage in `kind`, `kind:value` or `kind:key=value,...`; the stages of `preset:NAME`. Raises ChainError."""
-    return join((), (text,)).stages
+def parse_effect(text: str, where: str = "") -> tuple[StageSpec, ...]:
+    """The stage in `kind`, `kind:value` or `kind:key=value,...`; the stages of `preset:NAME`. Raises ChainError.
+
+    `where` stands in front of complaints; without it, `-e` and the text.
+    """
+    reading = _Reading()
+    stages = _Source(reading, where or f"-e {_short(text)}", Path(), numbered=False).effect(text)
+    return reading.finish(ChainSpec(text, tuple(stages))).stages
 
 
 def join(chains: SequenceOf[ChainSpec], effects: SequenceOf[str] = ()) -> ChainSpec:

@@ -1,0 +1,244 @@
+"""The Python library: the same numbers as scipy.signal and as the command line, as modules, waves and streams."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.signal as sp
+import soundfile
+
+torch = pytest.importorskip("torch")
+
+import torchfx_cli as fx  # noqa: E402
+
+FS = 48_000
+FILTERS = fx.filter
+ANOTHER_ORDER = 1e-12  # two float64 computations in another order
+# A state is rounded at each cut, and a 20 Hz high-pass remembers it for long: this is 200 dB below the noise.
+CUT = 1e-11
+
+DESIGNS = {
+    "LoButterworth": (FILTERS.LoButterworth(1000, 3), sp.butter(3, 1000, fs=FS, output="sos")),
+    "HiButterworth": (FILTERS.HiButterworth(80, 4), sp.butter(4, 80, "high", fs=FS, output="sos")),
+    "LoChebyshev1": (FILTERS.LoChebyshev1(1800, 2, 0.5), sp.cheby1(2, 0.5, 1800, fs=FS, output="sos")),
+    "HiChebyshev1": (FILTERS.HiChebyshev1(1500, 3, 1.0), sp.cheby1(3, 1.0, 1500, "high", fs=FS, output="sos")),
+    "LoChebyshev2": (FILTERS.LoChebyshev2(3000, 4, 50), sp.cheby2(4, 50, 3000, fs=FS, output="sos")),
+    "HiChebyshev2": (FILTERS.HiChebyshev2(3000, 4, 50), sp.cheby2(4, 50, 3000, "high", fs=FS, output="sos")),
+    "LoElliptic": (FILTERS.LoElliptic(2000, 4, 0.5, 60), sp.ellip(4, 0.5, 60, 2000, fs=FS, output="sos")),
+    "HiElliptic": (FILTERS.HiElliptic(2000, 4, 0.5, 60), sp.ellip(4, 0.5, 60, 2000, "high", fs=FS, output="sos")),
+    "LinkwitzRiley": (FILTERS.LinkwitzRiley(800, 4), np.tile(sp.butter(2, 800, fs=FS, output="sos"), (2, 1))),
+    "SOS": (FILTERS.SOS(sp.butter(2, 500, fs=FS, output="sos")), sp.butter(2, 500, fs=FS, output="sos")),
+}
+
+
+def noise(channels: int = 2, frames: int = 5000, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(5).standard_normal((channels, frames)) * 0.1).to(dtype)
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_a_filter_computes_what_scipy_computes(name: str) -> None:
+    module, sos = copy.deepcopy(DESIGNS[name])
+    x = noise()
+    got = (fx.Wave(x, FS) | module).ys
+    truth = sp.sosfilt(sos, x.numpy())
+    np.testing.assert_allclose(got, truth, atol=1e-9 * np.abs(truth).max())
+
+
+@pytest.mark.parametrize(("module", "hz", "db"), [
+    (FILTERS.Peaking(1000, 6.0, 2.0), 1000, 6.0),
+    (FILTERS.ParametricEQ(1000, -4.0), 1000, -4.0),
+    (FILTERS.LoShelving(200, 6.0), 1, 6.0),
+    (FILTERS.HiShelving(2000, -6.0), 23_999, -6.0),
+    (FILTERS.BandPass(1000, 3.0), 1000, 0.0),
+    (FILTERS.AllPass(1000), 3000, 0.0),
+    (fx.effect.Gain(-3.5), 500, -3.5),
+])
+def test_a_gain_in_db_is_that_gain(module: torch.nn.Module, hz: float, db: float) -> None:
+    impulse = torch.zeros(1, 1 << 16, dtype=torch.float64)
+    impulse[0, 0] = 1.0
+    response = (fx.Wave(impulse, FS) | copy.deepcopy(module)).ys[0].numpy()
+    at = np.abs(np.exp(-2j * np.pi * hz / FS * np.arange(len(response))) @ response)
+    assert 20 * np.log10(at) == pytest.approx(db, abs=0.01)
+
+
+def test_fir_filters_are_lfilter_and_align_removes_the_delay() -> None:
+    x, taps = noise(), sp.firwin(101, 1000, fs=FS)
+    truth = sp.lfilter(taps, 1.0, x.numpy())
+    for module in (FILTERS.FIR(taps), FILTERS.DesignableFIR(101, 1000, FS)):
+        np.testing.assert_allclose(module(x), truth, atol=1e-12)
+    aligned = FILTERS.DesignableFIR(101, 1000, FS, align=True)(x)
+    np.testing.assert_allclose(aligned[:, :-50], truth[:, 50:], atol=1e-12)
+    assert aligned.shape == x.shape
+
+
+def test_the_input_type_comes_back_and_the_recursion_is_in_float64() -> None:
+    x = noise(dtype=torch.float32)
+    got = FILTERS.HiButterworth(20, 2, fs=192_000)(x)
+    truth = sp.sosfilt(sp.butter(2, 20, "high", fs=192_000, output="sos"), x.numpy().astype(np.float64))
+    assert got.dtype == torch.float32
+    snr = 10 * np.log10(np.mean(truth**2) / np.mean((got.numpy() - truth) ** 2))
+    assert snr > 140
+
+
+def test_one_after_the_other_and_side_by_side() -> None:
+    x = noise()
+    low, high = FILTERS.LinkwitzRiley(800, 4, fs=FS), FILTERS.LinkwitzRiley(800, 4, "highpass", fs=FS)
+    gain = fx.effect.Gain(-6)
+    torch.testing.assert_close((low | gain)(x), gain(low(x)))
+    torch.testing.assert_close((low + high)(x), low(x) + high(x))
+    assert len((low | gain | high).parts) == 3
+    level = lambda y: float(y[:, 2000:].square().mean())  # noqa: E731
+    assert level((low + high)(x)) == pytest.approx(level(x), rel=0.02)  # both halves of a crossover: an all-pass
+
+
+@pytest.mark.parametrize("nest", ["pipe", "sequential", "module"])
+def test_filters_take_the_rate_of_the_wave_however_they_are_nested(nest: str) -> None:
+    class Mine(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = FILTERS.LoButterworth(1000), FILTERS.Notch(50)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.second(self.first(x))
+
+    first, second = FILTERS.LoButterworth(1000), FILTERS.Notch(50)
+    module = {"pipe": first | second, "sequential": torch.nn.Sequential(first, second), "module": Mine()}[nest]
+    x = noise()
+    alpha, cos = np.sin(2 * np.pi * 50 / FS) / 60, np.cos(2 * np.pi * 50 / FS)  # the cookbook's notch of Q 30
+    notch = np.array([1, -2 * cos, 1, 1 + alpha, -2 * cos, 1 - alpha]) / (1 + alpha)
+    truth = sp.sosfilt([*sp.butter(2, 1000, fs=FS, output="sos"), notch], x)
+    np.testing.assert_allclose((fx.Wave(x, FS) | module).ys, truth, atol=1e-11)
+
+
+def test_a_filter_keeps_its_rate() -> None:
+    module = FILTERS.LoButterworth(1000)
+    _ = fx.Wave(noise(), FS) | module
+    with pytest.raises(ValueError, match="was designed for 48000 Hz, not 44100 Hz"):
+        _ = fx.Wave(noise(), 44_100) | module
+    gain = fx.effect.Gain(-3)
+    _ = fx.Wave(noise(), FS) | gain
+    _ = fx.Wave(noise(), 44_100) | gain  # a gain has none
+
+
+def test_gradients_are_right() -> None:
+    x = noise(1, 40).requires_grad_()
+    module = FILTERS.HiButterworth(2000, 3, fs=FS) | FILTERS.FIR([0.5, 0.3, 0.2]) | fx.effect.Gain(-3)
+    assert torch.autograd.gradcheck(module, (x,))
+
+
+@pytest.mark.parametrize("way", ["deepcopy", "pickle", "state_dict"])
+def test_a_filter_survives_being_copied(way: str) -> None:
+    module = FILTERS.HiChebyshev1(300, 3, fs=FS) | FILTERS.Peaking(1000, 3, fs=FS)
+    if way == "deepcopy":
+        again = copy.deepcopy(module)
+    elif way == "pickle":
+        again = pickle.loads(pickle.dumps(module))
+    else:
+        again = FILTERS.HiChebyshev1(300, 3) | FILTERS.Peaking(1000, 3)
+        again.load_state_dict(module.state_dict())
+    assert torch.equal(again(noise()), module(noise()))
+
+
+def test_the_state_of_another_filter_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="coefficients are those of another filter"):
+        FILTERS.LoButterworth(1000, fs=FS).load_state_dict(FILTERS.LoButterworth(1200, fs=FS).state_dict())
+
+
+def test_a_chain_file_is_the_same_as_a_module_and_on_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "eq.yaml").write_text(
+        "chain:\n  - highpass: {cutoff: 80, order: 4}\n  - fir: {lowpass: 9 kHz, taps: 301, align: true}\n"
+        "  - gain: -3 dB\n  - normalize: -1 dB\n"
+    )
+    soundfile.write(tmp_path / "in.wav", noise().T.numpy(), FS, "DOUBLE")
+    program = [sys.executable, "-m", "torchfx_cli", "process", "in.wav", "-c", "eq.yaml", "-q"]
+    subprocess.run(program, cwd=tmp_path, check=True)
+    wave = fx.Wave.from_file(tmp_path / "in.wav") | fx.load_chain(str(tmp_path / "eq.yaml"))
+    got = soundfile.read(tmp_path / "processed" / "in.wav")[0].T
+    np.testing.assert_allclose(wave.ys, got, atol=ANOTHER_ORDER)
+
+
+@pytest.mark.parametrize("size", [1, 17, 509, 5000])
+def test_a_stream_in_blocks_is_the_whole(size: int) -> None:
+    module = FILTERS.HiButterworth(20, 3) | FILTERS.DesignableFIR(301, 5000, align=True) | (
+        FILTERS.LoButterworth(500) + FILTERS.FIR([0.5, 0.5]))
+    x = noise(frames=2000 if size == 1 else 5000)
+    whole = (fx.Wave(x, FS) | module).ys
+    stream = fx.Renderer(module, FS, 2)
+    for _ in range(2):  # flush leaves it at rest
+        cut = [stream.process(block) for block in x.split(size, dim=-1)]
+        joined = torch.cat([*cut, stream.flush()], dim=-1)
+        assert joined.shape == x.shape
+        torch.testing.assert_close(joined, whole, rtol=0, atol=CUT)
+
+
+def test_a_stream_refuses_what_it_cannot_do() -> None:
+    with pytest.raises(ValueError, match="Normalize carries no state"):
+        fx.Renderer(fx.effect.Normalize() | fx.effect.Gain(3), FS, 2)
+    stream = fx.Renderer("podcast-voice", FS, 2)
+    with pytest.raises(ValueError, match=r"\[2, frames\], not \[3, 9\]"):
+        stream.process(torch.zeros(3, 9))
+    with pytest.raises(TypeError, match="floating-point"):
+        stream.process(torch.zeros(2, 9, dtype=torch.int16))
+
+
+@pytest.mark.parametrize(("make", "error", "words"), [
+    (lambda: FILTERS.LoButterworth(30_000, fs=FS), ValueError, "30 kHz is not below 24 kHz"),
+    (lambda: FILTERS.LoButterworth(-3), ValueError, r"LoButterworth: lowpass\.cutoff: found '-3'"),
+    (lambda: FILTERS.LoButterworth(100, 0), ValueError, r"order: found '0' .* from 1 to 40"),
+    (lambda: FILTERS.LinkwitzRiley(100, 3), ValueError, "even"),
+    (lambda: FILTERS.SOS([[1, 0, 0, 1, -2.1, 1.2]]), ValueError, "not stable"),
+    (lambda: FILTERS.FIR([]), ValueError, "at least one"),
+    (lambda: FILTERS.LoButterworth(100)(torch.zeros(9)), ValueError, "no sample rate"),
+    (lambda: FILTERS.LoButterworth(100, fs=FS)(torch.zeros(9, dtype=torch.int16)), TypeError, "scale them"),
+    (lambda: FILTERS.LoButterworth(100) | 3, TypeError, "nn.Module"),
+    (lambda: fx.effect.Normalize(0.0), ValueError, "above 0"),
+    (lambda: fx.Wave(np.zeros(9, np.int16), FS), TypeError, "scale integers"),
+    (lambda: fx.Wave(np.zeros((1, 2, 3)), FS), ValueError, "channels, frames"),
+    (lambda: fx.Wave(np.zeros(3), 0), ValueError, "above 0 Hz"),
+    (lambda: fx.Wave(np.zeros(3), FS) | 3, TypeError, "unsupported operand"),
+    (lambda: fx.Wale, AttributeError, "Wale"),
+])
+def test_wrong_use_is_a_clear_error(make, error: type[Exception], words: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(error, match=words):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("subtype", "suffix"), [("PCM_16", "wav"), ("PCM_24", "flac"), ("FLOAT", "wav"), ("DOUBLE", "caf")]
+)
+def test_a_wave_read_and_saved_keeps_every_bit_and_its_tags(tmp_path: Path, subtype: str, suffix: str) -> None:
+    source, target = tmp_path / f"in.{suffix}", tmp_path / f"out.{suffix}"
+    with soundfile.SoundFile(source, "w", FS, 2, subtype) as file:
+        file.title = "a title"
+        file.write(noise().T.numpy())
+    wave = fx.Wave.from_file(source)
+    assert (wave.fs, wave.channels, wave.frames, wave.duration) == (FS, 2, 5000, 5000 / FS)
+    (wave | torch.nn.Identity()).save(target, subtype, dither="none")
+    before, after = (soundfile.read(path, dtype="float64")[0] for path in (source, target))
+    assert (before == after).all()
+    assert soundfile.SoundFile(target).title == (soundfile.SoundFile(source).title)
+
+
+def test_the_blocks_of_a_wave_are_the_wave() -> None:
+    wave = fx.Wave(noise(), FS)
+    pieces = list(wave.blocks(0.01))
+    assert {piece.frames for piece in pieces[:-1]} == {480}
+    assert torch.equal(torch.cat([piece.ys for piece in pieces], dim=-1), wave.ys)
+
+
+def test_normalize_is_linear_and_leaves_silence() -> None:
+    normalize = fx.effect.Normalize(peak=0.5)
+    assert float(normalize(noise()).abs().max()) == pytest.approx(0.5, rel=1e-12)
+    assert not normalize(torch.zeros(2, 9)).any()
+
+
+def test_importing_the_package_loads_neither_torch_nor_numpy() -> None:
+    script = "import sys, torchfx_cli as fx; print({'torch', 'numpy'} & set(sys.modules), 'Wave' in dir(fx))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "set() True\n"

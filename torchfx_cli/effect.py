@@ -1,0 +1,34 @@
+"""The effects of the Python library that are not filters of frequencies; see `filter`."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from torchfx_cli import filter as filters
+
+
+class Gain(filters.Filter):
+    """Louder or quieter by `gain` in dB, the same at every sample rate."""
+
+    def __init__(self, gain: float) -> None:
+        super().__init__(f"gain:{gain!r}")
+
+
+class Normalize(filters.Module):
+    """Brings the highest absolute sample of the whole input to `peak` (linear, 1 = full scale); silence stays."""
+
+    def __init__(self, peak: float = 1.0) -> None:
+        super().__init__()
+        if not 0.0 < peak < float("inf"):
+            raise ValueError(f"peak is linear, above 0; got {peak!r}")
+        self.peak = peak
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` of any shape, floating point; one factor for all channels."""
+        if not x.is_floating_point():
+            raise TypeError(f"Normalize takes floating-point samples, not {x.dtype}")
+        highest = x.abs().max() if x.numel() else x.new_zeros(())
+        return x * (self.peak / highest.double() if highest > 0 else 1.0)
+
+    def extra_repr(self) -> str:
+        return f"peak={self.peak:g}"

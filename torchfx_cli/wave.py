@@ -1,0 +1,117 @@
+"""A sound in memory: samples [channels, frames] and their rate. `wave | module` filters it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from torchfx_cli.filter import set_rate
+from torchfx_cli.plan.assemble import Dither, assemble
+from torchfx_cli.render.native import NativeEngine
+from torchfx_cli.samples import SampleFormat
+from torchfx_cli.stream.formats import choose_output
+from torchfx_cli.stream.reader import FileFacts, open_source
+from torchfx_cli.stream.writer import Output
+
+BLOCK_FRAMES = 1 << 16
+FLOAT32_BITS = 24  # integers of so many bits are exact in float32
+
+
+class Wave:
+    """`ys` [channels, frames], floating point, 1 = full scale; `fs` in Hz.
+
+    A one-dimensional array is one channel. Integers are refused: their scale would be a guess.
+    """
+
+    def __init__(self, samples: npt.ArrayLike | Tensor, fs: int) -> None:
+        ys = torch.as_tensor(samples)
+        if not ys.is_floating_point():
+            raise TypeError(f"Wave holds floating-point samples, not {ys.dtype}: scale integers to +-1 first")
+        if ys.ndim not in (1, 2):
+            raise ValueError(f"Wave holds [channels, frames], not {list(ys.shape)}")
+        if not fs > 0:
+            raise ValueError(f"a sample rate is above 0 Hz, not {fs!r}")
+        self.ys = ys.unsqueeze(0) if ys.ndim == 1 else ys
+        self.fs = fs
+        self.tags: Mapping[str, str] = {}
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Wave:
+        """Read a whole file: float64 where the file has more than 24 bits, else float32. Raises ReadError."""
+        with open_source(Path(path)) as source:
+            facts = source.facts
+            wide = facts.sample_format.dtype == "float64" or facts.sample_format.bits > FLOAT32_BITS
+            sink = SampleFormat("float64" if wide else "float32")
+            plan = assemble((), facts.fs, facts.channels, facts.sample_format, sink)
+            engine = NativeEngine(plan)
+            frames = max(1, BLOCK_FRAMES // facts.channels)
+            blocks = [engine.process(block) for block in source.blocks(frames)]
+        empty = np.empty((0, facts.channels), sink.dtype)
+        wave = cls(np.ascontiguousarray(np.concatenate([empty, *blocks]).T), facts.fs)
+        wave.tags = facts.tags
+        return wave
+
+    @property
+    def channels(self) -> int:
+        return len(self.ys)
+
+    @property
+    def frames(self) -> int:
+        return self.ys.shape[-1]
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.frames / self.fs
+
+    def to(self, device: str | torch.device) -> Wave:
+        """Move this wave and return it."""
+        self.ys = self.ys.to(device)
+        return self
+
+    def __or__(self, module: nn.Module) -> Wave:
+        """What `module` makes of it, computed now; filters that have no rate yet take this wave's."""
+        if not isinstance(module, nn.Module):
+            return NotImplemented
+        set_rate(module, self.fs)
+        wave = Wave(module(self.ys), self.fs)
+        wave.tags = self.tags
+        return wave
+
+    def blocks(self, seconds: float) -> Iterator[Wave]:
+        """The wave in pieces of `seconds`, the last one shorter; the samples are shared, not copied."""
+        if not seconds > 0:
+            raise ValueError(f"a block lasts more than 0 s, not {seconds!r}")
+        for piece in self.ys.split(max(1, round(seconds * self.fs)), dim=-1):
+            yield Wave(piece, self.fs)
+
+    def save(self, path: str | os.PathLike[str], subtype: str | None = None, dither: Dither = "auto", *,
+             overwrite: bool = False) -> None:
+        """Write a file, whole and verified or not at all; the extension says the container.
+
+        Without `subtype` ("16", "24", "float", ...) the container's nearest to the samples' type. Raises WriteError.
+        """
+        samples = np.ascontiguousarray(self.ys.detach().cpu().numpy().T)
+        if samples.dtype not in (np.float32, np.float64):
+            samples = samples.astype(np.float32)
+        source = SampleFormat("float64" if samples.dtype == np.float64 else "float32")
+        target = Path(path)
+        facts = FileFacts(target, self.fs, self.channels, "WAV", "DOUBLE" if source.dtype == "float64" else "FLOAT",
+                          self.frames, source, self.tags, (), 0)
+        form = choose_output(target, facts, None, subtype)
+        engine = NativeEngine(assemble((), self.fs, self.channels, source, form.sample_format, dither))
+        size = samples.size * form.bytes_per_sample
+        with Output(target, self.fs, self.channels, form, self.tags, size, overwrite=overwrite) as output:
+            for start in range(0, len(samples), BLOCK_FRAMES):
+                output.write(engine.process(samples[start : start + BLOCK_FRAMES]))
+            output.commit()
+
+    def __repr__(self) -> str:
+        where = "" if self.ys.device.type == "cpu" else f" on {self.ys.device}"
+        return f"Wave({self.channels} channels, {self.duration:.3f} s, {self.fs} Hz{where})"
