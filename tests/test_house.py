@@ -22,9 +22,10 @@ ALLOWED = {
     "stream": {"errors", "samples"},
     "tasks": {"errors", "samples", "chain", "design", "plan", "render", "stream"},
     "cli": {"errors", "samples", "chain", "design", "plan", "render", "stream", "tasks", "__init__"},
-    "filter": {"errors", "chain", "design", "render"},
-    "effect": {"filter"},
-    "renderer": {"chain", "effect", "filter"},
+    "combine": set(),
+    "filter": {"errors", "chain", "design", "render", "combine"},
+    "effect": {"combine", "filter"},
+    "renderer": {"chain", "combine", "effect", "filter"},
     "wave": {"samples", "plan", "render", "stream", "filter"},
     "__main__": {"errors", "cli"},
     "__init__": set(),
@@ -32,7 +33,7 @@ ALLOWED = {
 ONLY_IN = {
     "typer": {"cli", "__main__"},
     "rich": {"cli"},
-    "torch": {"render", "filter", "effect", "renderer", "wave"},
+    "torch": {"render", "combine", "filter", "effect", "renderer", "wave"},
     "soundfile": {"stream", "design", "cli"},
 }
 

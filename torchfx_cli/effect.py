@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from torchfx_cli import filter as filters
+from torchfx_cli.combine import Module
+from torchfx_cli.filter import Filter
 
 
-class Gain(filters.Filter):
+class Gain(Filter):
     """Louder or quieter by `gain` in dB, the same at every sample rate."""
 
     def __init__(self, gain: float) -> None:
         super().__init__(f"gain:{gain!r}")
 
 
-class Normalize(filters.Module):
+class Normalize(Module):
     """Brings the highest absolute sample of the whole input to `peak` (linear, 1 = full scale); silence stays."""
 
     def __init__(self, peak: float = 1.0) -> None:

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from torchfx_cli.chain import parse, presets
 from torchfx_cli.chain.spec import ChainSpec, NormalizeSpec
+from torchfx_cli.combine import Chain, Linear
 from torchfx_cli.effect import Normalize
-from torchfx_cli.filter import Chain, Filter, Linear, set_rate
+from torchfx_cli.filter import Filter, set_rate
 
 
 def load_chain(chain: str | ChainSpec, fs: float | None = None) -> Chain:

@@ -77,6 +77,12 @@ def test_fir_filters_are_lfilter_and_align_removes_the_delay() -> None:
     assert aligned.shape == x.shape
 
 
+@pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 9), (9,), (3, 2, 9)])
+def test_any_shape_comes_back_as_it_was(shape: tuple[int, ...]) -> None:
+    module = FILTERS.LoButterworth(1000, fs=FS) | FILTERS.DesignableFIR(65, 5000, FS, align=True)
+    assert module(torch.zeros(shape)).shape == shape
+
+
 def test_the_input_type_comes_back_and_the_recursion_is_in_float64() -> None:
     x = noise(dtype=torch.float32)
     got = FILTERS.HiButterworth(20, 2, fs=192_000)(x)

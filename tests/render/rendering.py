@@ -57,6 +57,9 @@ SPECS: dict[str, StageSpec] = {
     "normalize": spec.NormalizeSpec(kind="normalize", origin=HERE, peak_db=-1),
 }
 
+BLEND = ("highpass order 9", "fir", "peaking", "fir of 24 taps", "gain", "notch")
+FORMATS = {"int8": INT8, "int16": INT16, "int24": INT24, "int32": INT32, "float32": FLOAT32, "float64": FLOAT64}
+
 
 def stages_of(*names: str, fs: float = 48000) -> tuple[Stage, ...]:
     return tuple(stage for name in names for stage in design(SPECS[name], fs))

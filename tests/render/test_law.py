@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rendering import (
+    BLEND,
     FLOAT32,
     FLOAT64,
-    INT8,
+    FORMATS,
     INT16,
     INT24,
-    INT32,
     RATES,
     SPECS,
     plan_of,
@@ -35,8 +35,6 @@ from torchfx_cli.render.scipy_engine import ScipyEngine
 from torchfx_cli.samples import SampleFormat
 
 SIZES = (1, 17, 509, 44100)
-BLEND = ("highpass order 9", "fir", "peaking", "fir of 24 taps", "gain", "notch")
-FORMATS = {"int8": INT8, "int16": INT16, "int24": INT24, "int32": INT32, "float32": FLOAT32, "float64": FLOAT64}
 
 FLOAT64_DB = 200.0  # two float64 computations that round in another order
 FLOAT32_DB = 140.0  # rounding to float32 alone leaves about 150

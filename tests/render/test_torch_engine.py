@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from rendering import (
+    BLEND,
     FLOAT32,
     FLOAT64,
-    INT8,
+    FORMATS,
     INT16,
     INT24,
-    INT32,
     RATES,
     SPECS,
     plan_of,
@@ -36,8 +36,6 @@ from torchfx_cli.render.torch_engine import TorchEngine  # noqa: E402
 # Threads that share cores with other programs wait for each other at every operation: seconds in blocks this small.
 torch.set_num_threads(1)
 
-BLEND = ("highpass order 9", "fir", "peaking", "fir of 24 taps", "gain", "notch")
-FORMATS = {"int8": INT8, "int16": INT16, "int24": INT24, "int32": INT32, "float32": FLOAT32, "float64": FLOAT64}
 SIZES = (1, 17, 509, 44100)
 
 FLOAT64_DB = 200.0  # two float64 computations that round in another order
@@ -173,3 +171,35 @@ def test_cuda_gives_the_same_numbers_for_every_kind(kind: str) -> None:
     whole = render(on_cuda, plan, x).block  # type: ignore[arg-type]
     assert snr_db(whole, render(ScipyEngine, plan, x).block) > FLOAT64_DB
     np.testing.assert_allclose(render(on_cuda, plan, x, 509).block, whole, rtol=0, atol=1e-12)  # type: ignore[arg-type]
+
+
+class SmallDevice:
+    """A chain on a device that holds `most` frames at a time."""
+
+    def __init__(self, engine: TorchEngine, most: int) -> None:
+        self.chain, self.most = engine.chain, most
+
+    def step(self, x: torch.Tensor, state: object) -> object:
+        if x.shape[-1] > self.most:
+            raise torch.OutOfMemoryError("out of memory")
+        return self.chain.step(x, state)
+
+    def rest(self, *batch: int) -> object:
+        return self.chain.rest(*batch)
+
+
+def test_where_memory_runs_out_smaller_pieces_go_on_from_the_carried_state() -> None:
+    plan, x = plan_of(stages_of(*BLEND)), signal(200_000)
+    whole = render(TorchEngine, plan, x).block
+    engine = TorchEngine(plan)
+    engine.chain = SmallDevice(engine, 9000)  # type: ignore[assignment]
+    got = np.concatenate([engine.process(x), *engine.flush()])
+    np.testing.assert_allclose(got, whole, rtol=0, atol=1e-12)
+    assert engine.notes == ["cpu ran out of memory: smaller blocks were used from there on"]
+
+
+def test_a_device_that_holds_nothing_fails_the_file() -> None:
+    engine = TorchEngine(plan_of(stages_of("highpass")))
+    engine.chain = SmallDevice(engine, 10)  # type: ignore[assignment]
+    with pytest.raises(FileError, match="not enough memory on cpu for"):
+        _ = [engine.process(signal(200_000)), *engine.flush()]

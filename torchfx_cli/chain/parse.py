@@ -68,7 +68,7 @@ def parse_effect(text: str, where: str = "") -> tuple[StageSpec, ...]:
     `where` stands in front of complaints; without it, `-e` and the text.
     """
     reading = _Reading()
-    stages = _Source(reading, where or f"-e {_short(text)}", Path(), numbered=False).effect(text)
+    stages = _Source(reading, where or f"-e {quoted(text)}", Path(), numbered=False).effect(text)
     return reading.finish(ChainSpec(text, tuple(stages))).stages
 
 

@@ -49,6 +49,7 @@ class Engine(ABC):
     def reset(self) -> None:
         """Forget everything heard: the next block is the first of a recording."""
         self.levels = Levels()
+        self.notes: list[str] = []  # what is worth a word to whoever asks for details
         self.frames_in = 0
         self.frames_out = 0
         self._to_skip = self.plan.latency_frames

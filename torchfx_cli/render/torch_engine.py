@@ -21,6 +21,7 @@ from torchfx_cli.render.engine import Block, Engine, Samples
 # A unit in all channels: near the second-level cache on a CPU; on a GPU enough to make launches (some 20
 # a section) a small part, and 32 MB in float64.
 UNIT_SAMPLES = {"cpu": 1 << 17, "cuda": 1 << 22}
+MIN_PIECE_FRAMES = 1 << 10  # a device that cannot hold this much is no use
 FULL_SCALE = {"int16": 2.0**15, "int32": 2.0**31}
 
 
@@ -41,6 +42,7 @@ class TorchEngine(Engine):
 
     def _start(self) -> None:
         self._filled = 0
+        self._piece_frames = self.unit_frames
         self._state = self.chain.rest(self.plan.channels)
 
     def process(self, block: Block) -> Block:
@@ -62,15 +64,36 @@ class TorchEngine(Engine):
                 self._filled = 0
         return np.concatenate(done) if done else np.empty((0, self.plan.channels))
 
-    @torch.inference_mode()
     def _unit(self) -> Samples:
-        try:
-            x = _samples(self._staging.to(self.device, non_blocking=True))
-            y, self._state = self.chain.step(x, self._state)
-            # Waits for the device, so the staging memory may be filled again.
-            return y.T.contiguous().cpu().numpy()
-        except torch.OutOfMemoryError:
-            raise FileError(f"not enough memory on {self.device} for {self._staging.numel()} samples") from None
+        """Filter what is staged, in pieces as large as the device's memory allows."""
+        done, at = [], 0
+        while at < self.unit_frames:
+            piece = self._staging[at : at + self._piece_frames]
+            try:
+                done.append(self._filtered(piece))
+            except torch.OutOfMemoryError:
+                self._halve()
+            else:
+                at += len(piece)
+        return np.concatenate(done)
+
+    @torch.inference_mode()
+    def _filtered(self, piece: Tensor) -> Samples:
+        x = _samples(piece.to(self.device, non_blocking=True))
+        y, state = self.chain.step(x, self._state)
+        done = y.T.contiguous().cpu().numpy()  # waits for the device, so the staging memory may be filled again
+        self._state = state  # not before: a piece that ran out of memory is begun again from where it began
+        return done
+
+    def _halve(self) -> None:
+        """Go on with half the frames at a time, and say so once."""
+        if self._piece_frames < 2 * MIN_PIECE_FRAMES:
+            raise FileError(f"not enough memory on {self.device} for {self._piece_frames * self.plan.channels} samples")
+        self._piece_frames //= 2
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if not self.notes:
+            self.notes.append(f"{self.device} ran out of memory: smaller blocks were used from there on")
 
 
 def modules_of(plan: RenderPlan) -> modules.Chain:

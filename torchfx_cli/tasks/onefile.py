@@ -109,7 +109,7 @@ def _process(job: Job, settings: Settings, listener: Listener, started: float) -
         clipped=engine.levels.clipped,
         engine=engine.name,
         warnings=warnings,
-        notes=tuple(source.notes),
+        notes=(*source.notes, *engine.notes),
     )
 
 
