@@ -9,7 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+# Samples in a block where nobody says otherwise: long enough to make Python's share small, short enough that the few
+# blocks in flight stay near 10 MB for any number of channels.
+BLOCK_SAMPLES = 1 << 17
+
 DType = Literal["int16", "int32", "float32", "float64"]
+
+
+def block_frames(channels: int, samples: int = BLOCK_SAMPLES) -> int:
+    """Frames in a block of about so many samples, one at least."""
+    return max(1, samples // channels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,10 @@ import typer
 
 from torchfx_cli.cli import show
 from torchfx_cli.errors import FileError, printable
+from torchfx_cli.samples import block_frames
 
 if TYPE_CHECKING:
     from torchfx_cli.stream.reader import FileFacts, Source
-
-BLOCK_SAMPLES = 1 << 17
 
 
 def info(
@@ -69,7 +68,7 @@ def _read_all(source: Source, facts: FileFacts) -> float:
     from torchfx_cli.render.native import NativeEngine
 
     engine = NativeEngine(assemble((), facts.fs, facts.channels, facts.sample_format, MEASURED))
-    for block in source.blocks(max(1, BLOCK_SAMPLES // facts.channels)):
+    for block in source.blocks(block_frames(facts.channels)):
         engine.process(block)
     return engine.levels.peak
 

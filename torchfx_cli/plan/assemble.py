@@ -68,7 +68,7 @@ class RenderPlan:
 
     def describe(self) -> list[str]:
         """One line a stage, for people."""
-        return [_describe(stage, self.fs) for stage in self.stages] or ["nothing to change"]
+        return [_describe(stage) for stage in self.stages] or ["nothing to change"]
 
 
 def assemble(
@@ -120,7 +120,7 @@ def _ringing_frames(rows: np.ndarray) -> float:
     return min(max(0.0, math.log(highest(radius) / floor) / -math.log(radius)) for radius in radii)
 
 
-def _describe(stage: Stage, fs: int) -> str:
+def _describe(stage: Stage) -> str:
     if isinstance(stage, Sections):
         return f"{len(stage.sos)} second-order section{'s' * (len(stage.sos) > 1)}: {stage.label}"
     if isinstance(stage, Taps):

@@ -20,12 +20,10 @@ import numpy.typing as npt
 from torchfx_cli.errors import FileError, ReadError
 from torchfx_cli.plan.assemble import RenderPlan
 from torchfx_cli.render.kernel.load import load
+from torchfx_cli.samples import block_frames
 
 Block = npt.NDArray[np.generic]
 Samples = npt.NDArray[np.float64]
-
-# Zeros are pushed in blocks of this many samples, so that a long tail over many channels stays small.
-FLUSH_SAMPLES = 1 << 17
 
 
 @dataclass
@@ -65,7 +63,7 @@ class Engine(ABC):
     def flush(self) -> Iterator[Block]:
         """What is still inside: buffered frames, those held back by latency, and the tail."""
         end = self.frames_in + self.plan.tail_frames if self.frames_in else 0
-        frames = max(1, FLUSH_SAMPLES // self.plan.channels)
+        frames = block_frames(self.plan.channels)  # a long tail over many channels must not be one block
         while self.frames_out < end:
             yield self._emit(
                 self._advance(np.zeros((frames, self.plan.channels)))[: end - self.frames_out + self._to_skip]

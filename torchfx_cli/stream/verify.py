@@ -12,11 +12,10 @@ import zlib
 import numpy as np
 import soundfile
 
+from torchfx_cli.samples import block_frames
 from torchfx_cli.stream.chunks import aiff_frames, flac_header_is_final, walk
 from torchfx_cli.stream.formats import OutputFormat, sample_bytes
 from torchfx_cli.stream.sound import error_of, read_into
-
-VERIFY_SAMPLES = 1 << 17
 
 
 def what_is_wrong(fd: int, out_format: OutputFormat, fs: int, channels: int, frames: int, crc: int) -> str:
@@ -42,7 +41,7 @@ def what_is_wrong(fd: int, out_format: OutputFormat, fs: int, channels: int, fra
 def _checksum(sound: soundfile.SoundFile, out_format: OutputFormat) -> tuple[int, int]:
     """Frames that can be read, and the CRC of their samples where the format keeps them."""
     frames = crc = 0
-    block = np.empty((max(1, VERIFY_SAMPLES // sound.channels), sound.channels), out_format.sample_format.dtype)
+    block = np.empty((block_frames(sound.channels), sound.channels), out_format.sample_format.dtype)
     while (count := read_into(sound, block)) > 0:
         frames += count
         if out_format.is_lossless:

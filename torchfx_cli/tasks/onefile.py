@@ -19,6 +19,7 @@ from torchfx_cli.errors import FileError, RunError
 from torchfx_cli.plan.assemble import RenderPlan, assemble
 from torchfx_cli.render.choose import open_engine
 from torchfx_cli.render.engine import Block, Engine
+from torchfx_cli.samples import block_frames
 from torchfx_cli.stream.formats import OutputFormat, choose_output
 from torchfx_cli.stream.reader import FileFacts, Source, open_source
 from torchfx_cli.stream.writer import Output
@@ -26,9 +27,6 @@ from torchfx_cli.tasks import pipeline
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.report import FileResult
 
-# Samples in a block where --chunk does not say: long enough to make Python's share small, short enough that
-# the few blocks in flight (3 ahead, 3 behind, one in float64) stay near 10 MB for any number of channels.
-BLOCK_SAMPLES = 1 << 17
 MAX_BLOCK_SAMPLES = 1 << 26
 
 
@@ -181,8 +179,9 @@ def _steps(engine: Engine, advanced: Callable[[int], None]) -> Callable[[Iterabl
 
 
 def _block_frames(facts: FileFacts, chunk_s: float | None) -> int:
-    samples = BLOCK_SAMPLES if chunk_s is None else min(chunk_s * facts.fs * facts.channels, MAX_BLOCK_SAMPLES)
-    return max(1, int(samples) // facts.channels)
+    if chunk_s is None:
+        return block_frames(facts.channels)
+    return block_frames(facts.channels, int(min(chunk_s * facts.fs * facts.channels, MAX_BLOCK_SAMPLES)))
 
 
 def _bytes(todo: JobPlan) -> int | None:
