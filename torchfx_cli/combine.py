@@ -35,7 +35,7 @@ class Linear(Module, ABC):
         """Frames of delay that `forward` removes."""
 
     @abstractmethod
-    def rest(self, channels: int, device: torch.device) -> Any:
+    def rest(self, channels: int) -> Any:
         """The state before the first frame of [channels, frames]."""
 
     @abstractmethod
@@ -51,7 +51,7 @@ class Linear(Module, ABC):
         if not x.numel():
             return x
         rows = x.reshape(-1, x.shape[-1]).double()
-        y, _ = self.step(pad(rows, (0, self.delay_frames)), self.rest(len(rows), x.device))
+        y, _ = self.step(pad(rows, (0, self.delay_frames)), self.rest(len(rows)))
         return y[..., self.delay_frames :].reshape(x.shape).to(x.dtype)
 
     def _name(self) -> str:
@@ -68,13 +68,10 @@ class Chain(Linear):
     def forward(self, x: Tensor) -> Tensor:
         """`x` [..., frames] through all parts. Linear neighbours are run as one, see `Linear`."""
         for linear, run in groupby(self.parts, lambda part: isinstance(part, Linear)):
-            parts = list(run)
-            if linear and len(parts) < len(self.parts):
-                x = Chain(*parts)(x)
-            elif linear:
-                x = super().forward(x)
+            if linear:
+                x = Linear.forward(Chain(*run), x)
             else:
-                for part in parts:
+                for part in run:
                     x = part(x)
         return x
 
@@ -82,8 +79,8 @@ class Chain(Linear):
     def delay_frames(self) -> int:
         return sum(part.delay_frames for part in _linear(self.parts))
 
-    def rest(self, channels: int, device: torch.device) -> list[Any]:
-        return [part.rest(channels, device) for part in _linear(self.parts)]
+    def rest(self, channels: int) -> list[Any]:
+        return [part.rest(channels) for part in _linear(self.parts)]
 
     def step(self, x: Tensor, state: Any) -> tuple[Tensor, list[Any]]:
         ends = []
@@ -107,8 +104,8 @@ class Sum(Linear):
             raise ValueError(f"the parts of a Sum remove different delays: {sorted(delays)} frames")
         return delays.pop()
 
-    def rest(self, channels: int, device: torch.device) -> list[Any]:
-        return [part.rest(channels, device) for part in _linear(self.parts)]
+    def rest(self, channels: int) -> list[Any]:
+        return [part.rest(channels) for part in _linear(self.parts)]
 
     def step(self, x: Tensor, state: Any) -> tuple[Tensor, list[Any]]:
         done = [part.step(x, before) for part, before in zip(_linear(self.parts), state, strict=True)]

@@ -23,9 +23,10 @@ from torchfx_cli.chain.parse import parse_effect
 from torchfx_cli.chain.spec import FirSpec, GainSpec, InvertSpec, NormalizeSpec, Origin, StageSpec
 from torchfx_cli.combine import Linear
 from torchfx_cli.design.design import design
-from torchfx_cli.design.stages import Gain, Sections, Taps
+from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
 from torchfx_cli.errors import TorchfxError
 from torchfx_cli.render import modules
+from torchfx_cli.render.torch_engine import module_of
 
 
 class Filter(Linear):
@@ -48,26 +49,27 @@ class Filter(Linear):
         if fs is not None or self._suits_any_rate():
             self.take_rate(fs or 1.0)
 
-    def take_rate(self, fs: float) -> None:
-        """Design for `fs` in Hz; a filter has one rate for its life, unless nothing in it depends on one."""
+    def take_rate(self, fs: float, device: torch.device | None = None) -> None:
+        """Design for `fs` in Hz, on `device`; a filter has one rate for its life, unless nothing in it needs one."""
         if self.core is not None and self._suits_any_rate():
             return
         if self.fs is None:
             self.fs = fs
             self.compute_coefficients()
+            self.to(device)
         elif self.fs != fs:
             raise ValueError(f"{self._name()} was designed for {self.fs:g} Hz, not {fs:g} Hz; make one for each rate")
 
     def compute_coefficients(self) -> Tensor:
         """Design for `fs` again and return the coefficients; ValueError where the rate is not known or impossible."""
         if self.fs is None:
-            raise ValueError(f"{self._name()} has no sample rate: give fs=..., or apply it to a Wave")
+            raise ValueError(self._needs_a_rate())
         try:
             (stage,) = design(self.spec, self.fs)
         except TorchfxError as error:
             raise ValueError(str(error)) from None
         device = self.coefficients.device if self.core else None
-        self.core, values = _core(stage)
+        self.core, values = module_of(stage), _coefficients(stage)
         self._delay_frames = stage.delay_frames if isinstance(stage, Taps) else 0
         self.register_buffer("coefficients", torch.tensor(values, dtype=torch.float64))
         self.to(device)
@@ -81,11 +83,9 @@ class Filter(Linear):
     def delay_frames(self) -> int:
         return self._delay_frames
 
-    def rest(self, channels: int, device: torch.device) -> Any:
+    def rest(self, channels: int) -> Any:
         if self.core is None:
-            self.compute_coefficients()
-            self.to(device)  # it was made when there was no input to follow
-        assert self.core is not None
+            raise ValueError(self._needs_a_rate())
         return self.core.rest(channels)
 
     def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -94,6 +94,9 @@ class Filter(Linear):
 
     def extra_repr(self) -> str:
         return f"{self.spec}" if self.fs is None else f"{self.spec}, fs={self.fs:g}"
+
+    def _needs_a_rate(self) -> str:
+        return f"{self._name()} has no sample rate: give fs=..., or apply it to a Wave"
 
     def _suits_any_rate(self) -> bool:
         given_taps = isinstance(self.spec, FirSpec) and isinstance(self.spec.taps, tuple)
@@ -117,11 +120,14 @@ class Filter(Linear):
             self.take_rate(state)
 
 
-def set_rate(module: nn.Module, fs: float) -> None:
-    """Give `fs` in Hz to every filter inside `module`; ValueError where one was designed for another rate."""
+def set_rate(module: nn.Module, fs: float, device: torch.device | None = None) -> None:
+    """Give `fs` in Hz to every filter inside `module`; ValueError where one was designed for another rate.
+
+    Filters that had none are designed on `device`: before there were coefficients, `.to` had nothing to move.
+    """
     for part in module.modules():
         if isinstance(part, Filter):
-            part.take_rate(fs)
+            part.take_rate(fs, device)
 
 
 class Cut(Filter):
@@ -295,14 +301,14 @@ class SOS(Filter):
         super().__init__(f"sos:sections=[{rows}]", fs)
 
 
-def _core(stage: object) -> tuple[modules.Filter, npt.ArrayLike]:
-    """The module that computes a designed stage, and its coefficients."""
+def _coefficients(stage: Stage) -> npt.ArrayLike:
+    """[K, 6], [N] or [1]."""
     if isinstance(stage, Sections):
-        return modules.SOSCascade(stage.sos), stage.sos
+        return stage.sos
     if isinstance(stage, Taps):
-        return modules.FIR(stage.taps), stage.taps
+        return stage.taps
     assert isinstance(stage, Gain)
-    return modules.Gain(stage.factor), [stage.factor]
+    return [stage.factor]
 
 
 def _alike(ours: Tensor, theirs: Tensor) -> bool:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from torchfx_cli.chain import parse, presets
-from torchfx_cli.chain.spec import ChainSpec, NormalizeSpec
+from torchfx_cli.chain.spec import ChainSpec, NormalizeSpec, StageSpec
 from torchfx_cli.combine import Chain, Linear
 from torchfx_cli.effect import Normalize
 from torchfx_cli.filter import Filter, set_rate
@@ -21,11 +21,13 @@ from torchfx_cli.filter import Filter, set_rate
 def load_chain(chain: str | ChainSpec, fs: float | None = None) -> Chain:
     """The stages of a chain file, a preset or a parsed chain, as modules. Raises ChainError, ValueError."""
     spec = chain if isinstance(chain, ChainSpec) else parse.load_chain(presets.find(chain))
-    parts: list[nn.Module] = []
-    for stage in spec.stages:
-        whole = isinstance(stage, NormalizeSpec)
-        parts.append(Normalize(10.0 ** (stage.peak_db / 20.0)) if whole else Filter(stage, fs))  # type: ignore[attr-defined]
-    return Chain(*parts)
+    return Chain(*(_part(stage, fs) for stage in spec.stages))
+
+
+def _part(stage: StageSpec, fs: float | None) -> nn.Module:
+    if isinstance(stage, NormalizeSpec):
+        return Normalize(10.0 ** (stage.peak_db / 20.0))
+    return Filter(stage, fs)
 
 
 class Renderer:
@@ -50,7 +52,7 @@ class Renderer:
 
     def reset(self) -> None:
         """Forget everything heard."""
-        self._state = self.module.rest(self.channels, self.device)
+        self._state = self.module.rest(self.channels)
         self._to_skip = self.latency_frames
         self._dtype = torch.float32
 
@@ -61,7 +63,7 @@ class Renderer:
             raise TypeError("Renderer takes blocks of floating-point tensors")
         if block.ndim != 2 or len(block) != self.channels:
             raise ValueError(f"Renderer takes [{self.channels}, frames], not {list(block.shape)}")
-        if block.device != self.device and block.device.type != self.device.type:
+        if block.device.type != self.device.type:
             raise ValueError(f"block on {block.device}, Renderer on {self.device}: move it with .to()")
         self._dtype = block.dtype
         return self._advance(block.double())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +16,27 @@ from torch import Tensor, nn
 from torchfx_cli.filter import set_rate
 from torchfx_cli.plan.assemble import Dither, assemble
 from torchfx_cli.render.native import NativeEngine
-from torchfx_cli.samples import SampleFormat
+from torchfx_cli.samples import SampleFormat, block_frames
 from torchfx_cli.stream.formats import choose_output
-from torchfx_cli.stream.reader import FileFacts, open_source
+from torchfx_cli.stream.reader import open_source
 from torchfx_cli.stream.writer import Output
 
-BLOCK_FRAMES = 1 << 16
 FLOAT32_BITS = 24  # integers of so many bits are exact in float32
+
+
+@dataclass(frozen=True)
+class _InMemory:
+    """What `choose_output` asks of a source, for samples that come from no file."""
+
+    fs: int
+    channels: int
+    dtype: np.dtype[Any]
+    container: str = "WAV"
+    channel_map: tuple[int, ...] = ()
+
+    @property
+    def subtype(self) -> str:
+        return "DOUBLE" if self.dtype == np.float64 else "FLOAT"
 
 
 class Wave:
@@ -50,8 +66,7 @@ class Wave:
             sink = SampleFormat("float64" if wide else "float32")
             plan = assemble((), facts.fs, facts.channels, facts.sample_format, sink)
             engine = NativeEngine(plan)
-            frames = max(1, BLOCK_FRAMES // facts.channels)
-            blocks = [engine.process(block) for block in source.blocks(frames)]
+            blocks = [engine.process(block) for block in source.blocks(block_frames(facts.channels))]
         empty = np.empty((0, facts.channels), sink.dtype)
         wave = cls(np.ascontiguousarray(np.concatenate([empty, *blocks]).T), facts.fs)
         wave.tags = facts.tags
@@ -79,7 +94,7 @@ class Wave:
         """What `module` makes of it, computed now; filters that have no rate yet take this wave's."""
         if not isinstance(module, nn.Module):
             return NotImplemented
-        set_rate(module, self.fs)
+        set_rate(module, self.fs, self.ys.device)
         wave = Wave(module(self.ys), self.fs)
         wave.tags = self.tags
         return wave
@@ -102,14 +117,13 @@ class Wave:
             samples = samples.astype(np.float32)
         source = SampleFormat("float64" if samples.dtype == np.float64 else "float32")
         target = Path(path)
-        facts = FileFacts(target, self.fs, self.channels, "WAV", "DOUBLE" if source.dtype == "float64" else "FLOAT",
-                          self.frames, source, self.tags, (), 0)
-        form = choose_output(target, facts, None, subtype)
+        form = choose_output(target, _InMemory(self.fs, self.channels, samples.dtype), None, subtype)
         engine = NativeEngine(assemble((), self.fs, self.channels, source, form.sample_format, dither))
         size = samples.size * form.bytes_per_sample
         with Output(target, self.fs, self.channels, form, self.tags, size, overwrite=overwrite) as output:
-            for start in range(0, len(samples), BLOCK_FRAMES):
-                output.write(engine.process(samples[start : start + BLOCK_FRAMES]))
+            step = block_frames(self.channels)
+            for start in range(0, len(samples), step):
+                output.write(engine.process(samples[start : start + step]))
             output.commit()
 
     def __repr__(self) -> str:

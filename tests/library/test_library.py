@@ -122,6 +122,15 @@ def test_filters_take_the_rate_of_the_wave_however_they_are_nested(nest: str) ->
     np.testing.assert_allclose((fx.Wave(x, FS) | module).ys, truth, atol=1e-11)
 
 
+def test_a_filter_without_a_rate_is_designed_where_the_wave_is() -> None:
+    wave = fx.Wave(noise().to("meta"), FS)  # "meta" stands for the GPU
+    unmoved, moved, mixed = FILTERS.LoButterworth(1000), FILTERS.HiButterworth(80), fx.load_chain("podcast-voice")
+    for filters in (unmoved, moved.to("meta"), mixed.to("meta")):
+        assert (wave | filters | FILTERS.Notch(50)).ys.device.type == "meta"
+    with pytest.raises(ValueError, match=r"input on meta, Gain on cpu: move one"):
+        _ = wave | fx.effect.Gain(-3)
+
+
 def test_a_filter_keeps_its_rate() -> None:
     module = FILTERS.LoButterworth(1000)
     _ = fx.Wave(noise(), FS) | module

@@ -98,10 +98,11 @@ class TorchEngine(Engine):
 
 def modules_of(plan: RenderPlan) -> modules.Chain:
     """The plan's stages as modules."""
-    return modules.Chain(*(_module(stage) for stage in plan.stages))
+    return modules.Chain(*map(module_of, plan.stages))
 
 
-def _module(stage: Stage) -> modules.Filter:
+def module_of(stage: Stage) -> modules.Filter:
+    """The module that computes one stage; TypeError for `Normalize`, which is no filter."""
     if isinstance(stage, Sections):
         return modules.SOSCascade(stage.sos)
     if isinstance(stage, Taps):
