@@ -7,7 +7,8 @@
     ├── FileError               3   this file failed, the others go on
     │   ├── ReadError           3   unreadable, truncated, not audio, non-finite samples
     │   ├── DesignError         3   a stage that cannot exist at this file's sample rate
-    │   └── WriteError          3   this output could not be written and verified
+    │   ├── WriteError          3   this output could not be written and verified
+    │   └── DeviceError         3   a GPU failed or is full; after a failure this process cannot use it any more
     └── Interrupted        130/143   Ctrl-C or SIGTERM
 
 Only the top of the command line catches them. A message says where, what was found, what is allowed and
@@ -44,21 +45,34 @@ class ChainError(UsageError):
 
 
 class FileError(TorchfxError):
-    """One file failed; the others go on."""
+    """One file failed; the others go on. `reason` is its code in reports."""
 
     exit_code = 3
+    reason = "processing"
 
 
 class ReadError(FileError):
     """The input cannot be read, is not what its header says, or holds non-finite samples."""
 
+    reason = "input"
+
 
 class DesignError(FileError):
     """A stage cannot be designed at this sample rate, or is not stable."""
 
+    reason = "design"
+
 
 class WriteError(FileError):
     """The output could not be written and read back."""
+
+    reason = "output"
+
+
+class DeviceError(FileError):
+    """A GPU failed, or cannot hold what it must; after a failure the process that saw it cannot use CUDA any more."""
+
+    reason = "device"
 
 
 class Interrupted(TorchfxError):

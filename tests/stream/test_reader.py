@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pytest
 import soundfile as sf
 from support import oddfiles
-from support.oddfiles import FS, TONE
+from support.oddfiles import FS, TONE, put
 
 from torchfx_cli.errors import ReadError, RunError
 from torchfx_cli.samples import SampleFormat
@@ -34,12 +34,6 @@ def read(source: Source, frames: int = 1000) -> npt.NDArray[np.generic]:
     if not blocks:
         return np.empty((0, source.facts.channels), source.facts.sample_format.dtype)
     return np.concatenate(blocks)
-
-
-def put(folder: Path, content: bytes, name: str = "in.wav") -> Path:
-    path = folder / name
-    path.write_bytes(content)
-    return path
 
 
 @pytest.mark.parametrize("name", oddfiles.NOT_AUDIO)

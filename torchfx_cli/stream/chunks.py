@@ -1,4 +1,4 @@
-"""Walks the chunks of a file: what its header promises, what the file holds, and what will not be carried over.
+"""Walks the chunks of a file: what its header promises, what the file holds, and where it all lies.
 
 libsndfile clamps a header that promises too much, says nothing about it, and reads a header that was never
 finished as 0 frames. So the sizes are read here too: RIFF, RIFX, RF64 (EBU Tech 3306), AIFF, Wave64, CAF and
@@ -28,6 +28,11 @@ class Chunk:
     name: str
     start: int
     size: int
+
+    @property
+    def four_letters(self) -> bytes:
+        """The name as it stands in the file: a list's is LIST, whatever it is a list of."""
+        return b"LIST" if self.name.startswith("LIST-") else self.name.ljust(4).encode("latin-1")
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,9 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class _Grammar:
+class Grammar:
+    """How the chunks of a file are told: the first one's place, the header's form, what starts are multiples of."""
+
     kind: str
     first: int
     header: str
@@ -85,13 +92,13 @@ class _Grammar:
     inclusive: bool = False  # sizes count the chunk's own header
 
 
-_GRAMMARS = {
-    b"RIFF": _Grammar("WAV", 12, "<4sI"),
-    b"RIFX": _Grammar("WAV", 12, ">4sI"),
-    b"RF64": _Grammar("RF64", 12, "<4sI"),
-    b"FORM": _Grammar("AIFF", 12, ">4sI"),
-    b"riff": _Grammar("W64", 40, "<16sq", 8, True),
-    b"caff": _Grammar("CAF", 8, ">4sq", 1),
+GRAMMARS = {
+    b"RIFF": Grammar("WAV", 12, "<4sI"),
+    b"RIFX": Grammar("WAV", 12, ">4sI"),
+    b"RF64": Grammar("RF64", 12, "<4sI"),
+    b"FORM": Grammar("AIFF", 12, ">4sI"),
+    b"riff": Grammar("W64", 40, "<16sq", 8, True),
+    b"caff": Grammar("CAF", 8, ">4sq", 1),
 }
 
 
@@ -101,7 +108,7 @@ def walk(fd: int, file_bytes: int) -> Layout | None:
     if head[:4] == b".snd" and len(head) == 12:
         start, size = struct.unpack(">II", head[4:])
         return Layout("AU", (Chunk("data", start, size),), file_bytes, file_bytes, True)
-    grammar = _GRAMMARS.get(head[:4])
+    grammar = GRAMMARS.get(head[:4])
     form = head[8:12]
     if grammar is None or (grammar.kind in ("WAV", "RF64") and form not in b"WAVE"[: len(form)]):
         return None
@@ -114,11 +121,11 @@ def walk(fd: int, file_bytes: int) -> Layout | None:
     return Layout(grammar.kind, chunks, file_bytes, end, grammar.header[0] == ">")
 
 
-def _chunks(fd: int, file_bytes: int, grammar: _Grammar) -> Iterator[Chunk]:
+def _chunks(fd: int, file_bytes: int, grammar: Grammar) -> Iterator[Chunk]:
     at, width = grammar.first, struct.calcsize(grammar.header)
     sizes64: dict[str, int] = {}
     for _ in range(MAX_CHUNKS):
-        raw = os.pread(fd, width, at)
+        raw = os.pread(fd, width, at) if at < file_bytes else b""  # `at` may be more than a C long
         if len(raw) < width:
             return
         name, size = struct.unpack(grammar.header, raw)
@@ -132,7 +139,7 @@ def _chunks(fd: int, file_bytes: int, grammar: _Grammar) -> Iterator[Chunk]:
         at = _end(chunk, grammar)
 
 
-def _named(fd: int, name: bytes, start: int, size: int, sizes64: dict[str, int], grammar: _Grammar) -> Chunk:
+def _named(fd: int, name: bytes, start: int, size: int, sizes64: dict[str, int], grammar: Grammar) -> Chunk:
     text = name.decode("latin-1").rstrip()
     if text == "LIST":
         text = "LIST-" + os.pread(fd, 4, start).decode("latin-1").rstrip()
@@ -148,7 +155,7 @@ def _named(fd: int, name: bytes, start: int, size: int, sizes64: dict[str, int],
     return Chunk(text, start, size)
 
 
-def _end(chunk: Chunk, grammar: _Grammar) -> int:
+def _end(chunk: Chunk, grammar: Grammar) -> int:
     return chunk.start + -(-chunk.size // grammar.align) * grammar.align
 
 
@@ -159,8 +166,8 @@ def _is_name(name: bytes) -> bool:
 def repaired_header(layout: Layout | None) -> dict[int, bytes]:
     """Position -> bytes that make libsndfile read all there is, where it would read nothing; else empty.
 
-    A WAV or RF64 whose size is 0 though samples follow (its recorder died), and a CAF whose size is -1 (legal) or
-    too large.
+    A WAV or RF64 whose size is 0 though samples follow (its recorder died), a CAF whose size is -1 (legal) or too
+    large, and an AU whose size is too large: from 2^31 - 24 on libsndfile reads nothing.
     """
     if layout is None or layout.data is None:
         return {}
@@ -172,6 +179,8 @@ def repaired_header(layout: Layout | None) -> dict[int, bytes]:
         return {ds64.start + 8: struct.pack("<Q", rest)}
     if layout.kind == "CAF" and (data.size < 0 or data.size > rest):
         return {data.start - 12: struct.pack(">q", rest + 4)}
+    if layout.kind == "AU" and data.size > rest:
+        return {8: struct.pack(">I", 0xFFFFFFFF)}
     return {}
 
 
@@ -186,34 +195,6 @@ def aiff_copyright(fd: int, layout: Layout | None) -> bytes:
     """An AIFF's "(c) " chunk as it is; libsndfile puts dots for all that is not ASCII."""
     chunk = layout.first("(c)") if layout is not None and layout.kind == "AIFF" else None
     return os.pread(fd, min(chunk.size, MAX_TEXT_BYTES), chunk.start) if chunk else b""
-
-
-# What the writer makes anew, what is only filling, and what metadata.py carries.
-_CARRIED = frozenset(
-    {"fmt", "data", "fact", "LIST-INFO", "PEAK", "JUNK", "PAD", "FLLR", "ds64"}  # WAV
-    | {"COMM", "SSND", "FVER", "NAME", "AUTH", "ANNO", "(c)", "APPL"}  # AIFF
-    | {"desc", "chan", "info", "pakt", "kuki", "free", "strm"}  # CAF
-)
-_FLAC_BLOCKS = {2: "APPLICATION", 5: "CUESHEET", 6: "PICTURE"}
-
-
-def lost_chunks(fd: int, layout: Layout | None) -> tuple[str, ...]:
-    """Names of what an output will not have, each once, in file order."""
-    if layout is not None:
-        names = [chunk.name for chunk in layout.chunks if chunk.name not in _CARRIED]
-    else:
-        names = [_FLAC_BLOCKS[kind] for kind in _flac_blocks(fd) if kind in _FLAC_BLOCKS]
-    return tuple(dict.fromkeys(names))
-
-
-def _flac_blocks(fd: int) -> Iterator[int]:
-    at, last = 4, os.pread(fd, 4, 0) != b"fLaC"
-    for _ in range(MAX_CHUNKS):
-        header = os.pread(fd, 4, at)
-        if last or len(header) < 4:
-            return
-        yield header[0] & 0x7F
-        last, at = header[0] >= 0x80, at + 4 + int.from_bytes(header[1:], "big")
 
 
 def flac_header_is_final(fd: int) -> bool:
@@ -247,7 +228,7 @@ def ogg_pages(fd: int, file_bytes: int) -> OggPages:
 
 def xing_bytes(fd: int) -> int | None:
     """Where, in bytes from the start, an MP3 ends by its own Xing or Info frame; None where it has none."""
-    start = _id3_bytes(os.pread(fd, 10, 0))
+    start = id3_bytes(os.pread(fd, 10, 0))
     head = os.pread(fd, 192, start)
     for mark in (b"Xing", b"Info"):
         at = head.find(mark)
@@ -258,7 +239,8 @@ def xing_bytes(fd: int) -> int | None:
     return None
 
 
-def _id3_bytes(head: bytes) -> int:
+def id3_bytes(head: bytes) -> int:
+    """The size of the ID3v2 tag (without footer) that begins with these 10 bytes, 0 where none does."""
     if head[:3] != b"ID3" or len(head) < 10:
         return 0
     return 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))

@@ -83,6 +83,8 @@ def _open_words(error: OSError) -> str:
 def why_not_opened(fd: int, file_bytes: int, library_words: str) -> str:
     """One sentence for a file that libsndfile refused; `library_words` are used only where nothing better is known."""
     head = os.pread(fd, HEAD_BYTES, 0)
+    if "resource fork" in library_words:  # libsndfile looks for one under this name before it looks for MP3
+        return "the decoder is confused by a file called ._ in the working folder; remove it or work elsewhere"
     if 0 < len(head) < 4 and b"RIFF".startswith(head[:4]):
         return f"WAV header cut off at byte {file_bytes}"
     layout = walk(fd, file_bytes)

@@ -138,8 +138,9 @@ CONTAINERS: tuple[Container, ...] = (
     Container("au", "AU", (".au", ".snd"), _PCM_SIGNED, size_limit=RIFF_LIMIT_BYTES),
     Container("nist", "NIST", (".nist", ".sph"), ("PCM_16", "PCM_24", "PCM_32", "PCM_S8", "ULAW", "ALAW"),
               size_limit=RIFF_LIMIT_BYTES),
-    # VOC could hold 8 bits too, but then only rates of 1 MHz over an integer: 48 kHz would become 48012 Hz.
-    Container("voc", "VOC", (".voc",), ("PCM_16", "ULAW", "ALAW"), max_channels=2, max_rate_hz=200_000,
+    # VOC could hold 8 bits too, but then only rates of 1 MHz over an integer: 48 kHz would become 48012 Hz. u-law and
+    # A-law come back from libsndfile with one frame more than was written.
+    Container("voc", "VOC", (".voc",), ("PCM_16",), max_channels=2, max_rate_hz=200_000,
               size_limit=2**24 - 2**12),
     Container("svx", "SVX", (".8svx", ".svx", ".iff"), ("PCM_16", "PCM_S8"), max_channels=1, max_rate_hz=65535,
               size_limit=RIFF_LIMIT_BYTES),

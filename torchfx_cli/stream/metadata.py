@@ -36,12 +36,14 @@ def lost_tags(tags: Mapping[str, str], container: Container) -> tuple[str, ...]:
     return tuple(name for name in tags if name not in container.tags | {"software"})
 
 
-def _bytes(text: str, container: Container) -> bytes:
+def utf8_text(text: str) -> str:
+    """A tag as proper text: what is not UTF-8 is read as Latin-1."""
     raw = text.encode("utf-8", "surrogateescape")
-    if not container.utf8_tags:
-        return raw
     try:
-        raw.decode("utf-8")
+        return raw.decode("utf-8")
     except UnicodeDecodeError:
-        return raw.decode("latin-1").encode("utf-8")
-    return raw
+        return raw.decode("latin-1")
+
+
+def _bytes(text: str, container: Container) -> bytes:
+    return utf8_text(text).encode("utf-8") if container.utf8_tags else text.encode("utf-8", "surrogateescape")

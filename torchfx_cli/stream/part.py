@@ -24,7 +24,7 @@ from torchfx_cli.stream.faults import explain
 PART_PREFIX, PART_SUFFIX = ".torchfx-", ".part"
 PROBE_BYTES = 4096
 # What a file system without hard links says.
-_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 class Part:
@@ -137,7 +137,7 @@ class Part:
         except FileExistsError:
             raise self._exists() from None
         except OSError as error:
-            if error.errno not in _NO_LINKS:
+            if error.errno not in NO_LINKS:
                 raise
             self._check_target()
             return False
@@ -157,7 +157,8 @@ _unfinished: set[str] = set()
 
 
 @atexit.register
-def _remove_unfinished() -> None:
+def remove_unfinished() -> None:
+    """Remove what this process was writing; for processes that end without `atexit`."""
     for path in _unfinished:
         if os.path.basename(path).startswith(_own_prefix()):  # not those of the process that forked this one
             with contextlib.suppress(OSError):

@@ -2,80 +2,60 @@
 
 A file is opened by descriptor after checking that it is regular, so that a FIFO cannot hang the program and any
 name works. Nothing that a header promises is believed: samples are read until there are none, then what was
-promised, what the file holds and what was read are compared. What can be lived with is a line in
-`Source.warnings`; what would give a wrong or an empty output without a word is a ReadError.
+promised, what the file holds and what was read are compared (see promises.py).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 import numpy as np
 import soundfile
 
 from torchfx_cli.errors import ReadError
-from torchfx_cli.samples import SampleFormat
 from torchfx_cli.stream import chunks
+from torchfx_cli.stream.baggage import Baggage
 from torchfx_cli.stream.diagnose import open_regular, why_not_opened
-from torchfx_cli.stream.formats import read_format, sample_bytes
+from torchfx_cli.stream.facts import FileFacts
+from torchfx_cli.stream.formats import read_format
 from torchfx_cli.stream.metadata import read_tags
+from torchfx_cli.stream.promises import OnTruncated, Promises
+from torchfx_cli.stream.repair import Repair
 from torchfx_cli.stream.sound import Block, LibraryError, PatchedFile, channel_map, error_of, read_into
 
-# libsndfile says 2^63 - 1 frames for a FLAC of unknown length. A frame of FLAC that holds silence packs at most
-# 65535 frames into about 10 bytes; more frames a byte than this are a lie in any format.
+OnNan = Literal["fail", "repair"]
+
+# A frame of FLAC that holds silence packs at most 65535 frames into about 10 bytes; more frames a byte than this are a
+# lie in any format. libsndfile says UNKNOWN_FRAMES where a FLAC does not tell.
 MAX_FRAMES_PER_BYTE = 8192
-# Without a Xing frame the length of an MP3 is an estimate, with one it may be off by the encoder's padding.
-MP3_SLACK_FRAMES = 4 * 1152
+UNKNOWN_FRAMES = 2**63 - 1
 
 
-@dataclass(frozen=True)
-class FileFacts:
-    """What is known of an input before its samples are read.
+def open_source(path: str | Path, *, on_nan: OnNan = "fail", on_truncated: OnTruncated = "keep") -> Source:
+    """The sound file `path`, to be used in a `with`; raises ReadError where it is not one.
 
-    container, subtype  libsndfile's names ("WAV", "PCM_24").
-    frames              what the header promises, None where it says nothing or nonsense.
-    sample_format       of the blocks.
-    channel_map         libsndfile's speaker number of each channel, or ().
-    file_bytes          size of the file.
+    on_nan        what to do with NaN and infinity: hand them out as they are, for the engine to "fail" on, or "repair"
+                  them (see repair.py).
+    on_truncated  a file that holds less than it promises: an error ("fail"), or a warning ("keep").
     """
-
-    path: Path
-    fs: int
-    channels: int
-    container: str
-    subtype: str
-    frames: int | None
-    sample_format: SampleFormat
-    tags: Mapping[str, str]
-    channel_map: tuple[int, ...]
-    file_bytes: int
-
-    @property
-    def duration_s(self) -> float | None:
-        return None if self.frames is None else self.frames / self.fs
-
-
-def open_source(path: str | Path) -> Source:
-    """The sound file `path`, to be used in a `with`; raises ReadError where it is not one."""
-    return Source(Path(path))
+    return Source(Path(path), on_nan, on_truncated)
 
 
 class Source:
     """An open input. `blocks` reads it once, `rewind` allows once more; `warnings` and `notes` grow on the way.
 
-    frames_read  frames handed out since the start or the last rewind.
-    notes        what is worth a word with --verbose, but no warning.
+    frames_read  frames read since the start or the last rewind.
+    repaired     non-finite samples that were replaced in this pass.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.warnings: list[str] = []
-        self.notes: list[str] = []
-        self.frames_read = 0
+    def __init__(self, path: Path, on_nan: OnNan = "fail", on_truncated: OnTruncated = "keep") -> None:
+        self.frames_read = self.repaired = 0
+        self._on_nan = on_nan
         self._fd = open_regular(path)
         try:
             self._stat = os.fstat(self._fd)
@@ -83,13 +63,28 @@ class Source:
                 raise ReadError("the file is empty (0 bytes)")
             self._layout = chunks.walk(self._fd, self._stat.st_size)
             self._patches = chunks.repaired_header(self._layout)
+            self._promises = Promises(self._fd, self._layout, on_truncated)
             self._path = path
             self._sound = self._open()
             self.facts = self._facts()
-            self._check_layout()
+            self._promises.check_header(self.facts, bool(self._patches))
         except BaseException:
             self.close()
             raise
+
+    @property
+    def warnings(self) -> list[str]:
+        return self._promises.warnings
+
+    @property
+    def notes(self) -> list[str]:
+        """What is worth a word with --verbose, but no warning."""
+        return self._promises.notes
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the file was found to hold less than it promises."""
+        return self._promises.truncated
 
     def __enter__(self) -> Source:
         return self
@@ -104,12 +99,34 @@ class Source:
             self._close_sound()
             os.close(fd)
 
+    @property
+    def baggage(self) -> Baggage:
+        """What it holds besides samples, for an Output; to be used before `close`."""
+        return Baggage(self._fd, self._stat.st_size, self.facts.container, self.facts.channels, self._layout)
+
+    @property
+    def stat(self) -> os.stat_result:
+        """As it was when the file was opened."""
+        return self._stat
+
     def blocks(self, frames: int) -> Iterator[Block]:
         """Fresh arrays [frames, channels] of `facts.sample_format.dtype`, the last one shorter.
 
         Raises ReadError where the stream is damaged or the file changes meanwhile; warnings about the end are
-        complete when the iterator is exhausted.
+        complete when the iterator is exhausted. Where samples are repaired, blocks are longer and shorter.
         """
+        if self._on_nan == "repair" and not self.facts.sample_format.is_integer:
+            return self._repaired_blocks(frames)
+        return self._raw_blocks(frames)
+
+    def _repaired_blocks(self, frames: int) -> Iterator[Block]:
+        repair = Repair(self.facts.channels)
+        yield from repair.blocks(self._raw_blocks(frames))
+        self.repaired = repair.samples
+        if repair.samples:
+            self._promises.warn(repair.warning(self.facts.fs))
+
+    def _raw_blocks(self, frames: int) -> Iterator[Block]:
         while True:
             block = np.empty((frames, self.facts.channels), self.facts.sample_format.dtype)
             count = read_into(self._sound, block)
@@ -118,12 +135,14 @@ class Source:
             if count <= 0:
                 break
             yield block[:count]
-        self._check_end()
+        self._check_unchanged()
+        promised = None if self._sound.frames == UNKNOWN_FRAMES else self._sound.frames
+        self._promises.check_end(self.facts, promised, self.frames_read)
 
     def rewind(self) -> None:
         """Go back to the first frame, by opening anew: not every stream can seek, and not every seek is exact."""
         self._close_sound()
-        self.frames_read = 0
+        self.frames_read = self.repaired = 0
         self._sound = self._open()
 
     def _open(self) -> soundfile.SoundFile:
@@ -164,80 +183,11 @@ class Source:
             file_bytes=size,
         )
 
-    def _check_layout(self) -> None:
-        """Warn of what the header says and the file is not, before the first sample is read."""
-        lost = chunks.lost_chunks(self._fd, self._layout)
-        if lost:
-            self._warn(f"not carried over: {', '.join(lost)}")
-        layout, facts = self._layout, self.facts
-        if layout is None or layout.data is None:
-            return
-        frame_bytes = facts.channels * sample_bytes(facts.subtype)
-        if layout.is_unfinished and not self._patches:
-            raise ReadError(f"the header promises 0 frames, but {layout.trailing_bytes} bytes follow (never closed?)")
-        if layout.is_unfinished:
-            self._warn("the header was never closed; the size was taken from the file")
-        elif layout.is_streamed:
-            self.notes.append("the header gives no size; it was taken from the file")
-        elif layout.data.size > layout.held_bytes:
-            self._warn(self._cut_off(layout.data.size, layout.held_bytes, frame_bytes))
-        elif frame_bytes and layout.held_bytes % frame_bytes:
-            self._warn(f"{layout.held_bytes % frame_bytes} bytes at the end are less than a frame and are not read")
-        elif layout.trailing_bytes > chunks.HARMLESS_BYTES:
-            self._warn(f"{layout.trailing_bytes} bytes behind the samples are not read")
-        self._check_promised(chunks.aiff_frames(self._fd, layout))
-
-    def _cut_off(self, promised_bytes: int, held_bytes: int, frame_bytes: int) -> str:
-        if not frame_bytes:
-            return f"{held_bytes} of {promised_bytes} bytes (cut off)"
-        promised, held = promised_bytes // frame_bytes, held_bytes // frame_bytes
-        if promised and not held:
-            raise ReadError(f"the header promises {promised} frames, the file holds none")
-        return f"{held} of {promised} frames (cut off)"
-
-    def _check_promised(self, promised: int | None) -> None:
-        if promised is None or not sample_bytes(self.facts.subtype) or self.warnings:
-            return
-        if self.facts.frames and promised > self.facts.frames:
-            self._warn(f"{self.facts.frames} of {promised} frames (cut off)")
-
     def _check_stream(self) -> None:
         words = error_of(self._sound)
         if words:
             where = f"near {self.frames_read / self.facts.fs:.2f} s"
             raise ReadError(f"{self.facts.container} stream damaged or cut off {where} ({_short(words)})")
-
-    def _check_end(self) -> None:
-        self._check_unchanged()
-        facts, promised = self.facts, self.facts.frames
-        if facts.container == "OGG":
-            self._check_ogg()
-        if facts.container == "MP3":
-            promised = self._check_mp3()
-        if promised is not None and self.frames_read < promised:
-            if not self.frames_read:
-                raise ReadError(f"the header promises {promised} frames, none can be read")
-            self._warn(f"{self.frames_read} of {promised} frames (cut off)")
-        if not self.frames_read:
-            self._warn("0 frames")
-
-    def _check_ogg(self) -> None:
-        pages = chunks.ogg_pages(self._fd, self._stat.st_size)
-        if pages.streams > 1:
-            self._warn(f"holds a second stream; only the first {self._seconds_read()} s was read")
-        elif not pages.is_whole and not self.frames_read:
-            raise ReadError("Ogg file cut off before its first sample")
-        elif not pages.is_whole:
-            self._warn(f"the Ogg stream has no end (cut off); {self._seconds_read()} s were read")
-
-    def _check_mp3(self) -> int | None:
-        """The frames that an MP3 really promises, None where its length is an estimate."""
-        end = chunks.xing_bytes(self._fd)
-        if end is None or self.facts.frames is None:
-            return None
-        if self._stat.st_size > 1.02 * end + 65536 or _is_mpeg(os.pread(self._fd, 4, end)):
-            self._warn(f"holds a second stream; only the first {self._seconds_read()} s was read")
-        return self.facts.frames if self.facts.frames - self.frames_read > MP3_SLACK_FRAMES else None
 
     def _check_unchanged(self) -> None:
         now = os.fstat(self._fd)
@@ -248,17 +198,7 @@ class Source:
         if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
             raise ReadError("changed while it was read")
 
-    def _seconds_read(self) -> str:
-        return f"{self.frames_read / self.facts.fs:.1f}"
-
-    def _warn(self, text: str) -> None:
-        if text not in self.warnings:  # a second pass sees the same things again
-            self.warnings.append(text)
 
 
 def _short(words: str) -> str:
     return words.removeprefix("Error : ").strip().rstrip(".")
-
-
-def _is_mpeg(header: bytes) -> bool:
-    return len(header) == 4 and (header[:3] == b"ID3" or (header[0] == 0xFF and header[1] & 0xE0 == 0xE0))

@@ -19,10 +19,14 @@ import numpy as np
 import soundfile
 
 from torchfx_cli.errors import WriteError
+from torchfx_cli.stream import richtags
 from torchfx_cli.stream import sound as library
+from torchfx_cli.stream.append import AppendError, Placed, append, what_is_missing
+from torchfx_cli.stream.baggage import Baggage
 from torchfx_cli.stream.faults import size_words
 from torchfx_cli.stream.formats import RIFF_LIMIT_BYTES, OutputFormat
-from torchfx_cli.stream.metadata import lost_tags, write_tags
+from torchfx_cli.stream.load import pack
+from torchfx_cli.stream.metadata import write_tags
 from torchfx_cli.stream.part import Part, remove_stale
 from torchfx_cli.stream.sound import Block, LibraryError
 from torchfx_cli.stream.verify import what_is_wrong
@@ -43,21 +47,26 @@ class Output:
     """The output `path` in the making, to be used in a `with`; without `commit` nothing is left of it.
 
     fs, channels    of what will be written; `fs` in Hz.
-    tags            as from `read_tags`; `warnings` names those that the container cannot hold.
+    tags            as from `read_tags`.
+    baggage         of the open input, if there is one; `warnings` names what of both cannot be carried over.
     expected_bytes  what the samples will take, None where that is unknown; decides between WAV and RF64.
     overwrite       see `Part`.
+    times_ns        time of access and of modification that the output shall have, in ns.
+    mode            its permissions (`st_mode`), where not the umask decides.
 
     Raises WriteError where this output cannot be written, RunError where none could be (disk full, folder gone).
     """
 
     def __init__(self, path: str | Path, fs: int, channels: int, out_format: OutputFormat,
                  tags: Mapping[str, str] | None = None, expected_bytes: int | None = None, *,
-                 overwrite: bool = False) -> None:
+                 overwrite: bool = False, baggage: Baggage | None = None, times_ns: tuple[int, int] | None = None,
+                 mode: int | None = None) -> None:
         self.path = Path(path)
         self.fs, self.channels, self.format = fs, channels, out_format
         self.frames = 0
-        self._tags = dict(tags or {})
-        self.warnings = _tag_warnings(self._tags, out_format)
+        self._load = pack(tags or {}, baggage, out_format, channels)
+        self.warnings, self.notes = list(self._load.warnings), list(self._load.notes)
+        self._times_ns, self._mode = times_ns, mode
         self._expected_bytes, self._overwrite = expected_bytes, overwrite
         self._limit_bytes = out_format.container.size_limit
         self._crc = 0
@@ -103,8 +112,10 @@ class Output:
             self._close_sound()
         except LibraryError as error:
             raise part.cause(error.error_string) from None
+        placed = self._add_metadata(part)
+        self._dress(part)
         part.sync()
-        self._verify(part)
+        self._verify(part, placed)
         file_bytes = os.fstat(part.fd).st_size
         part.give_name()
         return Written(self.path, self.frames, file_bytes)
@@ -124,7 +135,7 @@ class Output:
         return self.format.container.holds_0_frames and self.format.subtype != "OPUS"
 
     def _check_size(self, sample_bytes: int) -> None:
-        if self._limit_bytes and sample_bytes > self._limit_bytes:
+        if self._limit_bytes and sample_bytes + self._load.extra_bytes > self._limit_bytes:
             raise WriteError(f"{self.path}: {self._format_name} cannot hold more than {size_words(self._limit_bytes)}; "
                              "use --format rf64, w64 or caf")
 
@@ -142,14 +153,14 @@ class Output:
             library.switch(self._sound, library.RF64_AUTO_DOWNGRADE, True)
         if self.format.channel_map:
             library.set_channel_map(self._sound, self.format.channel_map)
-        write_tags(self._sound, self._tags, self.format.container)
+        write_tags(self._sound, self._load.strings, self.format.container)
 
     def _major(self) -> tuple[str, bool]:
         """libsndfile's format, and whether it is an RF64 that becomes a plain WAV if it ends below 4 GiB."""
         major = self.format.major
         if major not in ("WAV", "WAVEX"):
             return major, False
-        if self._expected_bytes is None or self._expected_bytes > RIFF_LIMIT_BYTES:
+        if self._expected_bytes is None or self._expected_bytes + self._load.extra_bytes > RIFF_LIMIT_BYTES:
             return "RF64", True
         self._limit_bytes = RIFF_LIMIT_BYTES
         return major, False
@@ -159,16 +170,32 @@ class Output:
         if sound is not None:
             library.close_written(sound)
 
-    def _verify(self, part: Part) -> None:
+    def _add_metadata(self, part: Part) -> tuple[Placed, ...]:
+        """What libsndfile does not write, into the closed file."""
+        try:
+            with part.told("writing its metadata"):
+                if self._load.tags is not None:
+                    richtags.write(self._load.tags, part.fd)
+                return append(part.fd, self._load.extras) if self._load.extras else ()
+        except richtags.TagError as error:
+            raise part.cause(str(error)) from None
+        except AppendError as error:
+            raise WriteError(f"{self.path}: {error}") from None
+
+    def _dress(self, part: Part) -> None:
+        with part.told("setting its mode and time"):
+            if self._mode is not None:
+                os.fchmod(part.fd, self._mode & 0o777)
+            if self._times_ns is not None:
+                os.utime(part.fd, ns=self._times_ns)
+
+    def _verify(self, part: Part, placed: tuple[Placed, ...]) -> None:
         try:
             with part.told("reading back"):
                 words = what_is_wrong(part.fd, self.format, self.fs, self.channels, self.frames, self._crc)
+                words = words or what_is_missing(part.fd, placed)
         except LibraryError as error:
             words = f"what was written cannot be read back: {error.error_string}"
         if words:
             raise part.cause(words)
 
-
-def _tag_warnings(tags: Mapping[str, str], out_format: OutputFormat) -> list[str]:
-    lost = lost_tags(tags, out_format.container)
-    return [f"{out_format.container.word.upper()} cannot hold the tags {', '.join(lost)}"] if lost else []

@@ -1,0 +1,6 @@
+"""Makes `support` (odd files, invariants, children) importable."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))

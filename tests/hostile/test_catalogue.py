@@ -1,0 +1,77 @@
+"""Every odd file of the catalogue has the fate that the catalogue says, and nothing that anyone had is lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+from support.catalogue import CATALOGUE, put_all
+from support.children import ROOT, Fate, Work, fates
+from support.invariants import check_exit, check_told, is_whole, nothing_lost
+from support.odd import Odd
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Fate], Path]:
+    """The fate of every file, done in child processes, as a few have killed decoders and encoders; and the outputs."""
+    folder = tmp_path_factory.mktemp("odd")
+    out = folder / "out"
+    out.mkdir()
+    paths = put_all(folder)
+    works = [Work(paths[name], out / odd.output_name, odd.effects, odd.settings) for name, odd in CATALOGUE.items()]
+    with nothing_lost(paths.values(), {work.output: None for work in works}):
+        return dict(zip(CATALOGUE, fates(works), strict=True)), out
+
+
+def test_there_are_hundreds_and_every_row_of_the_catalogue_of_hazards_that_one_file_can_show() -> None:
+    assert len(CATALOGUE) >= 300
+    shown = {odd.row for odd in CATALOGUE.values()}
+    # 4, 8, 22: among the WAV headers; 31: a chunk among those of 30; 38 to 43: not one file, or gigabytes.
+    assert set(range(1, 38)) - shown <= {4, 8, 22, 31}
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_an_odd_file_has_the_fate_that_the_catalogue_says(batch: tuple[dict[str, Fate], Path], name: str) -> None:
+    odd, (results, out) = CATALOGUE[name], batch
+    fate, output = results[name], out / odd.output_name
+    assert fate.is_fine, fate
+    warned = "warned" if fate.status == "ok" and fate.words else fate.status
+    assert warned in (("ok", "warned") if odd.status == "read" else (odd.status,)), fate
+    assert odd.words in fate.words
+    if odd.status == "failed":
+        assert not output.exists()
+        return
+    assert is_whole(output)
+    with soundfile.SoundFile(bytes(output)) as sound:
+        assert sound.frames == fate.frames
+    if odd.frames is not None:
+        assert fate.frames == odd.frames
+
+
+def test_no_odd_file_takes_much_memory(batch: tuple[dict[str, Fate], Path]) -> None:
+    grown_mb = max(fate.grown_kib for fate in batch[0].values()) / 1024
+    assert grown_mb < 300, "with headers that promise terabytes, 1024 channels, and two minutes of silence in 3 kB"
+
+
+def test_the_command_line_tells_of_each_bad_file_once_and_does_the_others(tmp_path: Path) -> None:
+    def belongs(odd: Odd) -> bool:
+        plain = odd.effects == ("highpass:80",) and not odd.settings and not odd.output
+        return plain and odd.status in ("ok", "warned", "failed")
+
+    chosen = {name: odd for name, odd in CATALOGUE.items() if belongs(odd)}
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    paths = put_all(folder)
+    outputs = {out / name: None for name in chosen}
+    inputs = [paths[name] for name in chosen]
+    failed = [paths[name] for name, odd in chosen.items() if odd.status == "failed"]
+    command = [sys.executable, "-m", "torchfx_cli", "process", "-e", "highpass:80", "-o", f"{out}/", "--", *inputs]
+    with nothing_lost(inputs, outputs, also=[r"\.torchfx.*"]):
+        done = subprocess.run(command, capture_output=True, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, timeout=60)
+    assert done.returncode == 3, done.stderr
+    check_exit(done.returncode, outputs)
+    check_told(done.stderr, failed, len(inputs))
+    assert len(list(out.glob("[!.]*")) + list(out.glob(".hidden*"))) == len(inputs) - len(failed)

@@ -1,0 +1,115 @@
+"""What an input holds besides its samples and the texts that libsndfile knows, and which chunks may be copied.
+
+Outputs lie on the time line of their inputs (latency is taken out, tails come at the end), so cue points, loops,
+markers and time references stay right and chunks go over byte for byte, into a file of the same kind. Copied is
+what is not known to be wrong: unknown chunks too, but none that describes the old samples.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torchfx_cli.stream.chunks import Chunk, Layout
+
+MAX_BYTES = 64 << 20  # of all that is copied, and of the tags of a file
+PIECE_BYTES = 1 << 20
+
+# Made anew by the writer, or only filling.
+_STRUCTURE = {
+    "WAV": frozenset({"fmt", "data", "fact", "PEAK", "JUNK", "junk", "PAD", "FLLR", "ds64"}),
+    "AIFF": frozenset({"COMM", "SSND", "FVER", "PEAK"}),
+    "CAF": frozenset({"desc", "data", "chan", "pakt", "kuki", "free", "peak"}),
+}
+# True of the old samples only: an overview, a checksum.
+_STALE = frozenset({"levl", "MD5", "md5", "ovvw", "wavl", "slnt"})
+# ADM says what each channel is.
+_OF_CHANNELS = frozenset({"chna", "axml"})
+# Container.word -> kind.
+_KINDS = {"wav": "WAV", "rf64": "WAV", "aiff": "AIFF", "caf": "CAF"}
+# What libsndfile reads, and what richtags.py does.
+_TEXTS = frozenset({"LIST-INFO", "NAME", "AUTH", "ANNO", "(c)", "APPL", "info"})
+_TAGS = frozenset({"id3", "ID3"})
+
+_BEXT_VERSION, _BEXT_LOUDNESS, _BEXT_UNSET = 346, 412, 0x7FFF
+
+
+@dataclass(frozen=True)
+class Baggage:
+    """An open input as far as metadata goes. `container`: libsndfile's name; `fd` must stay open until it is used.
+
+    Reading moves no file position.
+    """
+
+    fd: int
+    file_bytes: int
+    container: str
+    channels: int
+    layout: Layout | None
+
+    @property
+    def kind(self) -> str:
+        """WAV (RF64 is one, too), AIFF or CAF where its chunks can go into another file of that kind, else ""."""
+        if self.layout is None or (self.layout.kind == "WAV" and self.layout.big_endian):
+            return ""
+        kind = "WAV" if self.layout.kind == "RF64" else self.layout.kind
+        return kind if kind in _STRUCTURE else ""
+
+    def fits(self, word: str) -> bool:
+        """Whether chunks can be copied into what `--format` calls `word`."""
+        return bool(self.kind) and _KINDS.get(word) == self.kind
+
+    def chunks(self) -> tuple[Chunk, ...]:
+        """All that is not structure, in file order; behind samples of unknown size nothing is known."""
+        if self.layout is None:
+            return ()
+        data, unsure = self.layout.data, self.layout.is_unfinished or self.layout.is_streamed
+        end = data.start if data and unsure else self.file_bytes
+        structure = _STRUCTURE.get(self.layout.kind, _STRUCTURE["WAV"])
+        return tuple(chunk for chunk in self.layout.chunks if chunk.name not in structure and chunk.start < end)
+
+    def foreign_chunks(self) -> tuple[str, ...]:
+        """Names of the chunks that only a file of the same kind could hold, each once."""
+        return tuple(dict.fromkeys(chunk.name for chunk in self.chunks() if chunk.name not in _TEXTS | _TAGS))
+
+    def sorted_out(self, channels: int) -> tuple[tuple[Chunk, ...], tuple[str, ...]]:
+        """The chunks to copy into an output of `channels`, and the names of the others."""
+        kept: list[Chunk] = []
+        lost: list[str] = []
+        room = MAX_BYTES
+        for chunk in self.chunks():
+            cut = chunk.size < 0 or chunk.start + chunk.size > self.file_bytes
+            if cut or chunk.size > room or not self._is_true(chunk, channels):
+                lost.append(chunk.name)
+            else:
+                kept.append(chunk)
+                room -= chunk.size
+        return tuple(kept), tuple(dict.fromkeys(lost))
+
+    def _is_true(self, chunk: Chunk, channels: int) -> bool:
+        return chunk.name not in _STALE and (chunk.name not in _OF_CHANNELS or channels == self.channels)
+
+    def has_loudness(self, chunk: Chunk) -> bool:
+        """Whether it is a bext of version 2 (EBU Tech 3285) in which loudness values were put."""
+        raw = os.pread(self.fd, _BEXT_LOUDNESS + 10, chunk.start) if chunk.name == "bext" else b""
+        if chunk.size < _BEXT_LOUDNESS + 10 or len(raw) < _BEXT_LOUDNESS + 10:
+            return False
+        version = struct.unpack_from("<H", raw, _BEXT_VERSION)[0]
+        return version >= 2 and any(v not in (0, _BEXT_UNSET) for v in struct.unpack_from("<5H", raw, _BEXT_LOUDNESS))
+
+    def content(self, chunk: Chunk) -> Iterator[bytes]:
+        """The bytes of a chunk in pieces; fewer than its size where the file has shrunk."""
+        at, end = chunk.start, chunk.start + chunk.size
+        while at < end:
+            piece = os.pread(self.fd, min(PIECE_BYTES, end - at), at)
+            if not piece:
+                return
+            yield piece
+            at += len(piece)
+
+
+def has_texts(names: tuple[str, ...]) -> bool:
+    """Whether one of the named chunks holds texts that libsndfile reads, and can write instead."""
+    return bool(_TEXTS.intersection(names))

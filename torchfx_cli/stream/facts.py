@@ -1,0 +1,36 @@
+"""What is known of an input before its samples are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torchfx_cli.samples import SampleFormat
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What is known of an input before its samples are read.
+
+    container, subtype  libsndfile's names ("WAV", "PCM_24").
+    frames              what the header promises, None where it says nothing or nonsense.
+    sample_format       of the blocks.
+    channel_map         libsndfile's speaker number of each channel, or ().
+    file_bytes          size of the file.
+    """
+
+    path: Path
+    fs: int
+    channels: int
+    container: str
+    subtype: str
+    frames: int | None
+    sample_format: SampleFormat
+    tags: Mapping[str, str]
+    channel_map: tuple[int, ...]
+    file_bytes: int
+
+    @property
+    def duration_s(self) -> float | None:
+        return None if self.frames is None else self.frames / self.fs

@@ -1,0 +1,127 @@
+"""What of an input's metadata goes into one output, and by which way; what cannot go is named, once.
+
+Three ways: chunks are copied into a file of the same kind; tags that libsndfile knows go through libsndfile; richer
+ones (more keys, several values, pictures) through mutagen, as an `id3 ` chunk where the output is WAV or AIFF, which
+is where players look for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from torchfx_cli.stream import richtags
+from torchfx_cli.stream.append import Extra
+from torchfx_cli.stream.baggage import Baggage, has_texts
+from torchfx_cli.stream.chunks import Chunk
+from torchfx_cli.stream.formats import OutputFormat
+from torchfx_cli.stream.metadata import lost_tags, utf8_text
+from torchfx_cli.stream.richtags import RichTags, TagError
+from torchfx_cli.stream.taglist import BLOCK_NAMES, info_names, is_loudness, tag_names
+
+MAX_NAMES = 12
+HINT = '; pip install "torchfx-cli[tags]" would carry the tags'
+_REWRITTEN = frozenset({"flac", "ogg", "opus", "mp3"})
+_ID3_CHUNKS = {"wav": b"id3 ", "rf64": b"id3 ", "aiff": b"ID3 "}
+
+
+@dataclass(frozen=True)
+class Load:
+    """What goes into an output.
+
+    strings  for libsndfile.
+    extras   chunks to put behind the samples.
+    tags     to be written into the closed file.
+    """
+
+    strings: Mapping[str, str]
+    extras: tuple[Extra, ...] = ()
+    tags: RichTags | None = None
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def extra_bytes(self) -> int:
+        return sum(extra.size + 32 for extra in self.extras)
+
+
+def contents(baggage: Baggage) -> tuple[str, ...]:
+    """What an input holds besides samples and libsndfile's strings, for a listing."""
+    return (*info_names(baggage), *tag_names(baggage), *baggage.foreign_chunks())
+
+
+def pack(strings: Mapping[str, str], baggage: Baggage | None, out_format: OutputFormat, channels: int) -> Load:
+    """The load of an output of `channels`; `strings` as from `read_tags`."""
+    if baggage is None:
+        return Load(strings, warnings=_named(lost_tags(strings, out_format.container)))
+    if baggage.fits(out_format.container.word):
+        return _same_kind(strings, baggage, channels)
+    return _other_kind(strings, baggage, out_format)
+
+
+def _same_kind(strings: Mapping[str, str], baggage: Baggage, channels: int) -> Load:
+    """Raw chunks win over strings: those are the same texts, and libsndfile would add its name to them."""
+    kept, lost = baggage.sorted_out(channels)
+    loud = any(baggage.has_loudness(chunk) for chunk in kept)
+    return Load(
+        strings if has_texts(lost) else {},
+        tuple(_copy(baggage, chunk) for chunk in kept),
+        warnings=_named(lost),
+        notes=("the loudness values in bext are those of the input",) if loud else (),
+    )
+
+
+def _copy(baggage: Baggage, chunk: Chunk) -> Extra:
+    return Extra(chunk.four_letters, chunk.size, partial(baggage.content, chunk))
+
+
+def _other_kind(strings: Mapping[str, str], baggage: Baggage, out_format: OutputFormat) -> Load:
+    word, names = out_format.container.word, tag_names(baggage)
+    measured = [name for name in names if is_loudness(name)]
+    richer = [name for name in names if name not in measured and name not in BLOCK_NAMES]
+    dropped = lost_tags(strings, out_format.container)
+    blocks = [name for name in names if name in BLOCK_NAMES]
+    others = [*info_names(baggage), *blocks, *baggage.foreign_chunks()]
+    notes = (f"dropped, because filtering changes it: {_list(measured)}",) if measured else ()
+    takes = word in _REWRITTEN or word in _ID3_CHUNKS
+    if not (takes and (richer or dropped)):
+        return Load(strings, warnings=_named((*dropped, *richer, *others)), notes=notes)
+    if not richtags.is_available():
+        return Load(strings, warnings=_named((*dropped, *richer, *others), HINT), notes=notes)
+    try:
+        tags = richtags.read(baggage).filled(_texts(strings, baggage))
+    except TagError as error:
+        why = f"; {error}"
+        return Load(strings, warnings=_named((*dropped, *richer, *others), why), notes=notes)
+    return _with_tags(strings, tags, others, notes, word)
+
+
+def _texts(strings: Mapping[str, str], baggage: Baggage) -> dict[str, str]:
+    """`strings` as proper text; an MP3 calls its encoder its software."""
+    skipped = "software" if baggage.container == "MP3" else ""
+    return {name: utf8_text(text) for name, text in strings.items() if name != skipped}
+
+
+def _with_tags(strings: Mapping[str, str], tags: RichTags, others: list[str], notes: tuple[str, ...],
+               word: str) -> Load:
+    if word in _ID3_CHUNKS:
+        content = richtags.as_id3(tags)
+        extra = Extra(_ID3_CHUNKS[word], len(content), lambda: (content,))
+        return Load(strings, (extra,), warnings=_named(others), notes=notes)
+    lost = () if word == "mp3" else tags.only_id3
+    tags, too_large = richtags.fitting(tags, word)
+    return Load(strings, tags=tags, warnings=_named((*lost, *too_large, *others)), notes=notes)
+
+
+def _named(names: Iterable[str], hint: str = "") -> tuple[str, ...]:
+    found: dict[str, str] = {}
+    for name in names:
+        found.setdefault(name.lower(), name)  # several values of ARTIST are lost together with artist
+    return (f"not carried over: {_list(found.values())}{hint}",) if found else ()
+
+
+def _list(names: Iterable[str]) -> str:
+    found = [name if len(name) <= 40 else name[:39] + "…" for name in names]
+    more = f" and {len(found) - MAX_NAMES} more" if len(found) > MAX_NAMES else ""
+    return ", ".join(found[:MAX_NAMES]) + more

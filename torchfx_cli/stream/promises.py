@@ -1,0 +1,130 @@
+"""What a file promises against what it holds, and against what could be read of it.
+
+What can be lived with is a warning; what would give a wrong or an empty output without a word is a ReadError.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+from torchfx_cli.errors import ReadError
+from torchfx_cli.stream import chunks
+from torchfx_cli.stream.chunks import Layout
+from torchfx_cli.stream.diagnose import why_not_opened
+from torchfx_cli.stream.facts import FileFacts
+from torchfx_cli.stream.formats import sample_bytes
+
+OnTruncated = Literal["fail", "keep"]
+
+# Without a Xing frame the length of an MP3 is an estimate, with one it may be off by the encoder's padding.
+MP3_SLACK_FRAMES = 4 * 1152
+
+
+class Promises:
+    """Compares; `warnings`, `notes` and `truncated` are what was found so far.
+
+    fd, layout    of the open file.
+    on_truncated  whether a file that holds less than it promises is an error or a warning.
+    """
+
+    def __init__(self, fd: int, layout: Layout | None, on_truncated: OnTruncated) -> None:
+        self.warnings: list[str] = []
+        self.notes: list[str] = []
+        self.truncated = False
+        self._fd, self._layout, self._on_truncated = fd, layout, on_truncated
+
+    def warn(self, text: str) -> None:
+        if text not in self.warnings:  # a second pass sees the same things again
+            self.warnings.append(text)
+
+    def check_header(self, facts: FileFacts, is_patched: bool) -> None:
+        """Before the first sample is read; `is_patched`: the size in the header was corrected for libsndfile."""
+        layout = self._layout
+        if layout is not None and layout.data is not None:
+            self._check_sizes(layout, layout.data.size, facts, is_patched)
+            self._check_aiff(facts, chunks.aiff_frames(self._fd, layout))
+        elif layout is not None and layout.kind == "WAV" and not facts.frames:  # else behind thousands of chunks
+            raise ReadError(why_not_opened(self._fd, facts.file_bytes, "no data chunk"))
+
+    def check_end(self, facts: FileFacts, promised: int | None, frames_read: int) -> None:
+        """After the last sample; `promised`: frames, by libsndfile."""
+        if facts.container == "OGG":
+            self._check_ogg(facts, frames_read)
+        if facts.container == "MP3":
+            promised = self._check_mp3(facts, frames_read)
+        if promised is not None and frames_read < promised:
+            if not frames_read:
+                raise ReadError(f"the header promises {promised} frames, none can be read")
+            self._cut(f"{frames_read} of {promised} frames (cut off)")
+        if not frames_read:
+            self._check_really_empty(facts)
+
+    def _cut(self, text: str) -> None:
+        self.truncated = True
+        if self._on_truncated == "fail":
+            raise ReadError(text)
+        self.warn(text)
+
+    def _check_sizes(self, layout: Layout, promised_bytes: int, facts: FileFacts, is_patched: bool) -> None:
+        frame_bytes = facts.channels * sample_bytes(facts.subtype)
+        if layout.is_unfinished and not is_patched:
+            raise ReadError(f"the header promises 0 frames, but {layout.trailing_bytes} bytes follow (never closed?)")
+        if layout.is_unfinished:
+            self.warn("the header was never closed; the size was taken from the file")
+        elif layout.is_streamed:
+            self.notes.append("the header gives no size; it was taken from the file")
+        elif promised_bytes > layout.held_bytes:
+            self._cut(_cut_words(promised_bytes, layout.held_bytes, frame_bytes))
+        elif frame_bytes and layout.held_bytes % frame_bytes:
+            self.warn(f"{layout.held_bytes % frame_bytes} bytes at the end are less than a frame and are not read")
+        elif layout.trailing_bytes > chunks.HARMLESS_BYTES:
+            self.warn(f"{layout.trailing_bytes} bytes behind the samples are not read")
+
+    def _check_aiff(self, facts: FileFacts, promised: int | None) -> None:
+        if promised is None or not sample_bytes(facts.subtype) or self.truncated:
+            return
+        if facts.frames and promised > facts.frames:
+            self._cut(f"{facts.frames} of {promised} frames (cut off)")
+
+    def _check_ogg(self, facts: FileFacts, frames_read: int) -> None:
+        pages = chunks.ogg_pages(self._fd, facts.file_bytes)
+        if pages.streams > 1:
+            self.warn(_second_stream(facts, frames_read))
+        elif not pages.is_whole and not frames_read:
+            raise ReadError("Ogg file cut off before its first sample")
+        elif not pages.is_whole:
+            self._cut(f"the Ogg stream has no end (cut off); {frames_read / facts.fs:.1f} s were read")
+
+    def _check_mp3(self, facts: FileFacts, frames_read: int) -> int | None:
+        """The frames that an MP3 really promises, None where its length is an estimate."""
+        end = chunks.xing_bytes(self._fd)
+        if end is None or facts.frames is None:
+            return None
+        if facts.file_bytes > 1.02 * end + 65536 or _is_mpeg(os.pread(self._fd, 4, end)):
+            self.warn(_second_stream(facts, frames_read))
+        return facts.frames if facts.frames - frames_read > MP3_SLACK_FRAMES else None
+
+    def _check_really_empty(self, facts: FileFacts) -> None:
+        """An empty output must not come of an input that holds something."""
+        held_bytes = self._layout.held_bytes if self._layout is not None else 0
+        if held_bytes >= max(1, facts.channels * sample_bytes(facts.subtype)):
+            raise ReadError(f"holds {held_bytes} bytes of samples, but none can be read")
+        self.warn("0 frames")
+
+
+def _cut_words(promised_bytes: int, held_bytes: int, frame_bytes: int) -> str:
+    if not frame_bytes:
+        return f"{held_bytes} of {promised_bytes} bytes (cut off)"
+    promised, held = promised_bytes // frame_bytes, held_bytes // frame_bytes
+    if promised and not held:
+        raise ReadError(f"the header promises {promised} frames, the file holds none")
+    return f"{held} of {promised} frames (cut off)"
+
+
+def _second_stream(facts: FileFacts, frames_read: int) -> str:
+    return f"holds a second stream; only the first {frames_read / facts.fs:.1f} s was read"
+
+
+def _is_mpeg(header: bytes) -> bool:
+    return len(header) == 4 and (header[:3] == b"ID3" or (header[0] == 0xFF and header[1] & 0xE0 == 0xE0))

@@ -1,0 +1,189 @@
+"""Vorbis comments, ID3 frames and pictures, from any file that has them to any that can hold them, with mutagen.
+
+mutagen is an optional install (it is GPL); this module may be imported without it, but only `is_available` works
+then. What was true of the old samples or of the old file only is left out, see taglist.py.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import io
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torchfx_cli.stream.baggage import MAX_BYTES, Baggage
+from torchfx_cli.stream.id3map import apic_of, comments_of, frames_of, picture_of
+from torchfx_cli.stream.sound import PatchedFile
+from torchfx_cli.stream.taglist import id3_of, is_loudness, is_of_the_file, tag_bytes
+
+FLAC_BLOCK_BYTES = (1 << 24) - 4096  # a block's size has 24 bits; the rest is for mime and description
+_PICTURE_KEY = "METADATA_BLOCK_PICTURE"
+_V1_UPDATE, _V1_NONE = 1, 0
+
+
+class TagError(Exception):
+    """mutagen could not read or write."""
+
+
+@dataclass(frozen=True)
+class RichTags:
+    """All tags of a file.
+
+    comments  (key in capitals, value), a key as often as it has values.
+    pictures  `mutagen.flac.Picture`.
+    frames    ID3 frames as they were, where the file had ID3; `version` its second number (3 is ID3v2.3).
+    only_id3  names of frames that no other kind of tag can hold.
+    """
+
+    comments: tuple[tuple[str, str], ...] = ()
+    pictures: tuple[Any, ...] = ()
+    frames: tuple[Any, ...] = ()
+    version: int = 4
+    only_id3: tuple[str, ...] = ()
+
+    def filled(self, strings: Mapping[str, str]) -> RichTags:
+        """With those of libsndfile's strings for which there is nothing here; they must be proper text."""
+        known = {key for key, _ in self.comments}
+        more = tuple((name.upper(), text) for name, text in strings.items() if name.upper() not in known)
+        return replace(self, comments=self.comments + more)
+
+
+def is_available() -> bool:
+    return importlib.util.find_spec("mutagen") is not None
+
+
+def read(baggage: Baggage) -> RichTags:
+    """The tags of an input. Raises TagError, also where they would take too much memory."""
+    if tag_bytes(baggage) > MAX_BYTES:
+        raise TagError(f"the tags are larger than {MAX_BYTES >> 20} MiB")
+    try:
+        if baggage.container in ("FLAC", "OGG"):
+            return _read_comments(baggage)
+        return _read_id3(id3_of(baggage))
+    except Exception as error:  # a damaged tag makes mutagen raise almost anything
+        raise TagError(f"the tags are damaged ({str(error) or type(error).__name__})") from None
+
+
+def _read_comments(baggage: Baggage) -> RichTags:
+    return _from_comments(_open(io.BufferedReader(PatchedFile(baggage.fd, baggage.file_bytes, {}))))
+
+
+def _open(file: Any) -> Any:
+    import mutagen
+    from mutagen.flac import FLAC
+    from mutagen.oggflac import OggFLAC
+    from mutagen.oggopus import OggOpus
+    from mutagen.oggvorbis import OggVorbis
+
+    found = mutagen.File(file, options=[FLAC, OggVorbis, OggOpus, OggFLAC])
+    if found is None:
+        raise TagError("no tags found")
+    return found
+
+
+def _from_comments(file: Any) -> RichTags:
+    from mutagen.flac import Picture
+
+    pairs = [(key.upper(), value) for key, value in file.tags or ()]
+    coded = [Picture(base64.b64decode(value)) for key, value in pairs if key == _PICTURE_KEY]
+    kept = tuple((key, value) for key, value in pairs if key != _PICTURE_KEY and _is_kept(key))
+    return RichTags(kept, (*getattr(file, "pictures", ()), *coded))
+
+
+def _is_kept(name: str) -> bool:
+    return not is_loudness(name) and not is_of_the_file(name)
+
+
+def _read_id3(tag: bytes) -> RichTags:
+    from mutagen.id3 import ID3
+
+    if not tag:
+        return RichTags()
+    found = ID3(io.BytesIO(tag))
+    frames = [frame for frame in found.values() if _is_kept(frame.FrameID) and _is_kept(getattr(frame, "desc", ""))]
+    pictures = [picture_of(frame) for frame in frames if frame.FrameID == "APIC"]
+    comments, lost = comments_of(frame for frame in frames if frame.FrameID != "APIC")
+    return RichTags(tuple(comments), tuple(pictures), tuple(frames), max(3, found.version[1]), tuple(lost))
+
+
+def fitting(tags: RichTags, word: str) -> tuple[RichTags, tuple[str, ...]]:
+    """`tags` without the pictures that are too large for what `--format` calls `word`, and what was left out."""
+    kept = tuple(picture for picture in tags.pictures if word != "flac" or len(picture.data) <= FLAC_BLOCK_BYTES)
+    return replace(tags, pictures=kept), ("PICTURE",) if len(kept) < len(tags.pictures) else ()
+
+
+def write(tags: RichTags, fd: int) -> None:
+    """Make `tags` the tags of the whole FLAC, Ogg or MP3 open as `fd`, and find them there. Raises TagError, OSError.
+
+    The encoder's own words about itself stay.
+    """
+    from mutagen import MutagenError
+
+    head = os.pread(fd, 4, 0)
+    try:
+        with os.fdopen(os.dup(fd), "r+b") as file:
+            file.seek(0)
+            if head in (b"fLaC", b"OggS"):
+                _write_comments(tags, file)
+            else:
+                _write_id3(tags, file)
+        _check(tags, fd, head)
+    except MutagenError as error:
+        raise TagError(str(error) or type(error).__name__) from None
+
+
+def _write_comments(tags: RichTags, file: Any) -> None:
+    song = _open(file)
+    if song.tags is None:
+        song.add_tags()
+    own = [(key, value) for key, value in song.tags if is_of_the_file(key) and key.upper() == "ENCODER"]
+    song.tags[:] = [*own, *tags.comments]
+    for picture in tags.pictures:
+        if hasattr(song, "add_picture"):
+            song.add_picture(picture)
+        else:
+            song.tags.append((_PICTURE_KEY, base64.b64encode(picture.write()).decode("ascii")))
+    file.seek(0)
+    song.save(file)
+
+
+def _write_id3(tags: RichTags, file: Any) -> None:
+    from mutagen.id3 import ID3
+
+    encoder = ID3(file).getall("TSSE")
+    file.seek(0)
+    _make_id3(tags, encoder).save(file, v1=_V1_UPDATE, v2_version=tags.version)
+
+
+def as_id3(tags: RichTags) -> bytes:
+    """An ID3v2 tag, for a chunk of WAV or AIFF."""
+    buffer = io.BytesIO()
+    _make_id3(tags).save(buffer, v1=_V1_NONE, v2_version=tags.version, padding=lambda info: 0)
+    return buffer.getvalue()
+
+
+def _make_id3(tags: RichTags, more: Iterable[Any] = ()) -> Any:
+    """The old frames as they were, and what only `comments` have."""
+    from mutagen.id3 import ID3
+
+    known = {key for key, _ in comments_of(frame for frame in tags.frames if frame.FrameID != "APIC")[0]}
+    made = frames_of((key, text) for key, text in tags.comments if key not in known and key != "SOFTWARE")
+    pictures = [] if tags.frames else [apic_of(picture) for picture in tags.pictures]
+    id3 = ID3()
+    for frame in (*more, *tags.frames, *made, *pictures):
+        id3.add(frame)
+    if tags.version == 3:
+        id3.update_to_v23()
+    return id3
+
+
+def _check(tags: RichTags, fd: int, head: bytes) -> None:
+    """Raise TagError where `tags` cannot be read back from a file that begins with `head`."""
+    container = {b"fLaC": "FLAC", b"OggS": "OGG"}.get(head, "MP3")
+    found = read(Baggage(fd, os.fstat(fd).st_size, container, 0, None))
+    missing = [] if container == "MP3" else [key for key, value in tags.comments if (key, value) not in found.comments]
+    if missing or [picture.data for picture in found.pictures] != [picture.data for picture in tags.pictures]:
+        raise TagError("the tags that read back are not those that were written")
