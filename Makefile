@@ -1,11 +1,11 @@
-# make demo | test | lint | bench | gpu-check | clean. Everything goes into .venv; the user's Python stays as it is.
+# make demo | test | lint | bench | fuzz | gpu-check | clean. Everything goes into .venv; the user's Python stays as it is.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := pyproject.toml constraints.txt $(wildcard torchfx_cli/render/kernel/*.[ch])
 
-.PHONY: demo test lint bench gpu-check clean
+.PHONY: demo test lint bench fuzz gpu-check clean
 
 demo: $(VENV)/.installed
 	$(RUN) benchmarks/demo.py
@@ -22,6 +22,9 @@ bench: $(VENV)/.installed-test
 	$(RUN) benchmarks/accuracy.py
 	$(RUN) benchmarks/versus.py
 
+fuzz: $(VENV)/.installed-test
+	$(RUN) benchmarks/fuzz.py
+
 # Runs on a bare machine with a GPU too: needs torch, numpy, scipy, soundfile, typer, rich and pyyaml, no install.
 gpu-check:
 	$(if $(wildcard $(RUN)),$(RUN),$(PYTHON)) benchmarks/gpu_check.py
@@ -32,7 +35,7 @@ $(VENV)/bin/python:
 # The build runs in this environment, so that setuptools too is the tested one.
 $(VENV)/.installed: $(SOURCES) | $(VENV)/bin/python
 	$(PIP) setuptools
-	$(PIP) --no-build-isolation --editable .
+	$(PIP) --no-build-isolation --editable '.[tags]'
 	touch $@
 
 $(VENV)/.installed-test: $(SOURCES) | $(VENV)/bin/python

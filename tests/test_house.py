@@ -20,8 +20,10 @@ ALLOWED = {
     "plan": {"errors", "samples", "chain", "design"},
     "render": {"errors", "samples", "chain", "design", "plan"},
     "stream": {"errors", "samples"},
-    "tasks": {"errors", "samples", "chain", "design", "plan", "render", "stream"},
-    "cli": {"errors", "samples", "chain", "design", "plan", "render", "stream", "tasks", "__init__"},
+    "tasks": {"errors", "samples", "chain", "design", "plan", "render", "stream", "__init__"},
+    "bench": {"errors", "samples", "chain", "design", "plan", "render", "stream", "tasks", "combine", "filter", "wave",
+              "__init__"},
+    "cli": {"errors", "samples", "chain", "design", "plan", "render", "stream", "tasks", "bench", "__init__"},
     "combine": set(),
     "filter": {"errors", "chain", "design", "render", "combine"},
     "effect": {"combine", "filter"},
@@ -33,7 +35,10 @@ ALLOWED = {
 ONLY_IN = {
     "typer": {"cli", "__main__"},
     "rich": {"cli"},
-    "torch": {"render", "combine", "filter", "effect", "renderer", "wave"},
+    "torch": {"render", "bench", "combine", "filter", "effect", "renderer", "wave"},
+    "matplotlib": {"bench"},
+    "mutagen": {"stream"},
+    "multiprocessing": {"tasks"},
     "soundfile": {"stream", "design", "cli"},
 }
 

@@ -12,8 +12,9 @@ import soundfile
 from scipy.signal import butter, sosfilt
 
 from torchfx_cli.chain.parse import join
+from torchfx_cli.tasks.fileplan import describe_job
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.onefile import Listener, describe_job, process_file
+from torchfx_cli.tasks.onefile import Listener, process_file
 from torchfx_cli.tasks.report import FileResult
 
 FS = 44_100

@@ -9,7 +9,10 @@ import pytest
 
 from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.errors import UsageError
-from torchfx_cli.tasks.job import Settings, plan_jobs
+from torchfx_cli.tasks import journal
+from torchfx_cli.tasks.inputs import Input
+from torchfx_cli.tasks.job import Job, Settings
+from torchfx_cli.tasks.planning import plan_in_place, plan_jobs
 
 NOTHING = ChainSpec("nothing", ())
 
@@ -21,8 +24,14 @@ def two(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "a.wav", tmp_path / "b.wav"
 
 
+def named(*paths: Path) -> list[Input]:
+    return [Input(str(path), path.name, None) for path in paths]
+
+
 def outputs(inputs: list[Path], output: str | Path | None = None, **settings: object) -> list[Path]:
-    return [job.output for job in plan_jobs(inputs, output, Settings(NOTHING, **settings))]  # type: ignore[arg-type]
+    target = None if output is None else str(output)
+    jobs = plan_jobs(named(*inputs), target, Settings(NOTHING, **settings))  # type: ignore[arg-type]
+    return [job.output for job in jobs]
 
 
 def test_without_an_output_the_file_goes_into_processed_beside_it(two: tuple[Path, Path]) -> None:
@@ -87,7 +96,7 @@ def test_an_existing_output_is_refused_replaced_or_skipped_as_asked(two: tuple[P
     with pytest.raises(UsageError, match="--overwrite"):
         outputs([two[0]], tmp_path / "x.wav")
     assert outputs([two[0]], tmp_path / "x.wav", overwrite=True) == [tmp_path / "x.wav"]
-    job = plan_jobs([two[0]], tmp_path / "x.wav", Settings(NOTHING, skip_existing=True))[0]
+    job = plan_jobs(named(two[0]), str(tmp_path / "x.wav"), Settings(NOTHING, skip_existing=True))[0]
     assert job.skip == "the output exists"
 
 
@@ -97,9 +106,70 @@ def test_a_fifo_is_never_an_output(two: tuple[Path, Path], tmp_path: Path) -> No
         outputs([two[0]], tmp_path / "x.wav", overwrite=True)
 
 
-def test_a_folder_as_input_says_how_to_name_its_files(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"is a folder; name its files"):
-        outputs([tmp_path])
+def test_what_was_found_in_a_folder_keeps_its_place(tmp_path: Path) -> None:
+    found = [Input(str(tmp_path / "in" / "x" / "a.wav"), "x/a.wav", str(tmp_path / "in"))]
+    job = plan_jobs(found, str(tmp_path / "out"), Settings(NOTHING))[0]
+    assert (job.output, job.root) == (tmp_path / "out" / "x" / "a.wav", tmp_path / "out")
+    job = plan_jobs(found, None, Settings(NOTHING))[0]
+    assert (job.output, job.root) == (
+        tmp_path / "in" / "processed" / "x" / "a.wav", tmp_path / "in" / "processed")
+
+
+def test_an_output_that_is_named_has_no_folder_of_the_run(two: tuple[Path, Path], tmp_path: Path) -> None:
+    assert plan_jobs(named(two[0]), str(tmp_path / "x.wav"), Settings(NOTHING))[0].root is None
+
+
+def test_a_template_names_the_outputs(two: tuple[Path, Path], tmp_path: Path) -> None:
+    jobs = plan_jobs(named(*two), str(tmp_path / "out"), Settings(NOTHING, format="flac"),
+                     template="{stem}.{chain}{ext}", chain="eq")
+    assert [job.output.name for job in jobs] == ["a.eq.flac", "b.eq.flac"]
+
+
+def test_resuming_replaces_what_is_there_only_where_a_run_was_before(two: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "a.wav").write_bytes(b"somebody's")
+    with pytest.raises(UsageError, match="exists"):
+        plan_jobs(named(*two), str(out), Settings(NOTHING), resume=True)
+    (out / journal.NAME).touch()
+    assert len(plan_jobs(named(*two), str(out), Settings(NOTHING), resume=True)) == 2
+
+
+def test_resuming_needs_one_output_folder(tmp_path: Path) -> None:
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.wav").touch()
+    with pytest.raises(UsageError, match="--resume needs one output folder"):
+        plan_jobs(named(tmp_path / "x" / "a.wav", tmp_path / "y" / "a.wav"), None, Settings(NOTHING), resume=True)
+
+
+def test_in_place_the_input_is_the_output_and_a_link_stays_one(two: tuple[Path, Path], tmp_path: Path) -> None:
+    link = tmp_path / "link.wav"
+    link.symlink_to(two[0])
+    jobs = plan_in_place(named(link, two[1]), ".bak")
+    assert jobs == [
+        Job(link, two[0], overwrite=True, backup=tmp_path / "a.wav.bak"),
+        Job(two[1], two[1], overwrite=True, backup=tmp_path / "b.wav.bak"),
+    ]
+
+
+def test_in_place_a_file_that_was_replaced_before_is_refused_or_left_out(two: tuple[Path, Path]) -> None:
+    backup = Path(f"{two[0]}.bak")
+    backup.write_bytes(b"what it was")
+    with pytest.raises(UsageError, match=r"a\.wav\.bak exists: was .*a\.wav done before\?"):
+        plan_in_place(named(*two), ".bak")
+    assert [job.skip for job in plan_in_place(named(*two), ".bak", resume=True)] == ["done before", None]
+
+
+def test_in_place_a_backup_that_still_is_the_input_is_no_obstacle(two: tuple[Path, Path]) -> None:
+    os.link(two[0], f"{two[0]}.bak")
+    assert plan_in_place(named(two[0]), ".bak")[0].skip is None
+
+
+def test_in_place_two_names_of_one_file_are_refused(two: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "link.wav").symlink_to(two[0])
+    with pytest.raises(UsageError, match="both"):
+        plan_in_place(named(two[0], tmp_path / "link.wav"), ".bak")
 
 
 def test_all_conflicts_are_told_at_once(two: tuple[Path, Path], tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from torchfx_cli.cli import show
 from torchfx_cli.cli.listener import plan_lines
 from torchfx_cli.errors import FileError, printable
+from torchfx_cli.tasks.fileplan import JobPlan, describe_job
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.onefile import JobPlan, describe_job
 
 
 def show_plans(jobs: Sequence[Job], settings: Settings, engine: str, *, as_json: bool) -> int:

@@ -5,86 +5,83 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 from torchfx_cli.cli import show
+from torchfx_cli.cli.meter import Meter
 from torchfx_cli.errors import printable
+from torchfx_cli.tasks.fileplan import JobPlan
 from torchfx_cli.tasks.job import Job
-from torchfx_cli.tasks.onefile import JobPlan, Listener
+from torchfx_cli.tasks.journal import DONE_BEFORE
+from torchfx_cli.tasks.onefile import Listener
 from torchfx_cli.tasks.report import FileResult, Report
 
-if TYPE_CHECKING:
-    from torchfx_cli.cli.progress import Bar
-
-BAR_AFTER_S = 0.5  # a file done sooner needs no bar, and rich need not be loaded
+MAX_LINES = 50  # beside a bar, of more files only those are told that need a word
 
 
 class Teller(Listener):
-    """The listener of `run_jobs` for people (and, with `as_json`, for programs)."""
+    """The listener of `run_jobs` for people (and, with `as_json`, for programs).
 
-    def __init__(self, files: int, engine: str, *, quiet: bool, verbose: bool, as_json: bool) -> None:
-        self._files, self._engine = files, engine
+    Beside a bar, of several files only those are told that need a word; without one each gets its line.
+    """
+
+    def __init__(self, jobs: Sequence[Job], engine: str, *, quiet: bool, verbose: bool, as_json: bool) -> None:
+        self._files, self._engine = len(jobs), engine
         self._quiet, self._verbose, self._json = quiet, verbose, as_json
-        self._bars = not quiet and bars_are_welcome()
-        self._bar: Bar | None = None
-        self._number = 0
-
-    def started(self, job: Job) -> None:
-        self._number += 1
-        self._frames = 0
-        self._since = time.monotonic()
+        self._meter = Meter(jobs) if not quiet and bars_are_welcome() else None
+        self._brief = self._meter is not None and self._files > MAX_LINES and not verbose
+        self.wants_plans = verbose or self._meter is not None
 
     def planned(self, todo: JobPlan) -> None:
-        self._todo = todo
-        for line in plan_lines(todo, self._engine) if self._verbose else ():
-            show.tell(line)
+        if self._meter is not None:
+            self._meter.planned(todo)
+        if self._verbose:
+            self._tell(*((line, "") for line in plan_lines(todo, self._engine)))
 
     def advanced(self, job: Job, frames: int) -> None:
-        self._frames += frames
-        if not self._bars:
-            return
-        if self._bar is None and time.monotonic() - self._since >= BAR_AFTER_S:
-            self._bar = self._make_bar(self._todo)
-        if self._bar is not None:
-            self._bar.update(self._frames)
+        if self._meter is not None:
+            self._meter.advanced(job, frames)
 
     def finished(self, job: Job, result: FileResult) -> None:
-        self.stop()
         if self._json:
             show.say(json.dumps(result.as_dict()))
+        if self._meter is not None and self._files == 1:
+            self._meter.hide()
         if result.status == "failed":
+            self._hide()
             show.tell_failure(result.input, result.error or "failed")
-            return
-        if self._quiet:
-            return
-        show.tell(result_line(result))
-        for warning in result.warnings if result.status == "ok" else ():
-            show.tell(f"{printable(result.input)}: warning: {warning}", "yellow")
-        for note in result.notes if self._verbose else ():
-            show.tell(f"{printable(result.input)}: note: {note}")
+        elif not self._quiet:
+            self._tell(*self._lines(result))
+        if self._meter is not None:
+            self._meter.finished(job, result)
 
-    def stop(self) -> None:
-        """Take the bar away."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+    def _lines(self, result: FileResult) -> Iterator[tuple[str, str]]:
+        if not (self._brief and result.kind != "warned") and (self._verbose or result.warnings != (DONE_BEFORE,)):
+            yield result_line(result), ""
+        for warning in result.warnings if result.status == "ok" else ():
+            yield f"{printable(result.input)}: warning: {warning}", "yellow"
+        for note in result.notes if self._verbose else ():
+            yield f"{printable(result.input)}: note: {note}", ""
+
+    def _tell(self, *lines: tuple[str, str]) -> None:
+        if lines:
+            self._hide()
+        for text, colour in lines:
+            show.tell(text, colour)
+
+    def _hide(self) -> None:
+        if self._meter is not None:
+            self._meter.hide()
+
+    stop = _hide
 
     def summary(self, report: Report) -> None:
         """The counts, which add up to the inputs; for a single file its own line has said all."""
         if self._files == 1 or self._quiet:
             return
         counts = [f"{number} {kind}" for kind, number in report.counts.items()]
-        left = self._files - len(report.results)
+        left = self._files - sum(report.counts.values())
         show.tell(", ".join([*counts, f"{left} not done"] if left else counts))
-
-    def _make_bar(self, todo: JobPlan) -> Bar:
-        from torchfx_cli.cli.progress import Bar
-
-        place = f"[{self._number}/{self._files}] " if self._files > 1 else ""
-        name = place + printable(todo.job.source.name)
-        passes = todo.plan.passes
-        return Bar(name, (todo.facts.frames or 0) * passes or None, todo.facts.fs * passes, self._since)
 
 
 def bars_are_welcome() -> bool:
@@ -98,7 +95,8 @@ def result_line(result: FileResult) -> str:
         return f"{source}: skipped, {', '.join(result.warnings)}"
     speed = f" ({result.duration_s / result.elapsed_s:.0f}x)" if result.elapsed_s > 0 and result.duration_s > 0 else ""
     times = f"{show.clock(result.duration_s)} in {show.clock(result.elapsed_s)}{speed}"
-    return f"{source} -> {output}  {times}  peak {show.level(result.peak)}"
+    lowered = f", turned down by {result.turned_down_db:.1f} dB" if result.turned_down_db else ""
+    return f"{source} -> {output}  {times}  peak {show.level(result.peak)}{lowered}"
 
 
 def plan_lines(todo: JobPlan, engine: str) -> list[str]:

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from torchfx_cli.errors import UsageError, printable
 
 MAX_CHUNK_S = 1e6  # eleven days; what is asked for is taken, memory is bounded elsewhere
 MAX_TAIL_S = 3600.0
+MAX_TIMEOUT_S = 1e6
+MAX_JOBS = 256
+# Two of these say different things about the same outputs.
+CONTRADICTIONS = (
+    ("--quiet", "--verbose"), ("--overwrite", "--skip-existing"), ("--resume", "--skip-existing"),
+    ("--in-place", "--output"), ("--in-place", "--name"), ("--in-place", "--format"),
+    ("--in-place", "--skip-existing"),
+)
 DITHERS = ("auto", "none", "tpdf")
+ON_NAN = ("fail", "repair")
+ON_TRUNCATED = ("fail", "keep")
+ON_CLIP = ("fail", "keep", "limit")
 ENGINES = ("auto", "native", "torch", "scipy")  # for the help; `render.choose` checks
 
 
@@ -31,8 +43,37 @@ def tail_seconds(value: str) -> float | Literal["auto"]:
     return "auto" if value.lower() == "auto" else _seconds("--tail", value, MAX_TAIL_S, zero=True, also=" or auto")
 
 
-def contradiction(first: str, second: str) -> UsageError:
-    return UsageError(f"{first} and {second} contradict each other; give one of them")
+def timeout_seconds(value: str | None) -> float | None:
+    """Seconds for one file: above 0, at most `MAX_TIMEOUT_S`."""
+    return None if value is None else _seconds("--timeout", value, MAX_TIMEOUT_S, zero=False)
+
+
+def job_count(value: str | None) -> int:
+    """Files at a time: 1 to `MAX_JOBS`; without a value, the cores that this process may use."""
+    if value is None:
+        return min(MAX_JOBS, _cores())
+    if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= MAX_JOBS:
+        raise UsageError(f"--jobs: found {quoted(value)}; allowed is a whole number from 1 to {MAX_JOBS}")
+    return int(value)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def check_suffix(value: str) -> None:
+    """A suffix of a backup makes another name in the same folder."""
+    if not value or "/" in value or "\0" in value:
+        raise UsageError(f"--backup: found {quoted(value)}; allowed is what is put behind the name, such as .bak")
+
+
+def check_together(given: Mapping[str, object]) -> None:
+    """Raise UsageError where two options of `given` (name to value) contradict each other."""
+    for first, second in CONTRADICTIONS:
+        if given.get(first) and given.get(second):
+            raise UsageError(f"{first} and {second} contradict each other; give one of them")
 
 
 def _seconds(option: str, value: str, high: float, *, zero: bool, also: str = "") -> float:

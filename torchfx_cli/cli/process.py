@@ -2,59 +2,59 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from torchfx_cli.cli import complete, options, show
+from torchfx_cli.cli import choices, options, show
 from torchfx_cli.errors import UsageError
-
-if TYPE_CHECKING:
-    from torchfx_cli.chain.spec import ChainSpec
-    from torchfx_cli.cli.listener import Teller
-    from torchfx_cli.tasks.job import Job, Settings
-
-NO_CHAIN = (
-    "nothing to apply: give a chain (-c podcast-voice, -c eq.yaml) or an effect (-e highpass:80); "
-    "`torchfx presets` lists chains, `torchfx filters` effects"
-)
 
 
 def process(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT", hidden=True)],
-    chain: Annotated[list[str] | None, typer.Option(
-        "--chain", "-c", metavar="FILE|PRESET", autocompletion=complete.preset_names,
-        help="Chain to apply: a YAML file or the name of a preset. Several are applied in a row.")] = None,
-    effect: Annotated[list[str] | None, typer.Option(
-        "--effect", "-e", metavar="EFFECT", autocompletion=complete.effects,
-        help='One stage, after the chains: "highpass:cutoff=80,order=4", "gain:-3".')] = None,
-    output: Annotated[str | None, typer.Option(
-        "--output", "-o", metavar="PATH",
-        help="Output file or folder; without it, processed/ beside each input.")] = None,
-    device: Annotated[str, typer.Option(
-        metavar="auto|cpu|cuda[:N]", autocompletion=complete.words("auto", "cpu", "cuda"),
-        help="Where to compute.")] = "auto",
-    engine: Annotated[str, typer.Option(
-        metavar="|".join(options.ENGINES), autocompletion=complete.words(*options.ENGINES),
-        help="What to compute with.")] = "auto",
-    chunk: Annotated[str | None, typer.Option(
-        metavar="SECONDS", help="Audio held at a time; it never changes the result.")] = None,
-    format: Annotated[str | None, typer.Option(
-        metavar="NAME", help="Output format: wav, flac, ogg, ... Without it, that of the name.")] = None,
-    subtype: Annotated[str | None, typer.Option(
-        metavar="NAME", help="Output samples: 16, 24, 32, float, ... Without it, those of the input.")] = None,
-    dither: Annotated[str, typer.Option(
-        metavar="|".join(options.DITHERS), autocompletion=complete.words(*options.DITHERS),
-        help="Dither to 16 bits and fewer; auto: where samples change.")] = "auto",
-    tail: Annotated[str, typer.Option(
-        metavar="SECONDS|auto", help="Let the chain ring out after the end of the input.")] = "0",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")] = False,
-    skip_existing: Annotated[bool, typer.Option("--skip-existing", help="Leave outputs that exist alone.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Let a file with a warning fail.")] = False,
+    inputs: Annotated[list[str] | None, typer.Argument(metavar="[INPUT]...", hidden=True)] = None,
+    chain: choices.Chain = None,
+    effect: choices.Effect = None,
+    output: choices.Output = None,
+    name: choices.Name = None,
+    include: choices.Include = None,
+    exclude: choices.Exclude = None,
+    files_from: Annotated[str | None, typer.Option(
+        metavar="FILE", help="Read names of inputs from FILE, a line each; - is the standard input.")] = None,
+    null: Annotated[bool, typer.Option(
+        "--null", "-0", help="Names in lists end with a NUL, as find -print0 writes them.")] = False,
+    jobs: choices.Jobs = None,
+    resume: Annotated[bool, typer.Option(
+        "--resume", help="Go on with a batch: do what is missing, changed, or made by another chain.")] = False,
+    hashes: Annotated[bool, typer.Option(
+        "--hash", help="Tell changes by content, not by size and time alone; with --resume later.")] = False,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first file that fails.")] = False,
+    timeout: choices.Timeout = None,
+    report: Annotated[str | None, typer.Option(
+        metavar="FILE", help="Write what came of each file as JSON.")] = None,
+    failed: Annotated[str | None, typer.Option(
+        metavar="FILE", help="Write a list of the files that failed, for --files-from.")] = None,
+    in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs; needs --backup.")] = False,
+    backup: Annotated[str | None, typer.Option(
+        metavar="SUFFIX", help="With --in-place: keep each old file under its name and SUFFIX (.bak).")] = None,
+    keep_mtime: choices.KeepMtime = False,
+    device: choices.Device = "auto",
+    engine: choices.Engine = "auto",
+    chunk: choices.Chunk = None,
+    format: choices.Format = None,
+    subtype: choices.Subtype = None,
+    dither: choices.Dither = "auto",
+    tail: choices.Tail = "0",
+    on_nan: choices.OnNan = "fail",
+    on_truncated: choices.OnTruncated = "keep",
+    on_clip: choices.OnClip = "keep",
+    no_tags: choices.NoTags = False,
+    overwrite: choices.Overwrite = False,
+    skip_existing: choices.SkipExisting = False,
+    strict: choices.Strict = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON record a file on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Tell of failures only.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell the plan of each file too.")] = False,
+    as_json: choices.Json = False,
+    quiet: choices.Quiet = False,
+    verbose: choices.Verbose = False,
 ) -> None:
     """Apply a chain to audio files; in.wav becomes processed/in.wav.
 
@@ -62,60 +62,37 @@ def process(
       torchfx process in.wav -c podcast-voice
       torchfx process in.wav -c hum-removal-50hz -c mine.yaml -o out.flac
       torchfx process *.wav -e "highpass:cutoff=80,order=4" -e "gain:-3" -o out/
+      torchfx process recordings/ -c podcast-voice -o clean/     (and --resume)
+      torchfx process 'raw/**/*.flac' names.txt@ -c eq.yaml -o out/ --jobs 8
+      find . -print0 | torchfx process --files-from - -0 -c eq.yaml -o out/
+      cat in.wav | torchfx process - -c eq.yaml -o - > out.wav
+
+    INPUT is a file, a folder, a pattern in quotes, a list of names (names.txt@),
+    or - for the standard input.
 
     Exit codes: 0 every output was written and read back, 1 the run could not go on, 2 a wrong option or chain,
     3 some file failed, 130 and 143 interrupted.
     """
-    from torchfx_cli.cli.listener import Teller
-    from torchfx_cli.render.choose import check_engine
-    from torchfx_cli.tasks.job import Settings, plan_jobs
+    from torchfx_cli.cli.asked import chain_of, chain_word, settings_of
+    from torchfx_cli.cli.batch import Asked, run
 
-    if quiet and verbose:
-        raise options.contradiction("--quiet", "--verbose")
-    if overwrite and skip_existing:
-        raise options.contradiction("--overwrite", "--skip-existing")
+    options.check_together({
+        "--quiet": quiet, "--verbose": verbose, "--overwrite": overwrite, "--skip-existing": skip_existing,
+        "--resume": resume, "--in-place": in_place, "--output": output, "--name": name, "--format": format,
+    })
+    if in_place != (backup is not None):
+        raise UsageError("--in-place and --backup SUFFIX belong together: a file is replaced only where its old "
+                         "bytes are kept")
     if verbose:
         show.be_verbose()
-    settings = Settings(
-        chain=_chain(chain or [], effect or []),
-        device=device,
-        engine=engine,
-        chunk_s=options.chunk_seconds(chunk),
-        format=format,
-        subtype=subtype,
-        dither=options.one_of("--dither", dither, options.DITHERS),  # type: ignore[arg-type]
-        tail_s=options.tail_seconds(tail),
-        overwrite=overwrite,
-        skip_existing=skip_existing,
-        strict=strict,
-    )
-    computing = "{} on {}".format(*check_engine(settings.engine, settings.device))
-    jobs = plan_jobs(inputs, output, settings)
-    if dry_run:
-        from torchfx_cli.cli.dryrun import show_plans
-
-        raise typer.Exit(show_plans(jobs, settings, computing, as_json=as_json))
-    teller = Teller(len(jobs), computing, quiet=quiet, verbose=verbose, as_json=as_json)
-    raise typer.Exit(_run(jobs, settings, teller))
-
-
-def _chain(names: list[str], effects: list[str]) -> ChainSpec:
-    from torchfx_cli.chain.parse import join, load_chain
-    from torchfx_cli.chain.presets import find
-
-    if not names and not effects:
-        raise UsageError(NO_CHAIN)
-    return join([load_chain(find(name)) for name in names], effects)
-
-
-def _run(jobs: list[Job], settings: Settings, teller: Teller) -> int:
-    from torchfx_cli.tasks.local import run_jobs
-    from torchfx_cli.tasks.report import Report
-
-    report = Report()
-    try:
-        run_jobs(jobs, settings, teller, report)
-    finally:
-        teller.stop()
-        teller.summary(report)
-    return report.exit_code
+    settings = settings_of(
+        chain_of(chain or [], effect or []), device=device, engine=engine, chunk=chunk, format=format,
+        subtype=subtype, dither=dither, tail=tail, on_nan=on_nan, on_truncated=on_truncated, on_clip=on_clip,
+        keep_mtime=keep_mtime, tags=not no_tags, overwrite=overwrite, skip_existing=skip_existing, strict=strict)
+    asked = Asked(
+        inputs=inputs or [], files_from=files_from, null=null, include=include or [], exclude=exclude or [],
+        output=output, name=name, chain_word=chain_word(chain or [], effect or []), backup=backup,
+        jobs=options.job_count(jobs), resume=resume, hashes=hashes, fail_fast=fail_fast,
+        timeout_s=options.timeout_seconds(timeout), report=report, failed=failed,
+        dry_run=dry_run, as_json=as_json, quiet=quiet, verbose=verbose)
+    raise typer.Exit(run(asked, settings))

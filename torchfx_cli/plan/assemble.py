@@ -63,6 +63,14 @@ class RenderPlan:
         gain = Gain(factor, f"{target.label} ({20 * math.log10(factor):+.2f} dB)")
         return replace(self, stages=fuse((*self.stages[:at], gain, *self.stages[at + 1 :])))
 
+    def turned_down(self, peak: float) -> tuple[RenderPlan, float]:
+        """This plan with its output lowered so that `peak`, above full scale, just fits the sink; by how many dB."""
+        margin = 2.0 ** (2 - self.sink.bits) if self.sink.is_integer else 0.0  # the top step, and one of dither
+        factor = (1.0 - margin) / peak
+        change_db = -20.0 * math.log10(factor)
+        gain = Gain(factor, f"turned down by {change_db:.2f} dB")
+        return replace(self, stages=fuse((*self.stages, gain))), change_db
+
     def _first_normalize(self) -> int:
         return next(i for i, stage in enumerate(self.stages) if isinstance(stage, Normalize))
 

@@ -1,29 +1,30 @@
-"""Which input becomes which output, settled before anything is opened for writing.
-
-Without `--output`, `folder/in.wav` becomes `folder/processed/in.wav`. No output may be an input (also through links),
-no two inputs may share an output, and an output that exists is an error unless it is to be replaced or skipped.
-"""
+"""What is asked for, and one job of it."""
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Iterable, Sequence
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from torchfx_cli import __version__
 from torchfx_cli.chain.spec import ChainSpec
-from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.plan.assemble import Dither
-from torchfx_cli.stream.formats import check_words, extension_of, is_audio_name
 
-DEFAULT_FOLDER = "processed"
+OnNan = Literal["fail", "repair"]
+OnTruncated = Literal["fail", "keep"]
+OnClip = Literal["fail", "keep", "limit"]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked for, the same for every file of the run."""
+    """What is asked for, the same for every file of the run.
+
+    on_nan        non-finite samples of the input: the file fails, or they are replaced.
+    on_truncated  an input that is cut off: the file fails, or what there is of it is done, with a warning.
+    on_clip       an output above full scale: the file fails, is clipped with a warning, or is turned down as a whole.
+    keep_mtime    outputs get the time of their inputs.
+    """
 
     chain: ChainSpec
     device: str = "auto"
@@ -36,104 +37,35 @@ class Settings:
     overwrite: bool = False
     skip_existing: bool = False
     strict: bool = False
+    on_nan: OnNan = "fail"
+    on_truncated: OnTruncated = "keep"
+    on_clip: OnClip = "keep"
+    keep_mtime: bool = False
+    tags: bool = True
+
+    @property
+    def work(self) -> str:
+        """Digest of all that shapes the samples and the format of an output; the device does not, nor the chunk."""
+        shaping = (
+            __version__, self.chain.digest, self.format, self.subtype, self.dither, self.tail_s,
+            self.on_nan, self.on_truncated, self.on_clip,
+        )
+        return hashlib.sha256(repr(shaping).encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Job:
-    """One input and its output; `skip` says why it is not to be done."""
+    """One input and its output.
+
+    skip       why it is not to be done.
+    root       the output folder of the run, below which folders may be made; None for an output that was named.
+    overwrite  this output may be replaced, whatever the settings say.
+    backup     where the old bytes are kept of an input that is its own output.
+    """
 
     source: Path
     output: Path
     skip: str | None = None
-
-
-def plan_jobs(inputs: Sequence[str | Path], output: str | Path | None, settings: Settings) -> list[Job]:
-    """One job an input; raises UsageError with every conflict that can be seen beforehand."""
-    sources = [Path(name) for name in inputs]
-    problems = [_folder_hint(source) for source in sources if source.is_dir()]
-    jobs = [Job(source, _output_of(source, output, len(sources), settings)) for source in sources]
-    problems += _impossible_formats(jobs, settings)
-    problems += _shared_outputs(jobs)
-    problems += _overwritten_inputs(jobs)
-    if settings.skip_existing:
-        jobs = [Job(j.source, j.output, "the output exists") if os.path.lexists(j.output) else j for j in jobs]
-    else:
-        problems += _occupied(jobs, settings.overwrite)
-    if problems:
-        raise UsageError("\n".join(map(printable, problems)))
-    return jobs
-
-
-def _output_of(source: Path, output: str | Path | None, inputs: int, settings: Settings) -> Path:
-    name = source.name
-    if settings.format is not None:
-        name = source.stem + extension_of(settings.format)
-    if output is None:
-        return source.parent / DEFAULT_FOLDER / name
-    target, shown = Path(output), printable(str(output))
-    if target.is_dir() or str(output).endswith(os.sep):
-        return target / name
-    if not is_audio_name(target):
-        if inputs == 1 and target.suffix:  # mistyped more often than meant as a folder
-            raise UsageError(f"no audio format has the extension of {shown}; for a folder write {shown}/")
-        return target / name
-    if inputs > 1:
-        raise UsageError(f"{shown} is one file, but there are {inputs} inputs; give a folder")
-    return target
-
-
-def _folder_hint(source: Path) -> str:
-    return f"{source} is a folder; name its files: {source}/*.wav"
-
-
-def _impossible_formats(jobs: Iterable[Job], settings: Settings) -> list[str]:
-    problems: dict[str, None] = {}  # each once, in order
-    for job in jobs:
-        try:
-            check_words(job.output, settings.format, settings.subtype)
-        except UsageError as error:
-            problems[str(error)] = None
-    return list(problems)
-
-
-def _shared_outputs(jobs: Iterable[Job]) -> list[str]:
-    first: dict[str, Job] = {}
-    problems = []
-    for job in jobs:
-        key = os.path.abspath(job.output)
-        other = first.setdefault(key, job)
-        if other is not job:
-            problems.append(f"{other.source} and {job.source} would both become {job.output}")
-    return problems
-
-
-def _overwritten_inputs(jobs: Sequence[Job]) -> list[str]:
-    inputs = {identity: job.source for job in jobs if (identity := _identity(job.source))}
-    return [
-        f"{job.source}: the output {job.output} would overwrite the input {inputs[identity]}; choose another --output"
-        for job in jobs
-        if (identity := _identity(job.output)) in inputs
-    ]
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Device and inode behind a name, links followed: the same for all names of one file."""
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _occupied(jobs: Iterable[Job], overwrite: bool) -> list[str]:
-    problems = []
-    for job in jobs:
-        try:
-            mode = job.output.lstat().st_mode
-        except (OSError, ValueError):
-            continue
-        if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
-            problems.append(f"{job.output} exists and is not a regular file")
-        elif not overwrite:
-            problems.append(f"{job.output} exists; use --overwrite to replace it or --skip-existing to leave it")
-    return problems
+    root: Path | None = None
+    overwrite: bool = False
+    backup: Path | None = None

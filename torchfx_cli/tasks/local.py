@@ -1,26 +1,95 @@
-"""Does jobs one after another on this machine; a bad file never stops the rest."""
+"""Does the jobs of a run on this machine; a bad file never stops the rest.
+
+Files are done by worker processes (see `workers`); what a batch has done is noted in the journal of its output folder.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from dataclasses import dataclass
 
 from torchfx_cli.stream.writer import remove_stale
+from torchfx_cli.tasks import journal
+from torchfx_cli.tasks.folders import make_root
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.onefile import Listener, process_file
 from torchfx_cli.tasks.report import FileResult, Report
+from torchfx_cli.tasks.workers import Crew, Task
 
 
-def run_jobs(jobs: Sequence[Job], settings: Settings, listener: Listener, report: Report | None = None) -> Report:
-    """Do `jobs` in order. What was done is in `report` also when an error or a signal ends the run."""
+@dataclass(frozen=True)
+class Manner:
+    """How a run goes about its jobs.
+
+    is_batch   noted in the journal; otherwise a file or two, without one.
+    jobs       files at a time.
+    resume     leave out what the journal says was done.
+    fresh      workers are new interpreters, as torch needs, and a single file is done in this process.
+    fail_fast  the first failed file ends the run.
+    timeout_s  for one file; None for no limit.
+    hashes     note SHA-256 sums in the journal.
+    """
+
+    is_batch: bool = False
+    jobs: int = 1
+    resume: bool = False
+    fresh: bool = False
+    fail_fast: bool = False
+    timeout_s: float | None = None
+    hashes: bool = False
+
+
+def run_jobs(jobs: Sequence[Job], settings: Settings, listener: Listener, report: Report | None = None,
+             manner: Manner | None = None) -> Report:
+    """Do `jobs`. What was done is in `report` also when an error or a signal ends the run."""
     report = Report() if report is None else report
+    report.planned = len(jobs)
+    manner = manner or Manner()
     for folder in {job.output.parent for job in jobs}:
         remove_stale(folder)  # what a killed run has left there
-    for job in jobs:
-        listener.started(job)
-        if job.skip:
-            result = FileResult("skipped", str(job.source), str(job.output), warnings=(job.skip,))
-        else:
-            result = process_file(job, settings, listener)
-        report.results.append(result)
-        listener.finished(job, result)
+    with ExitStack() as stack:
+        notes = stack.enter_context(_journal(jobs, manner, settings))
+        if manner.resume and notes is not None:
+            jobs = notes.settled(jobs)
+        results = stack.enter_context(closing(_results(jobs, settings, listener, manner, notes)))
+        for number, result in results:
+            job = jobs[number]
+            if notes is not None and result.status == "ok":
+                notes.add(job)
+            report.add(number, result)
+            listener.finished(job, result)
+            if manner.fail_fast and result.status == "failed":
+                break
     return report
+
+
+def _results(jobs: Sequence[Job], settings: Settings, listener: Listener, manner: Manner, notes: journal.Journal | None
+             ) -> Generator[tuple[int, FileResult], None, None]:
+    """The number and the result of each job, as they end."""
+    waiting = []
+    for number, job in enumerate(jobs):
+        if job.skip:
+            yield number, FileResult("skipped", str(job.source), str(job.output), warnings=(job.skip,))
+        else:
+            waiting.append(Task(number, job))
+    if manner.fresh and not manner.is_batch:
+        for task in waiting:
+            listener.started(task.job)
+            yield task.number, process_file(task.job, settings, listener)
+        return
+    size = min(manner.jobs, len(waiting))
+    private = () if notes is None else (notes.fd,)
+    crew = Crew(size, settings, listener, timeout_s=manner.timeout_s, fresh=manner.fresh, private=private)
+    yield from crew.run(waiting)
+
+
+def _journal(jobs: Sequence[Job], manner: Manner, settings: Settings) -> AbstractContextManager[journal.Journal | None]:
+    """The journal of the one output folder of a batch; none for single files, and where there are several folders."""
+    roots = {job.root for job in jobs}
+    if not manner.is_batch or len(roots) != 1 or None in roots:
+        return nullcontext()
+    root = roots.pop()
+    assert root is not None
+    make_root(root)
+    return journal.opened(root, settings.work, hashes=manner.hashes)

@@ -1,48 +1,39 @@
 """One file from beginning to end: read, plan, filter, write, read back, rename.
 
-A file whose chain holds `normalize` is read once more for each of them, first to find its peak.
+A file whose chain holds `normalize` is read once more for each of them, first to find its peak; one that would clip
+is read once more where it is to be turned down instead.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from math import log10
-from pathlib import Path
 
-from torchfx_cli.chain.spec import ChainSpec
-from torchfx_cli.design.design import design_chain
-from torchfx_cli.design.stages import Stage
-from torchfx_cli.errors import FileError, RunError
-from torchfx_cli.plan.assemble import RenderPlan, assemble
+from torchfx_cli.errors import FileError, TorchfxError
+from torchfx_cli.plan.assemble import RenderPlan
 from torchfx_cli.render.choose import open_engine
 from torchfx_cli.render.engine import Block, Engine
-from torchfx_cli.samples import block_frames
-from torchfx_cli.stream.formats import OutputFormat, choose_output
-from torchfx_cli.stream.reader import FileFacts, Source, open_source
-from torchfx_cli.stream.writer import Output
+from torchfx_cli.stream.reader import Source, open_source
+from torchfx_cli.stream.writer import Output, Written
 from torchfx_cli.tasks import pipeline
+from torchfx_cli.tasks.backup import kept
+from torchfx_cli.tasks.fileplan import JobPlan, plan_file
+from torchfx_cli.tasks.folders import make_folder
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.report import FileResult
-
-MAX_BLOCK_SAMPLES = 1 << 26
-
-
-@dataclass(frozen=True)
-class JobPlan:
-    """All that is settled about a job before it starts."""
-
-    job: Job
-    facts: FileFacts
-    output_format: OutputFormat
-    plan: RenderPlan
-    block_frames: int
+from torchfx_cli.tasks.report import FileResult, failed
 
 
 class Listener:
-    """Hears how a run goes; this one does nothing with it."""
+    """Hears how a run goes; this one does nothing with it. Several jobs may be under way at a time.
+
+    wants_plans  whether `planned` is to be called: plans of other processes take time to send.
+    """
+
+    wants_plans = True
 
     def started(self, job: Job) -> None:
         """`job` is the next."""
@@ -57,103 +48,107 @@ class Listener:
         """`job` is done, or failed, or was skipped."""
 
 
-def describe_job(job: Job, settings: Settings) -> JobPlan:
-    """What would be done for `job`; raises what doing it would raise before the first block."""
-    with open_source(job.source) as source:
-        return _plan(job, source.facts, settings)
-
-
 def process_file(job: Job, settings: Settings, listener: Listener) -> FileResult:
-    """Do `job`; a FileError becomes a failed result, other errors end the run."""
+    """Do `job`; what is the fault of this file becomes a failed result, errors that end the run are raised."""
     started = time.perf_counter()
     try:
         return _process(job, settings, listener, started)
     except FileError as error:
-        return FileResult(
-            "failed",
-            str(job.source),
-            str(job.output),
-            elapsed_s=time.perf_counter() - started,
-            error=str(error),
-            exit_code=error.exit_code,
-        )
+        words, reason = str(error), error.reason
+    except TorchfxError:
+        raise
+    except MemoryError:
+        words, reason = f"not enough memory{_smaller(settings)}", "memory"
+    except Exception as error:
+        if os.environ.get("TORCHFX_DEBUG"):
+            raise
+        words = f"{type(error).__name__}: {error} (a mistake in torchfx; TORCHFX_DEBUG=1 shows where)"
+        reason = "internal"
+    return failed(job.source, job.output, words, reason, time.perf_counter() - started)
+
+
+def _smaller(settings: Settings) -> str:
+    return "" if settings.chunk_s is None else f" for --chunk {settings.chunk_s:g}; a smaller one needs less"
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    """A finished pass through the engine, and the file that came of it."""
+
+    engine: Engine
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    written: Written
+    turned_down_db: float
 
 
 def _process(job: Job, settings: Settings, listener: Listener, started: float) -> FileResult:
-    with open_source(job.source) as source:
-        todo = _plan(job, source.facts, settings)
+    with open_source(job.source, on_nan=settings.on_nan, on_truncated=settings.on_truncated) as source:
+        todo = plan_file(job, source.facts, settings)
         listener.planned(todo)
         advanced = partial(listener.advanced, job)
         plan = _measure(source, todo, settings, advanced)
-        engine = open_engine(plan, settings.engine, settings.device)
-        _make_folder(job.output.parent)
-        with _open_output(todo, settings) as output:
-            pipeline.run(source.blocks(todo.block_frames), _steps(engine, advanced), output.write)
-            warnings = (*source.warnings, *output.warnings, *_level_warnings(engine))
-            if settings.strict and warnings:
-                raise FileError("; ".join(warnings))
-            written = output.commit()
+        make_folder(job)
+        done = _render(source, todo, plan, settings, advanced)
+    engine, levels = done.engine, done.engine.levels
     return FileResult(
         status="ok",
         input=str(job.source),
         output=str(job.output),
         fs=plan.fs,
         channels=plan.channels,
-        frames=written.frames,
+        frames=done.written.frames,
         subtype=todo.output_format.subtype,
-        duration_s=written.frames / plan.fs,
+        duration_s=done.written.frames / plan.fs,
         elapsed_s=time.perf_counter() - started,
-        peak=engine.levels.peak,
-        clipped=engine.levels.clipped,
+        peak=levels.peak,
+        clipped=levels.clipped,
+        turned_down_db=done.turned_down_db,
+        repaired=source.repaired,
+        truncated=source.truncated,
         engine=engine.name,
-        warnings=warnings,
-        notes=(*source.notes, *engine.notes),
+        warnings=done.warnings,
+        notes=(*source.notes, *done.notes, *engine.notes),
     )
 
 
-def _open_output(todo: JobPlan, settings: Settings) -> Output:
+def _render(source: Source, todo: JobPlan, plan: RenderPlan, settings: Settings, advanced: Callable[[int], None],
+            lowered_db: float = 0.0) -> _Rendered:
+    engine = open_engine(plan, settings.engine, settings.device)
+    with _open_output(source, todo, settings) as output:
+        pipeline.run(source.blocks(todo.block_frames), _steps(engine, advanced), output.write)
+        if not (engine.levels.clipped and settings.on_clip == "limit"):
+            warnings = (*source.warnings, *output.warnings, *_level_warnings(engine))
+            _refuse(engine, warnings, settings)
+            with kept(todo.job):
+                return _Rendered(engine, warnings, tuple(output.notes), output.commit(), lowered_db)
+    source.rewind()
+    plan, change_db = plan.turned_down(engine.levels.peak)
+    return _render(source, todo, plan, settings, advanced, lowered_db + change_db)
+
+
+def _refuse(engine: Engine, warnings: tuple[str, ...], settings: Settings) -> None:
+    """Raise FileError where what was seen on the way is not to be lived with."""
+    if engine.levels.clipped and settings.on_clip == "fail":
+        raise FileError(_level_warnings(engine)[0])
+    if settings.strict and warnings:
+        raise FileError("; ".join(warnings))
+
+
+def _open_output(source: Source, todo: JobPlan, settings: Settings) -> Output:
     plan, facts = todo.plan, todo.facts
     return Output(
         todo.job.output,
         plan.fs,
         plan.channels,
         todo.output_format,
-        facts.tags,
-        _bytes(todo),
-        overwrite=settings.overwrite,
+        facts.tags if settings.tags else {},
+        todo.output_bytes,
+        overwrite=settings.overwrite or todo.job.overwrite,
+        baggage=source.baggage if settings.tags else None,
+        times_ns=(source.stat.st_atime_ns, source.stat.st_mtime_ns) if settings.keep_mtime else None,
+        mode=source.stat.st_mode & 0o777 if todo.job.backup else None,
     )
-
-
-def _make_folder(folder: Path) -> None:
-    """The output's folder, one level: a mistyped path should not grow a tree."""
-    try:
-        folder.mkdir(exist_ok=True)
-    except FileNotFoundError:
-        raise RunError(f"no such folder: {folder.parent}") from None
-    except (FileExistsError, NotADirectoryError):
-        raise FileError(f"{folder} is a file; a folder is needed there") from None
-    except OSError as error:
-        raise RunError(f"cannot make the folder {folder}: {error.strerror}") from None
-
-
-def _plan(job: Job, facts: FileFacts, settings: Settings) -> JobPlan:
-    output_format = choose_output(job.output, facts, settings.format, settings.subtype)
-    stages = _design(settings.chain, facts.fs)
-    plan = assemble(
-        stages,
-        facts.fs,
-        facts.channels,
-        facts.sample_format,
-        output_format.sample_format,
-        settings.dither,
-        settings.tail_s,
-    )
-    return JobPlan(job, facts, output_format, plan, _block_frames(facts, settings.chunk_s))
-
-
-@lru_cache(maxsize=64)
-def _design(chain: ChainSpec, fs: int) -> tuple[Stage, ...]:
-    return design_chain(chain, fs)
 
 
 def _measure(source: Source, todo: JobPlan, settings: Settings, advanced: Callable[[int], None]) -> RenderPlan:
@@ -176,19 +171,6 @@ def _steps(engine: Engine, advanced: Callable[[int], None]) -> Callable[[Iterabl
         yield from engine.flush()
 
     return steps
-
-
-def _block_frames(facts: FileFacts, chunk_s: float | None) -> int:
-    if chunk_s is None:
-        return block_frames(facts.channels)
-    return block_frames(facts.channels, int(min(chunk_s * facts.fs * facts.channels, MAX_BLOCK_SAMPLES)))
-
-
-def _bytes(todo: JobPlan) -> int | None:
-    """What the samples of the output will take, where the header says how many frames there are."""
-    if todo.facts.frames is None:
-        return None
-    return (todo.facts.frames + todo.plan.tail_frames) * todo.plan.channels * todo.output_format.bytes_per_sample
 
 
 def _level_warnings(engine: Engine) -> tuple[str, ...]:

@@ -1,0 +1,138 @@
+"""Many short files, many tiny files and one long output: torchfx on folders.
+
+    python benchmarks/batch.py short [--files 1000] [--repeats 3] [--json results.json]    against a SoX shell loop
+    python benchmarks/batch.py tiny [--files 100000]       memory, planning and resuming with very many files
+    python benchmarks/batch.py long [--gigabytes 4.6]      an output that needs RF64, read back to its last frame
+
+The chain is the six sections of versus.py. Times are of whole processes, start-up included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from timing import in_turn, run_once
+from versus import FS, HIGHPASS_HZ, LOWPASS_HZ, PEAKS, Q, write_noise
+
+TORCHFX = str(Path(sys.executable).with_name("torchfx"))
+EFFECTS = [f"highpass:cutoff={HIGHPASS_HZ},q={Q!r}", *(f"peaking:frequency={f},gain={g},q={q}" for f, g, q in PEAKS),
+           f"lowpass:cutoff={LOWPASS_HZ},q={Q!r}"]
+SOX = " ".join(map(str, ["highpass", HIGHPASS_HZ, *(w for f, g, q in PEAKS for w in ("equalizer", f, f"{q}q", g)),
+                         "lowpass", LOWPASS_HZ]))
+
+
+def torchfx(source: Path, output: Path, *options: str) -> list[str]:
+    stages = [word for effect in EFFECTS for word in ("-e", effect)]
+    return [TORCHFX, "process", str(source), "-o", str(output), "--quiet", *options, *stages]
+
+
+def copies(folder: Path, files: int, seconds: float, channels: int) -> Path:
+    """A folder of so many equal files, in subfolders of a thousand; hard links, so that they cost no disk."""
+    first = folder / "first.wav"
+    write_noise(first, seconds, channels)
+    source = folder / "in"
+    for number in range(files):
+        place = source / f"{number // 1000:03}"
+        if number % 1000 == 0:
+            place.mkdir(parents=True)
+        os.link(first, place / f"{number:06}.wav")
+    return source
+
+
+def short(args: argparse.Namespace, folder: Path) -> dict[str, object]:
+    """Stereo files of 5 s: one and two files at a time, a shell loop over torchfx itself, and one over SoX."""
+    source = copies(folder, args.files, 5.0, 2)
+    out = folder / "out"
+    loop = f'mkdir -p "{out}"; find "{source}" -name "*.wav" | while read -r f; do '
+    commands = {f"jobs {n}": torchfx(source, out, "--jobs", str(n)) for n in (1, 2, 4)}
+    if shutil.which("sox"):
+        commands["sox loop"] = ["bash", "-ec", loop + f'sox -D "$f" "{out}/$(basename "$f")" {SOX}; done']
+    runs = in_turn(commands, args.repeats, lambda name: shutil.rmtree(out, ignore_errors=True))
+    rows = {name: {"median_s": run.median_s, "peak_mb": max(run.peak_mb)} for name, run in runs.items()}
+    for name, run in runs.items():
+        of_sox = f"  {run.ratio_to(runs['sox loop']):.2f} of SoX" if "sox loop" in runs else ""
+        faster = f"  {1 / run.ratio_to(runs['jobs 1']):.2f}x as fast as one job" if name.startswith("jobs") else ""
+        print(f"{name:10} {run.median_s:7.2f} s  {max(run.peak_mb):4.0f} MB{of_sox}{faster}")
+        rows[name]["of_sox"] = run.ratio_to(runs["sox loop"]) if "sox loop" in runs else None
+    return {"files": args.files, "seconds": 5.0, "channels": 2, "repeats": args.repeats, "rows": rows}
+
+
+def tiny(args: argparse.Namespace, folder: Path) -> dict[str, object]:
+    """Mono files of 480 frames: a run, the same resumed, and the time until the first file is begun."""
+    source = copies(folder, args.files, 480 / FS, 1)
+    out = folder / "out"
+    began = time.perf_counter()
+    process = subprocess.Popen(torchfx(source, out))
+    while not list(out.glob("*/*.wav")):
+        time.sleep(0.02)
+    planned = time.perf_counter() - began
+    memory = []
+    while process.poll() is None:
+        memory.append(resident_mb(process.pid))
+        time.sleep(0.1)
+    wall = time.perf_counter() - began
+    resumed, resumed_mb = run_once(torchfx(source, out, "--resume"))
+    quarter = memory[len(memory) // 4]
+    print(f"{args.files} files: first output after {planned:.1f} s, all in {wall:.1f} s; resident {quarter:.0f} MB "
+          f"after a quarter of the time, {max(memory):.0f} MB at most; resumed in {resumed:.1f} s ({resumed_mb:.0f} MB)")
+    return {"files": args.files, "planned_s": planned, "wall_s": wall, "quarter_mb": quarter, "peak_mb": max(memory),
+            "resume_s": resumed, "resume_mb": resumed_mb}
+
+
+def resident_mb(pid: int) -> float:
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def long(args: argparse.Namespace, folder: Path) -> dict[str, object]:
+    """A float output of several gigabytes from a 16-bit FLAC of silence and noise; every frame is read back."""
+    frames = round(args.gigabytes * 1e9 / 8)
+    source, out = folder / "in.flac", folder / "out.wav"
+    block = (np.random.default_rng(1).standard_normal((1 << 20, 2)) * 3000).astype(np.int16)
+    block[1 << 14 :] = 0
+    with soundfile.SoundFile(source, "w", FS, 2, "PCM_16") as sound:
+        for start in range(0, frames, len(block)):
+            sound.write(block[: frames - start])
+    wall, peak = run_once(torchfx(source, out, "--subtype", "float"))
+    with soundfile.SoundFile(out) as sound:
+        read = sum(len(part) for part in sound.blocks(1 << 20, dtype="float32"))
+        container = sound.format
+    size = out.stat().st_size
+    print(f"{size / 1e9:.2f} GB {container}: {read} of {frames} frames read back; {wall:.1f} s, {peak:.0f} MB")
+    if read != frames:
+        sys.exit("frames are missing")
+    return {"bytes": size, "container": container, "frames": frames, "wall_s": wall, "peak_mb": peak}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["short", "tiny", "long"])
+    parser.add_argument("--files", type=int)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--gigabytes", type=float, default=4.6)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    args.files = args.files or {"short": 1000, "tiny": 100_000, "long": 1}[args.what]
+    with tempfile.TemporaryDirectory() as name:
+        result = {"short": short, "tiny": tiny, "long": long}[args.what](args, Path(name))
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    if args.json:
+        args.json.write_text(json.dumps({"benchmark": args.what, "machine": machine, **result}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

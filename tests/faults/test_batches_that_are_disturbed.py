@@ -1,0 +1,234 @@
+"""Batches that are killed, interrupted, starved and lied to: every output whole or absent, and resuming ends equal."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.invariants import check_exit, check_told, nothing_lost
+from support.trees import Tree, environment, make_tree
+
+from torchfx_cli.tasks.journal import NAME
+
+KILLS = 50
+JOURNAL = (re.escape(NAME), r"\d+")  # beside outputs, the output folder holds the journal and the mirrored folders
+
+
+def parts(folder: Path) -> list[Path]:
+    return sorted(folder.rglob(".torchfx-*.part"))
+
+
+def journal_bytes(tree: Tree) -> int:
+    path = tree.out / NAME
+    return path.stat().st_size if path.exists() else 0
+
+
+def check_resumed(tree: Tree, *more: str) -> None:
+    """A run that goes on ends as one that was never disturbed: the same bytes, nothing left behind."""
+    with nothing_lost(tree.inputs, tree.truth, also=JOURNAL):
+        done = tree.run("--resume", *more)
+    assert done.returncode == 0, done.stderr
+    check_exit(done.returncode, tree.truth)
+    check_told(done.stderr, inputs=len(tree.truth))
+    assert parts(tree.out) == []
+
+
+def test_kill_9_at_random_moments_leaves_whole_outputs_or_none_and_resuming_ends_equal(tree: Tree) -> None:
+    rng = random.Random(5)
+    finished = 0
+    for _ in range(KILLS):
+        with nothing_lost(tree.inputs, tree.truth, killed=True, also=JOURNAL):
+            child = tree.start("--resume")
+            try:
+                child.wait(rng.uniform(0.12, 0.5))
+            except subprocess.TimeoutExpired:
+                child.kill()
+            child.communicate()
+        if child.returncode == 0:
+            finished += 1
+            check_exit(0, tree.truth)
+            shutil.rmtree(tree.out)
+        else:
+            assert child.returncode == -signal.SIGKILL
+    assert finished < KILLS / 2, "the kills came too late to prove anything"
+    check_resumed(tree)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_a_batch_within_two_seconds_and_leaves_no_temporary_file(
+        tree: Tree, number: int, code: int) -> None:
+    rng = random.Random(number)
+    stopped = 0
+    for _ in range(6):
+        with nothing_lost(tree.inputs, tree.truth, also=JOURNAL):
+            noted = journal_bytes(tree)
+            child = tree.start("--resume")
+            while journal_bytes(tree) == noted and child.poll() is None:  # until it runs: Python itself has no manners
+                time.sleep(0.005)
+            time.sleep(rng.uniform(0.0, 0.25))
+            child.send_signal(number)
+            asked = time.monotonic()
+            _, told = child.communicate(timeout=20)
+            assert time.monotonic() - asked < 2.0
+        if child.returncode == code:
+            stopped += 1
+            assert told.splitlines()[-1:] == ["torchfx: interrupted"]
+            summary = [line for line in told.splitlines() if " ok, " in line]
+            assert sum(map(int, re.findall(r"\d+", summary[0]))) == len(tree.truth) if summary else True
+        else:  # it came when all was done, perhaps while the interpreter was leaving
+            assert child.returncode in (0, -number), told
+            check_exit(0, tree.truth)
+            shutil.rmtree(tree.out)
+        assert parts(tree.out) == []
+    assert stopped >= 2, "the signals came too late to prove anything"
+    check_resumed(tree)
+
+
+def test_ctrl_c_at_a_terminal_reaches_workers_too_and_they_leave_it_to_the_run(tree: Tree) -> None:
+    child = subprocess.Popen(tree.command(), stderr=subprocess.PIPE, text=True, start_new_session=True,
+                             env=environment())
+    while not list(tree.out.glob("*/*.wav")) and child.poll() is None:
+        time.sleep(0.005)
+    os.killpg(child.pid, signal.SIGINT)
+    _, told = child.communicate(timeout=20)
+    assert child.returncode in (0, 130)
+    assert "Traceback" not in told
+    assert parts(tree.out) == []
+    check_resumed(tree)
+
+
+def test_two_runs_into_one_folder_at_once_the_second_refuses(tree: Tree) -> None:
+    first = tree.start()
+    while not (tree.out / NAME).exists():
+        assert first.poll() is None
+        time.sleep(0.005)
+    second = tree.run("--resume")
+    assert second.returncode == 1
+    assert re.search(rf"the output folder {re.escape(str(tree.out))} is in use by process {first.pid}; ", second.stderr)
+    _, told = first.communicate(timeout=60)
+    assert first.returncode == 0, told
+    check_exit(0, tree.truth)
+
+
+def test_a_full_disk_stops_the_batch_and_keeps_what_is_done(tree: Tree, tmpfs: Callable[[str], Path]) -> None:
+    tmpfs("size=400k")
+    with nothing_lost(tree.inputs, tree.truth, also=JOURNAL):
+        done = tree.run()
+    assert done.returncode == 1
+    assert re.search(r"^torchfx: error: no space left on .*: needs about .* free$", done.stderr, re.M), done.stderr
+    assert len([path for path in tree.truth if path.exists()]) >= 2
+    tmpfs("size=8m")
+    check_resumed(tree)
+
+
+def test_inodes_that_are_used_up_stop_the_batch(tree: Tree, tmpfs: Callable[[str], Path]) -> None:
+    tmpfs("size=8m,nr_inodes=8")
+    with nothing_lost(tree.inputs, tree.truth, also=JOURNAL):
+        done = tree.run()
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    tmpfs("size=8m,nr_inodes=0")
+    check_resumed(tree)
+
+
+def test_a_limit_on_the_size_of_files_costs_the_large_ones(tree: Tree) -> None:
+    small = {path for path, data in tree.truth.items() if len(data) <= 70_000}
+    assert 0 < len(small) < len(tree.truth)
+    with nothing_lost(tree.inputs, tree.truth, also=JOURNAL):
+        done = tree.run(before=("prlimit", "--fsize=70000"))
+    assert done.returncode == 3, done.stderr
+    assert {path for path in tree.truth if path.exists()} == small
+    check_told(done.stderr, inputs=len(tree.truth), failed=[
+        path for path in tree.inputs if tree.out / path.relative_to(tree.source) not in small])
+    check_resumed(tree)
+
+
+def test_a_low_limit_on_open_files_is_enough_for_many(tmp_path: Path) -> None:
+    make_tree(tmp_path / "in", 120, 0.01)
+    done = Tree(tmp_path, {}).run(before=("prlimit", "--nofile=40"))
+    assert done.returncode == 0, done.stderr
+    assert "120 ok" in done.stderr
+
+
+def test_an_output_folder_that_is_removed_meanwhile_ends_the_run(tree: Tree) -> None:
+    child = tree.start()
+    while len([path for path in tree.truth if path.exists()]) < 2 and child.poll() is None:
+        time.sleep(0.005)
+    tree.out.rename(tree.folder / "elsewhere")
+    _, told = child.communicate(timeout=60)
+    assert child.returncode == 1, told
+    assert "was removed" in told
+    assert not tree.out.exists()
+
+
+def test_an_input_that_changes_while_it_is_read_fails(tree: Tree) -> None:
+    victim = tree.source / "0" / "a.wav"
+    stop = threading.Event()
+
+    def touch() -> None:
+        while not stop.is_set():
+            os.utime(victim)
+            time.sleep(0.001)
+
+    thread = threading.Thread(target=touch)
+    thread.start()
+    try:
+        done = tree.run()
+    finally:
+        stop.set()
+        thread.join()
+    assert done.returncode == 3, done.stderr
+    assert f"{victim}: changed while it was read" in done.stderr
+    assert not (tree.out / "0" / "a.wav").exists()
+    check_resumed(tree)
+
+
+def test_one_bad_file_among_many_costs_only_itself(tree: Tree) -> None:
+    victim = tree.source / "1" / "b.flac"
+    whole = victim.read_bytes()
+    victim.write_bytes(b"")
+    outputs = {path: data for path, data in tree.truth.items() if path != tree.out / "1" / "b.flac"}
+    report, failed = tree.folder / "report.json", tree.folder / "failed.txt"
+    with nothing_lost(tree.inputs, outputs, also=JOURNAL):
+        done = tree.run("--report", str(report), "--failed", str(failed))
+    assert done.returncode == 3
+    check_exit(0, outputs)
+    check_told(done.stderr, failed=[victim], inputs=16)
+    assert failed.read_text() == f"{victim}\n"
+    victim.write_bytes(whole)
+    check_resumed(tree)
+
+
+def strace_works() -> bool:
+    if shutil.which("strace") is None:
+        return False
+    return not subprocess.run(["strace", "-f", "-e", "inject=getcwd:error=EIO", "true"], capture_output=True).returncode
+
+
+@pytest.mark.parametrize("fault", [
+    "fsync:error=EIO:when=3", "renameat,renameat2,linkat:error=EIO:when=2", "write:error=ENOSPC:when=9",
+    "write:error=EIO:when=20", "close:error=EIO:when=60", "openat:error=EMFILE:when=150",
+    "rename,renameat,linkat:signal=SIGKILL:when=2", "fsync:signal=SIGKILL:when=2", "fsync:signal=SIGSEGV:when=3",
+])
+def test_a_failing_call_in_a_worker_or_in_the_run_never_gives_a_wrong_output(tree: Tree, fault: str) -> None:
+    if not strace_works():
+        pytest.skip("needs strace and permission to trace")
+    calls = fault.split(":")[0]
+    log = tree.folder / "log"
+    strace = ("strace", "-f", "-qq", "-o", str(log), "-e", f"trace={calls}", "-e", f"inject={fault}")
+    with nothing_lost(tree.inputs, tree.truth, killed="SIGKILL" in fault or "SIGSEGV" in fault, also=JOURNAL):
+        done = tree.run(before=strace)
+    assert "INJECTED" in log.read_text() or "+++ killed by" in log.read_text(), "the fault was not reached"
+    assert "Traceback" not in done.stderr, done.stderr
+    if done.returncode == 0 or "signal=" not in fault:  # a worker that is killed after the renaming counts as failed
+        check_exit(done.returncode, tree.truth)
+    check_resumed(tree, *(["--overwrite"] if not (tree.out / NAME).exists() else []))

@@ -1,0 +1,268 @@
+"""Batches: a worker that dies costs one file, the journal is believed where the disk agrees, nothing is done twice."""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from torchfx_cli.chain.parse import join
+from torchfx_cli.errors import RunError
+from torchfx_cli.tasks import journal, onefile, workers
+from torchfx_cli.tasks.job import Job, Settings
+from torchfx_cli.tasks.local import Manner, run_jobs
+from torchfx_cli.tasks.onefile import Listener
+from torchfx_cli.tasks.report import FileResult, Report
+
+FS = 8000
+SETTINGS = Settings(join([], ["highpass:cutoff=80,order=2"]))
+
+
+@pytest.fixture
+def batch(tmp_path: Path) -> list[Job]:
+    """Five different files of half a second, to go into out/."""
+    root, jobs = tmp_path / "out", []
+    for number in range(5):
+        path = tmp_path / f"{number}.wav"
+        soundfile.write(path, np.random.default_rng(number).uniform(-0.3, 0.3, FS // 2), FS)
+        jobs.append(Job(path, root / path.name, root=root))
+    return jobs
+
+
+def run(batch: list[Job], settings: Settings = SETTINGS, listener: Listener | None = None, **manner: object) -> Report:
+    manner = {"is_batch": True, "jobs": 2} | manner
+    return run_jobs(batch, settings, listener or Listener(), manner=Manner(**manner))  # type: ignore[arg-type]
+
+
+def bytes_of(jobs: list[Job]) -> list[bytes]:
+    return [job.output.read_bytes() for job in jobs]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(os.listdir(folder))
+
+
+def statuses(report: Report) -> list[str]:
+    return [result.status for result in report.results]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_any_number_of_workers_gives_the_same_bytes_as_one_file_at_a_time(batch: list[Job], size: int) -> None:
+    alone = [onefile.process_file(job, SETTINGS, Listener()) for job in batch]
+    assert [result.status for result in alone] == ["ok"] * 5
+    truth = bytes_of(batch)
+    report = run(batch, Settings(SETTINGS.chain, overwrite=True), jobs=size)
+    assert statuses(report) == ["ok"] * 5
+    assert [result.output for result in report.results] == [str(job.output) for job in batch]
+    assert bytes_of(batch) == truth
+    assert names(batch[0].output.parent) == [journal.NAME, *(f"{n}.wav" for n in range(5))]
+
+
+def test_a_listener_hears_of_every_file_once_from_its_start_to_its_end(batch: list[Job]) -> None:
+    heard: list[tuple[str, str]] = []
+
+    class Ear(Listener):
+        def started(self, job: Job) -> None:
+            heard.append(("started", job.source.name))
+
+        def planned(self, todo: onefile.JobPlan) -> None:
+            heard.append(("planned", todo.job.source.name))
+
+        def finished(self, job: Job, result: FileResult) -> None:
+            heard.append(("finished", job.source.name))
+
+    run(batch, listener=Ear())
+    for job in batch:
+        assert [kind for kind, name in heard if name == job.source.name] == ["started", "planned", "finished"]
+
+
+class Deadly:
+    """Stands in for `process_file`: does to the worker what the name of the file says."""
+
+    def __init__(self, victim: str, deed: str, times: int, folder: Path) -> None:
+        self.victim, self.deed, self.times, self.tally = victim, deed, times, folder / "tally"
+
+    def __call__(self, job: Job, settings: Settings, listener: Listener) -> FileResult:
+        if job.source.name == self.victim and self._again():
+            if self.deed == "hang":
+                signal.pause()
+            elif self.deed == "raise":
+                raise OverflowError("a mistake")
+            elif self.deed == "exit":
+                os._exit(139)
+            faulthandler.disable()
+            os.kill(os.getpid(), getattr(signal, self.deed))
+        return onefile.process_file(job, settings, listener)
+
+    def _again(self) -> bool:
+        done = self.tally.stat().st_size if self.tally.exists() else 0
+        with open(self.tally, "ab") as file:
+            file.write(b".")
+        return done < self.times
+
+
+@pytest.mark.parametrize(("deed", "words"), [
+    ("SIGSEGV", "crashed the decoder, twice (signal 11)"),
+    ("SIGABRT", "crashed the decoder, twice (signal 6)"),
+    ("SIGKILL", "was killed twice (signal 9)"),
+    ("exit", "crashed the decoder, twice (exit code 139)"),
+])
+def test_a_file_that_kills_its_worker_twice_fails_and_all_others_are_done(
+        batch: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str, words: str) -> None:
+    monkeypatch.setattr(workers, "process_file", Deadly("2.wav", deed, 2, tmp_path))
+    report = run(batch)
+    assert statuses(report) == ["ok", "ok", "failed", "ok", "ok"]
+    result = report.results[2]
+    assert words in (result.error or "")
+    assert (result.reason, report.exit_code) == ("crash", 3)
+    assert names(tmp_path / "out") == [journal.NAME, "0.wav", "1.wav", "3.wav", "4.wav"]
+
+
+def test_a_worker_that_is_killed_once_costs_nothing(
+        batch: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "process_file", Deadly("2.wav", "SIGKILL", 1, tmp_path))
+    assert statuses(run(batch)) == ["ok"] * 5
+
+
+def test_a_file_that_hangs_is_stopped_after_its_time(
+        batch: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "process_file", Deadly("0.wav", "hang", 9, tmp_path))
+    report = run(batch, timeout_s=0.5)
+    assert statuses(report) == ["failed", "ok", "ok", "ok", "ok"]
+    assert (report.results[0].error, report.results[0].reason) == (
+        "took longer than 0.5 s and was stopped (--timeout)", "timeout")
+
+
+def test_a_mistake_in_the_program_costs_its_file_only(batch: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OverflowError("a mistake")
+
+    whole = onefile.plan_file
+    monkeypatch.setattr(onefile, "plan_file",
+                        lambda job, facts, settings: (broken if job.source.name == "1.wav" else whole)(
+                            job, facts, settings))
+    report = run(batch)
+    assert statuses(report) == ["ok", "failed", "ok", "ok", "ok"]
+    assert (report.results[1].reason, report.results[1].exit_code) == ("internal", 3)
+    assert "OverflowError: a mistake" in (report.results[1].error or "")
+
+
+def test_an_error_that_ends_the_run_ends_the_workers_too(batch: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(job: Job, *_: object) -> FileResult:
+        raise RunError("no space left")
+
+    monkeypatch.setattr(workers, "process_file", full)
+    report = Report()
+    with pytest.raises(RunError, match="no space left"):
+        run_jobs(batch, SETTINGS, Listener(), report, Manner(is_batch=True, jobs=2))
+    assert report.counts == {"ok": 0, "warned": 0, "failed": 0, "skipped": 0}
+    assert names(batch[0].output.parent) == [journal.NAME]
+
+
+def test_fail_fast_ends_the_run_at_the_first_failure(batch: list[Job]) -> None:
+    batch[0].source.write_bytes(b"")
+    report = run(batch, jobs=1, fail_fast=True)
+    assert statuses(report) == ["failed"]
+    assert report.as_dict()["counts"]["not_done"] == 4
+
+
+def test_a_resumed_run_does_nothing_that_was_done(batch: list[Job]) -> None:
+    run(batch)
+    stamps = [job.output.stat().st_mtime_ns for job in batch]
+    report = run(batch, resume=True)
+    assert statuses(report) == ["skipped"] * 5
+    assert [job.output.stat().st_mtime_ns for job in batch] == stamps
+
+
+@pytest.mark.parametrize(("what", "redone"), [
+    ("output deleted", [1]), ("output edited", [1]), ("input touched", [1]), ("another chain", [0, 1, 2, 3, 4]),
+    ("another format", [0, 1, 2, 3, 4]), ("the journal deleted", [0, 1, 2, 3, 4]), ("a file more", [4]),
+])
+def test_a_resumed_run_does_exactly_what_is_missing_or_changed(batch: list[Job], what: str, redone: list[int]) -> None:
+    run(batch[:-1] if what == "a file more" else batch)
+    settings = SETTINGS
+    if what == "output deleted":
+        batch[1].output.unlink()
+    elif what == "output edited":
+        batch[1].output.write_bytes(b"not what we made")
+    elif what == "input touched":
+        os.utime(batch[1].source, ns=(1, 1))
+    elif what == "another chain":
+        settings = Settings(join([], ["gain:-3"]))
+    elif what == "another format":
+        settings = Settings(SETTINGS.chain, subtype="24")
+    elif what == "the journal deleted":
+        (batch[0].root / journal.NAME).unlink()  # type: ignore[operator]
+    report = run(batch, settings, resume=True)
+    assert [number for number, status in enumerate(statuses(report)) if status == "ok"] == redone
+    done = bytes_of(batch)
+    assert statuses(run(batch, Settings(settings.chain, subtype=settings.subtype, overwrite=True))) == ["ok"] * 5
+    assert bytes_of(batch) == done
+
+
+def test_equal_size_and_time_hide_a_change_but_not_from_hashes(batch: list[Job]) -> None:
+    run(batch, hashes=True)
+    source = batch[3].source
+    before = source.stat()
+    source.write_bytes(source.read_bytes()[:-1] + b"\x55")
+    os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert statuses(run(batch, resume=True)) == ["skipped"] * 5
+    assert statuses(run(batch, resume=True, hashes=True)) == ["skipped"] * 3 + ["ok", "skipped"]
+
+
+def test_a_journal_torn_at_any_byte_only_makes_more_to_do(batch: list[Job]) -> None:
+    run(batch[:2])
+    path = batch[0].output.parent / journal.NAME
+    whole, truth = path.read_bytes(), bytes_of(batch[:2])
+    for size in range(0, len(whole), 23):
+        path.write_bytes(whole[:size])
+        report = run(batch[:2], resume=True, jobs=1)
+        assert set(statuses(report)) <= {"ok", "skipped"}
+        assert bytes_of(batch[:2]) == truth
+        assert statuses(run(batch[:2], resume=True, jobs=1)) == ["skipped"] * 2
+
+
+@pytest.mark.parametrize(
+    "line", [b"[]", b"{", b"null", b'{"output": 7}', b"\xff\xfe", b'{"output": "0.wav"}'], ids=repr)
+def test_lines_that_make_no_sense_are_no_records(batch: list[Job], line: bytes) -> None:
+    run(batch)
+    path = batch[0].output.parent / journal.NAME
+    path.write_bytes(path.read_bytes() + line)
+    redone = 1 if b"0.wav" in line else 0
+    assert statuses(run(batch, resume=True)).count("ok") == redone
+
+
+def test_a_second_run_on_the_same_folder_refuses_and_names_the_first(batch: list[Job]) -> None:
+    root = batch[0].output.parent
+    root.mkdir()
+    with journal.opened(root, "work"), pytest.raises(RunError, match=f"in use by process {os.getpid()}; wait"):
+        run(batch)
+    assert statuses(run(batch)) == ["ok"] * 5
+
+
+def test_the_journal_says_what_was_made_from_what(batch: list[Job]) -> None:
+    run(batch[:1], hashes=True)
+    began, record = map(json.loads, (batch[0].output.parent / journal.NAME).read_text().splitlines())
+    assert began["run"] == os.getpid()
+    facts = batch[0].output.stat()
+    assert record == {
+        "output": "0.wav", "input": str(batch[0].source), "work": SETTINGS.work,
+        "in_bytes": batch[0].source.stat().st_size, "in_mtime_ns": batch[0].source.stat().st_mtime_ns,
+        "out_bytes": facts.st_size, "out_mtime_ns": facts.st_mtime_ns,
+        "in_sha256": journal.sha256_of(batch[0].source), "out_sha256": journal.sha256_of(batch[0].output),
+    }
+
+
+def test_an_output_folder_that_vanishes_is_not_made_again(batch: list[Job]) -> None:
+    root = batch[0].root
+    assert root is not None
+    deep = Job(batch[0].source, root / "sub" / "0.wav", root=root)
+    with pytest.raises(RunError, match="was removed during the run"):
+        onefile.process_file(deep, SETTINGS, Listener())
+    assert not root.exists()

@@ -1,0 +1,47 @@
+"""What the options of a command ask for, checked and put together."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from torchfx_cli.chain.parse import join, load_chain
+from torchfx_cli.chain.presets import find
+from torchfx_cli.chain.spec import ChainSpec
+from torchfx_cli.cli import options
+from torchfx_cli.errors import UsageError
+from torchfx_cli.tasks.job import Settings
+
+NO_CHAIN = (
+    "nothing to apply: give a chain (-c podcast-voice, -c eq.yaml) or an effect (-e highpass:80); "
+    "`torchfx presets` lists chains, `torchfx filters` effects"
+)
+
+
+def chain_of(names: list[str], effects: list[str]) -> ChainSpec:
+    """The chains `names`, files or presets, one after the other, and the `effects` behind them."""
+    if not names and not effects:
+        raise UsageError(NO_CHAIN)
+    return join([load_chain(find(name)) for name in names], effects)
+
+
+def chain_word(names: list[str], effects: list[str]) -> str:
+    """What {chain} stands for in names of outputs: `eq` for eq.yaml, `eq+voice` for two."""
+    words = [os.path.splitext(os.path.basename(name))[0] for name in names]
+    words += [effect.partition(":")[0] for effect in effects]
+    return "+".join(words)
+
+
+def settings_of(chain: ChainSpec, *, chunk: str | None, dither: str, tail: str, on_nan: str, on_truncated: str,
+                on_clip: str, **plain: Any) -> Settings:
+    """Settings of words as they were typed; raises UsageError."""
+    return Settings(
+        chain=chain,
+        chunk_s=options.chunk_seconds(chunk),
+        dither=options.one_of("--dither", dither, options.DITHERS),  # type: ignore[arg-type]
+        tail_s=options.tail_seconds(tail),
+        on_nan=options.one_of("--on-nan", on_nan, options.ON_NAN),  # type: ignore[arg-type]
+        on_truncated=options.one_of("--on-truncated", on_truncated, options.ON_TRUNCATED),  # type: ignore[arg-type]
+        on_clip=options.one_of("--on-clip", on_clip, options.ON_CLIP),  # type: ignore[arg-type]
+        **plain,
+    )

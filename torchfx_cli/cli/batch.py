@@ -1,0 +1,99 @@
+"""A run from the names on the command line to its summary: gather, plan, do, report."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+
+from torchfx_cli.cli import options, show
+from torchfx_cli.cli.listener import Teller
+from torchfx_cli.errors import UsageError, printable
+from torchfx_cli.render.choose import check_engine
+from torchfx_cli.tasks import inputs as finding
+from torchfx_cli.tasks import naming
+from torchfx_cli.tasks.job import Job, Settings
+from torchfx_cli.tasks.local import Manner, run_jobs
+from torchfx_cli.tasks.planning import plan_in_place, plan_jobs
+from torchfx_cli.tasks.report import Report
+from torchfx_cli.tasks.textfile import TextFile
+
+
+@dataclass(frozen=True)
+class Asked:
+    """All that a run is asked for beside what shapes an output (`Settings`); see the options of `process`."""
+
+    inputs: list[str]
+    files_from: str | None
+    null: bool
+    include: list[str]
+    exclude: list[str]
+    output: str | None
+    name: str | None
+    chain_word: str
+    backup: str | None
+    jobs: int
+    resume: bool
+    hashes: bool
+    fail_fast: bool
+    timeout_s: float | None
+    report: str | None
+    failed: str | None
+    dry_run: bool
+    as_json: bool
+    quiet: bool
+    verbose: bool
+
+
+def run(asked: Asked, settings: Settings) -> int:
+    """Do what is asked; returns the exit code."""
+    if asked.name is not None:
+        naming.check_template(asked.name)
+    engine, device = check_engine(settings.engine, settings.device)
+    computing = f"{engine} on {device}"
+    gathered = _gathered(asked)
+    jobs = _jobs(asked, settings, gathered.inputs)
+    if asked.dry_run:
+        from torchfx_cli.cli.dryrun import show_plans
+
+        return show_plans(jobs, settings, computing, as_json=asked.as_json)
+    with TextFile(asked.report, "--report") as report_file, TextFile(asked.failed, "--failed") as failed_file:
+        report = Report()
+        teller = Teller(jobs, computing, quiet=asked.quiet, verbose=asked.verbose, as_json=asked.as_json)
+        is_batch = len(jobs) > 1 or asked.resume or any(found.root is not None for found in gathered.inputs)
+        manner = Manner(is_batch, asked.jobs, asked.resume, fresh=engine == "torch", fail_fast=asked.fail_fast,
+                        timeout_s=asked.timeout_s, hashes=asked.hashes)
+        try:
+            run_jobs(jobs, settings, teller, report, manner)
+        finally:
+            teller.stop()
+            teller.summary(report)
+            report_file.save(json.dumps(report.as_dict(), indent=1) + "\n")
+            failed_file.save(_names(report, "\0" if asked.null else "\n"))
+    return report.exit_code
+
+
+def _gathered(asked: Asked) -> finding.Gathered:
+    if not asked.inputs and asked.files_from is None:
+        raise UsageError("no input: name files, folders, patterns or lists, or give --files-from (see --help)")
+    gathered = finding.gather(
+        asked.inputs, files_from=asked.files_from, zero=asked.null, include=asked.include, exclude=asked.exclude,
+        output=asked.output, stdin=None if sys.stdin is None else sys.stdin.buffer)
+    if not asked.quiet:
+        for remark in gathered.remarks:
+            show.tell(f"torchfx: warning: {printable(remark)}", "yellow")
+        left_out = [f"{number} {reason}" for reason, number in gathered.skipped.items() if number]
+        if left_out:
+            show.tell(f"left out: {', '.join(left_out)}")
+    return gathered
+
+
+def _jobs(asked: Asked, settings: Settings, inputs: list[finding.Input]) -> list[Job]:
+    if asked.backup is not None:
+        options.check_suffix(asked.backup)
+        return plan_in_place(inputs, asked.backup, resume=asked.resume)
+    return plan_jobs(inputs, asked.output, settings, template=asked.name, chain=asked.chain_word, resume=asked.resume)
+
+
+def _names(report: Report, end: str) -> str:
+    return "".join(result.input + end for result in report.results if result.status == "failed")

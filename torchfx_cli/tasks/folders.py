@@ -1,0 +1,45 @@
+"""Output folders: made where they are wanted, never where a name was mistyped, and not again when they vanish."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+from torchfx_cli.errors import FileError, RunError
+from torchfx_cli.tasks.job import Job
+
+
+def make_root(root: Path) -> None:
+    """The output folder of a run, one level: a mistyped path should not grow a tree. Raises RunError."""
+    try:
+        with _told(root):
+            root.mkdir(exist_ok=True)
+    except FileError as error:
+        raise RunError(str(error)) from None
+
+
+def make_folder(job: Job) -> None:
+    """The folder of the output of `job`; below the output folder of the run a tree may grow, elsewhere one level."""
+    folder = job.output.parent
+    with _told(folder):
+        if job.root is None or folder == job.root:
+            folder.mkdir(exist_ok=True)
+        elif job.root.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+        else:
+            raise RunError(f"the output folder {job.root} was removed during the run")
+
+
+@contextlib.contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise RunError(f"no such folder: {folder.parent}") from None
+    except (FileExistsError, NotADirectoryError):
+        raise FileError(f"{folder} is a file; a folder is needed there") from None
+    except OSError as error:
+        kind = FileError if error.errno in (errno.ENAMETOOLONG, errno.ELOOP) else RunError
+        raise kind(f"cannot make the folder {folder}: {error.strerror}") from None

@@ -1,0 +1,116 @@
+"""Which input becomes which output, settled before anything is opened for writing.
+
+Without `--output`, `folder/in.wav` becomes `folder/processed/in.wav`, and what is found in `folder` keeps its place
+below `folder/processed`. No output may be an input (also through links), no two inputs may share an output, and an
+output that exists is an error unless it is to be replaced, skipped, or was made by the run that is resumed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from torchfx_cli.errors import UsageError, printable
+from torchfx_cli.stream.formats import check_words, extension_of
+from torchfx_cli.tasks import journal
+from torchfx_cli.tasks.backup import is_unreplaced
+from torchfx_cli.tasks.conflicts import find_conflicts
+from torchfx_cli.tasks.inputs import Input
+from torchfx_cli.tasks.job import Job, Settings
+from torchfx_cli.tasks.naming import DEFAULT_FOLDER, output_path
+
+MAX_PROBLEMS = 20  # shown; a mistake in the command may give one a file
+
+
+def plan_jobs(inputs: Sequence[Input], output: str | None, settings: Settings, *, template: str | None = None,
+              chain: str = "", resume: bool = False) -> list[Job]:
+    """One job an input; raises UsageError with every conflict that can be seen beforehand.
+
+    template  of the names of outputs, see `naming`; `chain` is what {chain} stands for.
+    resume    outputs of the run before are no conflict; needs one output folder.
+    """
+    extension = None if settings.format is None else extension_of(settings.format)
+    jobs = []
+    for number, found in enumerate(inputs, 1):
+        path = output_path(found, output=output, inputs=len(inputs), template=template, extension=extension,
+                           chain=chain, number=number)
+        jobs.append(Job(Path(found.path), Path(path), root=_root_of(found, output, path)))
+    problems = _impossible_formats(jobs, settings)
+    problems += find_conflicts([(str(job.source), str(job.output)) for job in jobs], in_place=False)
+    if settings.skip_existing:
+        jobs = [replace(j, skip="the output exists") if os.path.lexists(j.output) else j for j in jobs]
+    else:
+        known = resume and journal.exists(journal.root_of(jobs))
+        problems += _occupied(jobs, replaceable=settings.overwrite or known)
+    _refuse(problems)
+    return jobs
+
+
+def plan_in_place(inputs: Sequence[Input], backup: str, *, resume: bool = False) -> list[Job]:
+    """One job an input, which is replaced by its output and kept as its name with the suffix `backup`."""
+    problems: list[str] = []
+    jobs = []
+    for found in inputs:
+        path = Path(os.path.realpath(found.path))  # a link stays a link: the file that it leads to is replaced
+        job = Job(Path(found.path), path, overwrite=True, backup=Path(f"{path}{backup}"))
+        jobs.append(_settled(job, resume, problems))
+    problems += find_conflicts([(str(job.source), str(job.output)) for job in jobs], in_place=True)
+    _refuse(problems)
+    return jobs
+
+
+def _settled(job: Job, resume: bool, problems: list[str]) -> Job:
+    backup = job.backup
+    if backup is None or not os.path.lexists(backup) or not job.source.exists() or is_unreplaced(job.source, backup):
+        return job
+    if not resume:
+        problems.append(f"{backup} exists: was {job.source} done before? --resume leaves it, another --backup does not")
+    return replace(job, skip=journal.DONE_BEFORE)
+
+
+def _root_of(found: Input, output: str | None, path: str) -> Path | None:
+    if output is None:
+        top = os.path.dirname(found.path) if found.root is None else found.root
+        return Path(top, DEFAULT_FOLDER)
+    return None if os.path.normpath(path) == os.path.normpath(output) else Path(output)
+
+
+def _impossible_formats(jobs: Iterable[Job], settings: Settings) -> list[str]:
+    problems: dict[str, None] = {}  # each once, in order
+    seen = set()
+    for job in jobs:
+        if job.output.suffix in seen:
+            continue
+        seen.add(job.output.suffix)
+        try:
+            check_words(job.output, settings.format, settings.subtype)
+        except UsageError as error:
+            problems[str(error)] = None
+    return list(problems)
+
+
+def _occupied(jobs: Iterable[Job], *, replaceable: bool) -> list[str]:
+    problems = []
+    for job in jobs:
+        try:
+            mode = job.output.lstat().st_mode
+        except (OSError, ValueError):
+            continue
+        if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+            problems.append(f"{job.output} exists and is not a regular file")
+        elif not replaceable:
+            problems.append(f"{job.output} exists; use --overwrite to replace it, --skip-existing to leave it, "
+                            "or --resume to go on with a batch")
+    return problems
+
+
+def _refuse(problems: Sequence[str]) -> None:
+    if not problems:
+        return
+    lines = [printable(problem) for problem in problems[:MAX_PROBLEMS]]
+    if len(problems) > MAX_PROBLEMS:
+        lines.append(f"... and {len(problems) - MAX_PROBLEMS} more of this kind")
+    raise UsageError("\n".join(lines))
