@@ -178,7 +178,8 @@ def test_all_conflicts_are_told_at_once(two: tuple[Path, Path], tmp_path: Path) 
         (tmp_path / "out" / name).touch()
     with pytest.raises(UsageError) as refused:
         outputs([*two], tmp_path / "out")
-    assert str(refused.value).count("exists") == 2
+    assert str(refused.value).count(" exists") == 2
+    assert str(refused.value).count("--overwrite") == 1
 
 
 def test_an_impossible_format_or_subtype_is_told_before_anything_runs(two: tuple[Path, Path], tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def run(asked: Asked, settings: Settings) -> int:
     if asked.dry_run:
         from torchfx_cli.cli.dryrun import show_plans
 
-        return show_plans(jobs, settings, computing, as_json=asked.as_json)
+        return show_plans(jobs, settings, computing, as_json=asked.as_json, at_a_time=asked.jobs)
     with TextFile(asked.report, "--report") as report_file, TextFile(asked.failed, "--failed") as failed_file:
         report = Report()
         teller = Teller(jobs, computing, quiet=asked.quiet, verbose=asked.verbose, as_json=asked.as_json)

@@ -3,46 +3,73 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from torchfx_cli.cli import show
 from torchfx_cli.cli.listener import plan_lines
 from torchfx_cli.errors import FileError, printable
+from torchfx_cli.render import costs
+from torchfx_cli.stream.formats import RIFF_LIMIT_BYTES
 from torchfx_cli.tasks.fileplan import JobPlan, describe_job
 from torchfx_cli.tasks.job import Job, Settings
+from torchfx_cli.tasks.preflight import free_bytes, needed_bytes, worst_gain_db
+
+HARMLESS_DB = 0.01
+SIZES = ("bytes", "kB", "MB", "GB", "TB")
 
 
-def show_plans(jobs: Sequence[Job], settings: Settings, engine: str, *, as_json: bool) -> int:
+def show_plans(jobs: Sequence[Job], settings: Settings, engine: str, *, as_json: bool, at_a_time: int = 1) -> int:
     """Print the plan of every job on stdout; returns the exit code that doing them would begin with."""
-    code = 0
+    code, plans = 0, []
     for job in jobs:
         try:
-            record, lines = _planned(job, settings, engine)
+            todo = None if job.skip else describe_job(job, settings)
         except FileError as error:
             code = max(code, error.exit_code)
-            record = {"status": "failed", "input": str(job.source), "output": str(job.output), "error": str(error)}
-            lines = []
             show.tell_failure(str(job.source), str(error))
-        for line in [json.dumps(record)] if as_json else lines:
+            if as_json:
+                show.say(json.dumps(_names(job) | {"status": "failed", "error": str(error)}))
+            continue
+        if todo is not None:
+            plans.append(todo)
+        for line in [json.dumps(_record(job, todo, engine))] if as_json else _lines(job, todo, engine):
             show.say(printable(line))
+    if plans:
+        _summarise(plans, engine, at_a_time)
     return code
 
 
-def _planned(job: Job, settings: Settings, engine: str) -> tuple[dict[str, Any], list[str]]:
-    if job.skip:
-        record = {"status": "skipped", "input": str(job.source), "output": str(job.output), "warnings": [job.skip]}
-        return record, [f"{job.source}: skipped, {job.skip}"]
-    todo = describe_job(job, settings)
-    return _record(todo, engine), plan_lines(todo, engine)
+def _names(job: Job) -> dict[str, Any]:
+    return {"input": str(job.source), "output": str(job.output)}
 
 
-def _record(todo: JobPlan, engine: str) -> dict[str, Any]:
+def _lines(job: Job, todo: JobPlan | None, engine: str) -> list[str]:
+    if todo is None:
+        return [f"{job.source}: skipped, {job.skip}"]
+    first, formats, *rest = plan_lines(todo, engine)
+    length = "" if todo.facts.duration_s is None else f", {show.clock(todo.facts.duration_s)}"
+    return [first, formats + length, *rest, *(f"  {remark}" for remark in _remarks(todo))]
+
+
+def _remarks(todo: JobPlan) -> list[str]:
+    remarks = []
+    gain_db = worst_gain_db(todo)
+    if gain_db > HARMLESS_DB and todo.output_format.sample_format.is_integer:
+        remarks.append(f"may clip: an input at full scale could reach {gain_db:+.1f} dBFS (see --on-clip)")
+    if todo.output_format.container.word == "wav" and (todo.output_bytes or 0) > RIFF_LIMIT_BYTES:
+        remarks.append("larger than 4 GB: an RF64")
+    return remarks
+
+
+def _record(job: Job, todo: JobPlan | None, engine: str) -> dict[str, Any]:
+    if todo is None:
+        return _names(job) | {"status": "skipped", "warnings": [job.skip]}
     plan, facts = todo.plan, todo.facts
-    return {
+    return _names(job) | {
         "status": "planned",
-        "input": str(todo.job.source),
-        "output": str(todo.job.output),
         "fs": plan.fs,
         "channels": plan.channels,
         "frames": facts.frames,
@@ -53,5 +80,36 @@ def _record(todo: JobPlan, engine: str) -> dict[str, Any]:
         "latency_frames": plan.latency_frames,
         "tail_frames": plan.tail_frames,
         "block_frames": todo.block_frames,
+        "output_bytes": todo.output_bytes,
+        "worst_gain_db": worst_gain_db(todo),
+        "remarks": _remarks(todo),
         "stages": plan.describe(),
     }
+
+
+def _summarise(plans: Sequence[JobPlan], engine: str, at_a_time: int) -> None:
+    """The whole run in a line: how much audio, how much space, about how long."""
+    audio_s = sum(todo.facts.duration_s or 0.0 for todo in plans)
+    need, folder = needed_bytes(plans), plans[0].job.root or plans[0].job.output.parent
+    free = free_bytes(Path(folder))
+    room = "" if free is None else f" of {_size(free)} free"
+    audio = f"{show.count(len(plans), 'file')}, {show.coarse_clock(audio_s)} of audio"
+    show.tell(f"{audio}; needs about {_size(need)}{room}; "
+              f"would take about {show.clock(_seconds(plans, engine, at_a_time))}")
+    if free is not None and need > free:
+        show.tell(f"torchfx: warning: {_size(need - free)} more than there is on {folder}", "yellow")
+
+
+def _seconds(plans: Sequence[JobPlan], engine: str, at_a_time: int) -> float:
+    """By the costs that were measured for this machine, or by the usual ones; `engine` is "torch on cuda"."""
+    name = {"native": "native", "scipy": "native"}.get(engine.split()[0], "cuda" if "cuda" in engine else "cpu")
+    cost = costs.load()[name]
+    works = [costs.Work.of(todo.plan.stages, (todo.facts.frames or 0) * todo.plan.channels * todo.plan.passes)
+             for todo in plans]
+    files_s = sum(costs.predict(cost, work) - cost.start_s for work in works)
+    return cost.start_s + files_s / max(1, min(at_a_time, len(plans)))
+
+
+def _size(size: float) -> str:
+    power = min(len(SIZES) - 1, max(0, int(math.log10(max(size, 1)) // 3)))
+    return f"{size / 1000**power:.{min(power, 1)}f} {SIZES[power]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import string
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from torchfx_cli.errors import UsageError, printable
@@ -26,7 +27,7 @@ FIELDS = {
 
 def check_template(template: str) -> None:
     """Raise UsageError for a template that names no output, or different things under one name."""
-    _filled(template, {**dict.fromkeys(FIELDS, "x"), "number": 1})
+    _filled(template, dict.fromkeys(FIELDS, "x") | {"number": 1})
     used = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
     if not used & {"stem", "name", "number"}:
         raise UsageError(f"--name: {printable(template)} gives every output the same name; use {{stem}}, {{name}} or "
@@ -86,7 +87,7 @@ def _templated(template: str, found: Input, name: str, folder: str, chain: str, 
     return (own_folder if "{parent}" in template else os.path.join(folder, own_folder)), own_name
 
 
-def _filled(template: str, values: dict[str, str | int]) -> str:
+def _filled(template: str, values: Mapping[str, object]) -> str:
     try:
         for _, name, _, conversion in string.Formatter().parse(template):
             if name is not None and (name not in FIELDS or conversion):

@@ -22,7 +22,7 @@ from torchfx_cli.tasks.inputs import Input
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.naming import DEFAULT_FOLDER, output_path
 
-MAX_PROBLEMS = 20  # shown; a mistake in the command may give one a file
+MAX_PROBLEMS = 10  # shown; a mistake in the command may give one a file
 
 
 def plan_jobs(inputs: Sequence[Input], output: str | None, settings: Settings, *, template: str | None = None,
@@ -54,7 +54,8 @@ def plan_in_place(inputs: Sequence[Input], backup: str, *, resume: bool = False)
     problems: list[str] = []
     jobs = []
     for found in inputs:
-        path = Path(os.path.realpath(found.path))  # a link stays a link: the file that it leads to is replaced
+        is_link = os.path.islink(found.path)  # it stays one: the file that it leads to is replaced
+        path = Path(os.path.realpath(found.path) if is_link else found.path)
         job = Job(Path(found.path), path, overwrite=True, backup=Path(f"{path}{backup}"))
         jobs.append(_settled(job, resume, problems))
     problems += find_conflicts([(str(job.source), str(job.output)) for job in jobs], in_place=True)
@@ -102,15 +103,16 @@ def _occupied(jobs: Iterable[Job], *, replaceable: bool) -> list[str]:
         if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
             problems.append(f"{job.output} exists and is not a regular file")
         elif not replaceable:
-            problems.append(f"{job.output} exists; use --overwrite to replace it, --skip-existing to leave it, "
-                            "or --resume to go on with a batch")
+            problems.append(f"{job.output} exists")
+    if any(problem.endswith(" exists") for problem in problems):
+        problems[-1] += "; use --overwrite to replace, --skip-existing to leave, or --resume to go on with a batch"
     return problems
 
 
 def _refuse(problems: Sequence[str]) -> None:
     if not problems:
         return
-    lines = [printable(problem) for problem in problems[:MAX_PROBLEMS]]
+    lines = [printable(problem) for problem in problems]
     if len(problems) > MAX_PROBLEMS:
-        lines.append(f"... and {len(problems) - MAX_PROBLEMS} more of this kind")
+        lines[MAX_PROBLEMS - 1 : -1] = [f"... {len(problems) - MAX_PROBLEMS} more ..."]
     raise UsageError("\n".join(lines))

@@ -1,0 +1,146 @@
+"""Which files are meant: folders, patterns, lists, odd names and links; nothing twice, nothing that is no sound."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from torchfx_cli.errors import RunError, UsageError
+from torchfx_cli.tasks.inputs import Gathered, Input, gather
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """in/ with sounds at three depths, and what is no input beside them; the current folder holds it."""
+    for name in ("a.wav", "b.flac", "sub/c.wav", "sub/deep/d.OGG", "sub/deep/notes.txt", ".hidden.wav", ".git/e.wav",
+                 "processed/a.wav", "sub/processed/c.wav"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def paths(found: Gathered) -> list[str]:
+    return [one.path for one in found.inputs]
+
+
+def test_a_folder_gives_its_sounds_in_order_with_their_places(tree: Path) -> None:
+    found = gather(["in"])
+    assert found.inputs == [
+        Input("in/a.wav", "a.wav", "in"), Input("in/b.flac", "b.flac", "in"), Input("in/sub/c.wav", "sub/c.wav", "in"),
+        Input("in/sub/deep/d.OGG", "sub/deep/d.OGG", "in"),
+    ]
+    assert found.skipped == {"hidden": 2, "no audio": 1, "in a folder of outputs": 2}
+
+
+def test_what_is_named_is_tried_whatever_it_is(tree: Path) -> None:
+    assert gather(["in/.hidden.wav", "in/sub/deep/notes.txt", "gone.wav"]).inputs == [
+        Input("in/.hidden.wav", ".hidden.wav", None), Input("in/sub/deep/notes.txt", "notes.txt", None),
+        Input("gone.wav", "gone.wav", None),
+    ]
+
+
+@pytest.mark.parametrize(("pattern", "expected"), [
+    ("in/*.wav", ["in/a.wav"]),
+    ("in/**/*.wav", ["in/a.wav", "in/sub/c.wav"]),
+    ("in/**/[cd].*", ["in/sub/c.wav", "in/sub/deep/d.OGG"]),
+    ("in/**/[!c]*", ["in/a.wav", "in/b.flac", "in/sub/deep/d.OGG"]),
+    ("i?/?.wav", ["in/a.wav"]),
+    ("**/d.OGG", ["in/sub/deep/d.OGG"]),
+])
+def test_a_pattern_that_the_shell_left_alone_is_expanded(tree: Path, pattern: str, expected: list[str]) -> None:
+    assert paths(gather([pattern])) == expected
+
+
+def test_the_fixed_beginning_of_a_pattern_is_where_the_tree_begins(tree: Path) -> None:
+    assert gather(["in/sub/**/*.OGG"]).inputs == [Input("in/sub/deep/d.OGG", "deep/d.OGG", "in/sub")]
+    absolute = gather([f"{tree}/in/su*/*.wav"]).inputs
+    assert absolute == [Input(f"{tree}/in/sub/c.wav", "sub/c.wav", f"{tree}/in")]
+
+
+def test_a_file_whose_name_looks_like_a_pattern_or_a_list_is_a_file(tree: Path) -> None:
+    for name in ("[a].wav", "x@"):
+        Path(name).touch()
+    assert paths(gather(["[a].wav", "x@"])) == ["[a].wav", "x@"]
+
+
+@pytest.mark.parametrize(("options", "expected"), [
+    ({"include": ["*.flac"]}, ["in/b.flac"]),
+    ({"include": ["sub/*"]}, ["in/sub/c.wav"]),
+    ({"include": ["sub/**"]}, ["in/sub/c.wav", "in/sub/deep/d.OGG"]),
+    ({"exclude": ["*.wav", "deep/*"]}, ["in/b.flac", "in/sub/deep/d.OGG"]),
+    ({"include": ["*.wav"], "exclude": ["a*"]}, ["in/sub/c.wav"]),
+])
+def test_patterns_take_and_leave_out_by_name_or_by_place(
+        tree: Path, options: dict[str, list[str]], expected: list[str]) -> None:
+    assert paths(gather(["in"], **options)) == expected  # type: ignore[arg-type]
+    assert paths(gather(["in/a.wav"], exclude=["*"])) == ["in/a.wav"], "a named file is meant"
+
+
+def test_a_list_with_comments_names_files(tree: Path) -> None:
+    Path("names.txt").write_text("# the good ones\n\nin/a.wav\r\nin/sub/c.wav\n")
+    assert paths(gather(["names.txt@"])) == ["in/a.wav", "in/sub/c.wav"]
+    with pytest.raises(UsageError, match=r"the list gone\.txt cannot be read: No such file"):
+        gather(["gone.txt@"])
+
+
+def test_a_list_from_a_pipe_takes_any_name(tree: Path) -> None:
+    names = b"in/a.wav\0 leading\0new\nline.wav\0#hash.wav\0\xff\xfe.wav\0"
+    found = gather([], files_from="-", zero=True, stdin=io.BytesIO(names))
+    assert [os.fsencode(path) for path in paths(found)] == names.split(b"\0")[:-1]
+    assert paths(gather([], files_from="-", stdin=io.BytesIO(b"in/a.wav\nin/b.flac"))) == ["in/a.wav", "in/b.flac"]
+
+
+def test_nothing_is_done_twice(tree: Path) -> None:
+    found = gather(["in", "in/a.wav", "./in/a.wav", "in/**/*.wav"])
+    assert len(found.inputs) == 4
+    assert found.skipped["named twice"] == 4
+
+
+def test_the_output_folder_is_never_searched(tree: Path) -> None:
+    (tree / "in" / "out").mkdir()
+    (tree / "in" / "out" / "x.wav").touch()
+    found = gather(["in"], output="in/out")
+    assert not [path for path in paths(found) if "out" in path]
+    assert found.skipped["in the output folder"] == 1
+    assert "in/processed/a.wav" in paths(found), "with an output folder of its own this is a folder like others"
+
+
+def test_loops_dangling_links_and_special_files_are_left_out_and_counted(tree: Path) -> None:
+    (tree / "in" / "sub" / "up").symlink_to(tree / "in")
+    (tree / "in" / "gone.wav").symlink_to("nowhere.wav")
+    (tree / "in" / "link.wav").symlink_to("a.wav")
+    (tree / "in" / "self.wav").symlink_to("self.wav")
+    os.mkfifo(tree / "in" / "pipe.wav")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tree / "in" / "s.wav"))
+        found = gather(["in"])
+    assert "in/link.wav" in paths(found)
+    assert len(found.inputs) == 5
+    assert found.skipped["reached twice through links"] == 1
+    assert found.skipped["no regular file"] == 2
+    assert sorted(line.split(":")[0] for line in found.remarks) == ["in/gone.wav", "in/self.wav"]
+
+
+def test_nothing_at_all_says_where_and_what_was_looked_for(tree: Path) -> None:
+    (tree / "empty").mkdir()
+    with pytest.raises(RunError, match=r"no audio files in empty \(looked for \.wav, "):
+        gather(["empty"])
+    with pytest.raises(RunError, match=r"no audio files in in/\*\*/\*\.mp3 .*left out: 1 hidden"):
+        gather(["in/**/*.mp3"])
+    assert gather(["empty", "in/a.wav"]).remarks == ["no audio files in empty"]
+
+
+def test_fifty_levels_and_names_of_every_kind_are_found(tree: Path) -> None:
+    deep = tree / "deep" / "/".join(["d"] * 50)
+    deep.mkdir(parents=True)
+    names = [b"-e.wav", b"\xf0\x9f\x98\x80.wav", b"\xff.wav", b"a\nb.wav", b"x" * 251 + b".wav"]
+    for name in names:
+        with open(os.fsencode(deep) + b"/" + name, "w"):
+            pass
+    assert sorted(os.fsencode(one.path).rsplit(b"/", 1)[1] for one in gather(["deep"]).inputs) == sorted(names)

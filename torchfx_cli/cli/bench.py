@@ -1,0 +1,84 @@
+"""`torchfx bench`: the matrix of backends, and what follows from it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from torchfx_cli.cli import choices
+from torchfx_cli.errors import UsageError
+
+
+def bench(
+    suite: Annotated[str | None, typer.Option(
+        metavar="LIST", help="Suites: fir, iir, api, io, chain. Without it fir and iir at few sizes.")] = None,
+    backends: Annotated[str | None, typer.Option(
+        metavar="LIST", help="Backends: cuda, native, cpu, scipy, scipy-sos. Without it all.")] = None,
+    durations: Annotated[str | None, typer.Option(metavar="LIST", help="Lengths of the audio in seconds: 5,60,600.")] = None,
+    channels: Annotated[str | None, typer.Option(metavar="LIST", help="Numbers of channels: 1,8.")] = None,
+    chain: choices.Chain = None,
+    effect: choices.Effect = None,
+    input: Annotated[str | None, typer.Option(
+        metavar="FILE", help="Compute this file instead of noise; with --chain or --effect.")] = None,
+    reps: Annotated[str | None, typer.Option(
+        metavar="N", help="Repeat exactly N times; without it, until the median is known to 3 %.")] = None,
+    budget: Annotated[str | None, typer.Option(
+        metavar="SECONDS", help="Time for all of it: 90 without it, no limit with --reps. What does not fit is skipped.",
+    )] = None,
+    versus: Annotated[bool, typer.Option(
+        "--versus", help="Run SoX, ffmpeg and pedalboard over the same chains too, file to file.")] = False,
+    csv: Annotated[str | None, typer.Option(metavar="FILE", help="Write a row a cell.")] = None,
+    json: Annotated[str | None, typer.Option(metavar="FILE", help="Write everything, for --resume and --compare.")] = None,
+    markdown: Annotated[str | None, typer.Option(metavar="FILE", help="Write the tables as Markdown.")] = None,
+    plot: Annotated[str | None, typer.Option(
+        metavar="FILE", help="Draw time against duration, .png or .svg.")] = None,
+    resume: Annotated[str | None, typer.Option(
+        metavar="FILE", help="Go on with the run whose --json this is; it is kept there.")] = None,
+    compare: Annotated[str | None, typer.Option(
+        metavar="FILE", help="Measure the cells of an earlier --json again: what became faster or slower?")] = None,
+    advise: Annotated[bool, typer.Option(
+        "--advise", help="Which device, chunk and jobs for this chain and these files? Measured here.")] = False,
+    files: Annotated[str | None, typer.Option(metavar="N", help="With --advise: number of such files.")] = None,
+    calibrate: Annotated[bool, typer.Option(
+        "--calibrate", help="Measure what each backend costs, for process --device auto.")] = False,
+    profile: Annotated[str | None, typer.Option(
+        metavar="FILE", help="Profile the torch modules; write a trace for chrome://tracing.")] = None,
+    quiet: choices.Quiet = False,
+) -> None:
+    """Measure backends: GPU, C kernel, torch on the CPU, SciPy; each time with its error.
+
+    \b
+      torchfx bench                                    a useful answer in under two minutes
+      torchfx bench --suite fir --reps 50 --csv fir.csv --json fir.json --plot fir.png
+      torchfx bench -c eq.yaml --durations 60 --channels 2 --versus
+      torchfx bench -c eq.yaml --input in.wav --advise
+      torchfx bench --compare old.json
+
+    Times are of the computation alone, sound and result in memory, forced and waited for; a result below 140 dB
+    against float64 SciPy is wrong and shows no speed.
+
+    Exit codes: 0 measured, or skipped with a reason, 2 a wrong option, 3 some result was wrong or a backend failed,
+    130 interrupted: what was measured is written.
+    """
+    from torchfx_cli.cli import bench_modes, bench_run
+    from torchfx_cli.cli.bench_asked import Asked
+
+    asked = Asked(
+        suite=suite, backends=backends, durations=durations, channels=channels, chain=chain or [], effect=effect or [],
+        input=input, reps=reps, budget=budget, versus=versus, csv=csv, json=json, markdown=markdown, plot=plot,
+        resume=resume, compare=compare, files=files, quiet=quiet)
+    modes = {"--advise": advise, "--calibrate": calibrate, "--profile": profile is not None}
+    chosen = [name for name, wanted in modes.items() if wanted]
+    if len(chosen) > 1:
+        raise UsageError(f"{chosen[0]} and {chosen[1]} are runs of their own; give one of them")
+    if not chosen:
+        asked.refuse("", "--files")
+        raise typer.Exit(bench_run.run(asked))
+    asked.refuse(chosen[0], *bench_modes.FOREIGN[chosen[0]])
+    if advise:
+        bench_modes.advise(asked)
+    elif calibrate:
+        bench_modes.calibrate(asked)
+    else:
+        bench_modes.profile(asked, str(profile))

@@ -1,0 +1,79 @@
+"""What a run will need, and what may go wrong in it, told before it begins: space, time, clipping."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from torchfx_cli.design.stages import Normalize, Stage
+from torchfx_cli.plan.assemble import assemble
+from torchfx_cli.render.native import NativeEngine
+from torchfx_cli.samples import SampleFormat
+from torchfx_cli.tasks.fileplan import JobPlan
+
+FLOAT64 = SampleFormat("float64")
+
+
+def worst_gain_db(todo: JobPlan) -> float:
+    """How far above full scale the loudest thinkable input would come out, in dB.
+
+    The largest output of a filter for inputs within +-1 is the sum of |h[n]|, its impulse response (Oppenheim &
+    Schafer, "Discrete-Time Signal Processing", 2.4); behind `normalize` the input is within its level.
+    """
+    stages = todo.plan.stages
+    level, behind = 1.0, 0
+    for number, stage in enumerate(stages):
+        if isinstance(stage, Normalize):
+            level, behind = stage.peak, number + 1
+    reached = level * _absolute_sum(_Behind(stages[behind:], todo.plan.fs))
+    return 20.0 * math.log10(reached) if reached > 0.0 else -math.inf
+
+
+def needed_bytes(plans: Iterable[JobPlan]) -> int:
+    """What the outputs will take at most: as much as their samples take plain, where they are compressed."""
+    return sum(todo.output_bytes or todo.facts.file_bytes for todo in plans)
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Space for this user where `folder` is, or will be; None where nobody says."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        facts = os.statvfs(folder)
+    except OSError:
+        return None
+    return facts.f_bavail * facts.f_frsize
+
+
+@dataclass(frozen=True, eq=False)
+class _Behind:
+    """Stages at a sample rate; equal where they are the same filters, though every plan has its own."""
+
+    stages: tuple[Stage, ...]
+    fs: int
+
+    @property
+    def _key(self) -> tuple[object, ...]:
+        return self.fs, *(stage.label for stage in self.stages)
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Behind) and self._key == other._key
+
+
+@lru_cache(maxsize=64)
+def _absolute_sum(behind: _Behind) -> float:
+    plan = assemble(behind.stages, behind.fs, 1, FLOAT64, FLOAT64, dither="none", tail_s="auto")
+    engine = NativeEngine(plan)
+    impulse = np.zeros((plan.latency_frames + 1, 1))  # a delay is removed from the output, and nothing of it lost
+    impulse[-1] = 1.0
+    blocks = [engine.process(impulse), *engine.flush()]
+    return float(sum(np.abs(block).sum() for block in blocks))
