@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import warnings
 
 import pytest
 from rendering import plan_of, stages_of
@@ -19,7 +20,8 @@ from torchfx_cli.render.kernel.load import load
 @pytest.fixture
 def _two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "why_no_cuda", lambda: "")
-    monkeypatch.setattr(device, "_cuda_names", lambda: ["NVIDIA A", "NVIDIA B"])
+    monkeypatch.setattr(device, "_cuda_names", lambda: (["NVIDIA A", "NVIDIA B"], ""))
+    monkeypatch.setattr(device, "why_it_fails", lambda number: "")
     monkeypatch.setattr(device, "torch_version", lambda: "9.9.9")
 
 
@@ -81,9 +83,60 @@ def test_a_machine_without_a_driver_is_named(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_driver_without_a_device_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "torch_version", lambda: "2.13.0+cu130")
     monkeypatch.setattr(device, "why_no_cuda", lambda: "")
-    monkeypatch.setattr(device, "_cuda_names", list)
+    monkeypatch.setattr(device, "_cuda_names", lambda: ([], ""))
     with pytest.raises(UsageError, match=r"^no CUDA device \(torch 2.13.0\+cu130 finds none\); use --device cpu$"):
         choose_device("cuda")
+
+
+@pytest.mark.parametrize("hidden", ["", "-1", " "])
+def test_gpus_that_the_environment_hides_are_named(monkeypatch: pytest.MonkeyPatch, hidden: str) -> None:
+    monkeypatch.setattr(device, "torch_version", lambda: "2.13.0+cu130")
+    monkeypatch.setattr(device, "DRIVER_FILES", ("/",))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    with pytest.raises(UsageError, match=rf"^no CUDA device \(CUDA_VISIBLE_DEVICES='{hidden}' hides every GPU\); use"):
+        choose_device("cuda")
+
+
+TOO_OLD = "CUDA initialization: The NVIDIA driver on your system is too old (found version 11040). Please update"
+
+
+def test_what_torch_warns_of_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+
+    def warn() -> bool:
+        warnings.warn(TOO_OLD, UserWarning, stacklevel=1)
+        return False
+
+    monkeypatch.setattr(device, "why_no_cuda", lambda: "")
+    monkeypatch.setattr(torch.cuda, "is_available", warn)
+    words = re.escape(TOO_OLD.removesuffix(". Please update"))
+    with pytest.raises(UsageError, match=rf"^no CUDA device \({words}\); use --device cpu$"):
+        choose_device("cuda")
+    assert describe_devices()[1].detail == TOO_OLD.removesuffix(". Please update")
+
+
+@pytest.mark.usefixtures("_two_gpus")
+def test_a_gpu_that_does_not_compute_is_refused_with_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "why_it_fails", lambda number: f"CUDA error: number {number} is busy")
+    with pytest.raises(UsageError, match=r"^cuda:1 \(NVIDIA B\) does not work: CUDA error: number 1 is busy;"):
+        choose_device("cuda:1")
+
+
+def test_a_gpu_is_tried_before_it_is_believed_to_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    ones = torch.ones
+
+    def on_the_cpu(*shape: int, dtype: object, device: str) -> object:
+        assert device == "cuda:1"
+        return ones(*shape, dtype=dtype)
+
+    def no_kernel(*shape: int, dtype: object, device: str) -> object:
+        raise torch.AcceleratorError("CUDA error: no kernel image is available for execution on the device\nCompile")
+
+    monkeypatch.setattr(torch, "ones", on_the_cpu)
+    assert device.why_it_fails(1) == ""
+    monkeypatch.setattr(torch, "ones", no_kernel)
+    assert device.why_it_fails(1) == "CUDA error: no kernel image is available for execution on the device"
 
 
 def test_the_cpu_is_described_with_its_kernel_and_no_gpu_with_why(monkeypatch: pytest.MonkeyPatch) -> None:

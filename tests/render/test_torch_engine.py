@@ -21,7 +21,7 @@ from rendering import (
 )
 
 from torchfx_cli.design.stages import Gain, Normalize
-from torchfx_cli.errors import FileError, ReadError
+from torchfx_cli.errors import DeviceError, FileError, ReadError
 from torchfx_cli.render.engine import Engine
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.render.scipy_engine import ScipyEngine
@@ -30,7 +30,10 @@ torch = pytest.importorskip("torch")
 
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
-from torchfx_cli.render import torch_engine  # noqa: E402
+from torchfx_cli.render import modules, torch_engine  # noqa: E402
+from torchfx_cli.render.devicefaults import failing_as_one  # noqa: E402
+from torchfx_cli.render.lanes import HostLanes  # noqa: E402
+from torchfx_cli.render.quantiser import quantise  # noqa: E402
 from torchfx_cli.render.torch_engine import TorchEngine  # noqa: E402
 
 # Threads that share cores with other programs wait for each other at every operation: seconds in blocks this small.
@@ -143,22 +146,52 @@ def test_normalize_needs_the_file_first() -> None:
 
 
 def test_memory_holds_one_unit_however_long_the_file_is() -> None:
-    running = TorchEngine(plan_of(stages_of("highpass", "fir"), 2, INT16, INT16))
-    for _ in range(5):
+    lanes = CountingLanes()
+    running = TorchEngine(plan_of(stages_of("highpass", "fir"), 2, INT16, INT16), lanes=lanes)
+    for _ in range(20):
         running.process(np.zeros((50_000, 2), np.int16))
-    assert running._staging.shape == (running.unit_frames, 2)
-    assert running._staging.dtype == torch.int16
-    assert running.unit_frames * 2 < 2 * torch_engine.UNIT_SAMPLES["cpu"]
+    unit = running.unit_frames * 2
+    assert unit < 2 * torch_engine.UNIT_SAMPLES["cpu"]
+    # Two buffers in, two out, in the types of the files, and what was seen in each block.
+    assert sorted(lanes.made) == [("float64", 3)] * 2 + [("int16", unit)] * 4
 
 
-def test_a_plan_leaves_no_tensor_behind_on_the_way_to_another_device() -> None:
-    # See test_modules: "meta" stands for the GPU.
-    chain = torch_engine.modules_of(plan_of(stages_of(*BLEND, "fir aligned")))
+class CountingLanes(HostLanes):
+    """Notes the memory that is asked for."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[str, int]] = []
+
+    def host_buffer(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        buffer = super().host_buffer(shape, dtype)
+        self.made.append((str(dtype).removeprefix("torch."), buffer.numel()))
+        return buffer
+
+
+@pytest.mark.parametrize("most", [1, 2000, 30_000, 10**9])
+def test_a_unit_is_no_longer_than_was_asked_for(most: int) -> None:
+    plan, x = plan_of(stages_of(*BLEND)), signal(100_000)
+    engine = TorchEngine(plan, unit_frames=most)
+    hop = modules.hop_of(511)
+    assert hop <= engine.unit_frames <= max(hop, min(most + hop, 2**16 + hop))
+    got = np.concatenate([engine.process(x), *engine.flush()])
+    np.testing.assert_allclose(got, render(NativeEngine, plan, x).block, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("device", ["meta", "cuda"])
+@pytest.mark.parametrize("sink", FORMATS)
+def test_a_plan_leaves_no_tensor_behind_on_the_way_to_another_device(device: str, sink: str) -> None:
+    # See test_modules. What is indexed by numbers asks the real device, so the code narrows and selects instead.
+    plan = plan_of(stages_of(*BLEND, "fir aligned"), 2, INT16, FORMATS[sink], dither="tpdf")
+    chain = torch_engine.modules_of(plan)
     with FakeTensorMode():
-        moved = {key: torch.empty(b.shape, dtype=b.dtype, device="meta") for key, b in chain.named_buffers()}
-        block = torch.empty(5000, 2, dtype=torch.int16, device="meta")
-        y = torch.func.functional_call(chain, moved, (torch_engine._samples(block),))
-    assert (y.device.type, y.dtype, y.shape) == ("meta", torch.float64, (2, 5000))
+        moved = {key: torch.empty(b.shape, dtype=b.dtype, device=device) for key, b in chain.named_buffers()}
+        block = torch.empty(5000, 2, dtype=torch.int16, device=device)
+        y = torch.func.functional_call(chain, moved, (torch_engine.samples_of(block),))
+        stored = quantise(plan, torch.empty(5000, 2, dtype=torch.float64, device=device), 0)
+    assert (y.device.type, y.dtype, y.shape) == (device, torch.float64, (2, 5000))
+    assert (stored.block.device.type, stored.block.dtype) == (device, getattr(torch, plan.sink.dtype))
+    assert (stored.seen.device.type, stored.seen.shape) == (device, (3,))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -203,3 +236,36 @@ def test_a_device_that_holds_nothing_fails_the_file() -> None:
     engine.chain = SmallDevice(engine, 10)  # type: ignore[assignment]
     with pytest.raises(FileError, match="not enough memory on cpu for"):
         _ = [engine.process(signal(200_000)), *engine.flush()]
+
+
+def test_memory_that_a_library_of_cuda_asks_for_in_vain_counts_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, x = plan_of(stages_of(*BLEND)), signal(100_000)
+    whole = render(TorchEngine, plan, x).block
+    engine, calls = TorchEngine(plan), []
+    quantised = torch_engine.quantise
+
+    def second_fails(*arguments: object) -> object:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise RuntimeError("cuFFT error: CUFFT_ALLOC_FAILED")
+        return quantised(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch_engine, "quantise", second_fails)
+    got = np.concatenate([engine.process(x), *engine.flush()])
+    np.testing.assert_allclose(got, whole, rtol=0, atol=1e-12)
+    assert len(engine.notes) == 1
+
+
+STICKY = "CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be asynchronously reported"
+
+
+def test_a_gpu_that_fails_fails_the_file_in_one_line() -> None:
+    words = r"^cuda:1 failed: CUDA error: an illegal memory access was encountered; try --device cpu$"
+    with pytest.raises(DeviceError, match=words) as caught, failing_as_one(torch.device("cuda:1")):
+        raise torch.AcceleratorError(STICKY)
+    assert (caught.value.exit_code, caught.value.reason) == (3, "device")
+    first = torch.device("cuda:0")
+    with pytest.raises(DeviceError, match=r"^not enough memory on cuda:0 to begin"), failing_as_one(first):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+    with pytest.raises(RuntimeError, match=r"^a mistake of ours$"), failing_as_one(torch.device("cpu")):
+        raise RuntimeError("a mistake of ours")

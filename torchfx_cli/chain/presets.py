@@ -72,11 +72,17 @@ def _preset_files() -> dict[str, tuple[Path, Source]]:
     return dict(sorted(files.items()))
 
 
-def _user_folder() -> Path | None:
+def config_folder() -> Path | None:
+    """The user's folder for this program, which need not exist; None where there is not even a home folder."""
     config = os.environ.get("XDG_CONFIG_HOME", "")
     if not os.path.isabs(config):  # the XDG specification: relative ones are to be ignored
         config = os.path.join(os.path.expanduser("~"), ".config")
-    return Path(config, "torchfx", "presets") if os.path.isabs(config) else None
+    return Path(config, "torchfx") if os.path.isabs(config) else None
+
+
+def _user_folder() -> Path | None:
+    folder = config_folder()
+    return folder / "presets" if folder else None
 
 
 def _shipped_folder() -> Path:

@@ -1,36 +1,58 @@
-"""Which engine on which device: `auto` is the native one on the CPU and torch on CUDA."""
+"""Which engine on which device: `auto` is native on the CPU or torch on CUDA, wherever the work ends sooner."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torchfx_cli.errors import UsageError
 from torchfx_cli.plan.assemble import RenderPlan
+from torchfx_cli.render.costs import Work
 from torchfx_cli.render.device import INSTALL, choose_device, torch_version
 from torchfx_cli.render.engine import Engine
 
 ENGINES = ("auto", "native", "torch", "scipy")
 
 
-def check_engine(engine: str = "auto", device: str = "auto") -> tuple[str, str]:
-    """The engine and the device meant, both definite; raises UsageError where they are unknown, missing or disagree."""
+def check_engine(
+    engine: str = "auto",
+    device: str = "auto",
+    work: Work | None = None,
+    explain: Callable[[str], object] = lambda reason: None,
+) -> tuple[str, str]:
+    """The engine and the device meant, both definite; raises UsageError where they are unknown, missing or disagree.
+
+    `device` "auto" is settled by the `work`, and why it was is a line for `explain`; without work it is the CPU.
+    """
     if engine not in ENGINES:
         raise UsageError(f"--engine {engine!r}: allowed are {', '.join(ENGINES)}")
     if engine in ("native", "scipy") and device.startswith("cuda"):
         raise UsageError(f"--engine {engine} runs on the CPU only; leave it out for --device {device}")
-    chosen = choose_device(device)
-    if engine == "auto":
-        return ("native" if chosen == "cpu" else "torch"), chosen
     if engine == "torch" and torch_version() is None:
         raise UsageError(f"--engine torch: torch is not installed; {INSTALL}")
+    if device == "auto" and work is not None and engine in ("auto", "torch"):
+        chosen = _settled(engine, work, explain)
+    else:
+        chosen = choose_device(device)
+    if engine == "auto":
+        return ("native" if chosen == "cpu" else "torch"), chosen
     return engine, chosen
 
 
-def open_engine(plan: RenderPlan, engine: str = "auto", device: str = "auto") -> Engine:
-    """A fresh engine for one file; see `check_engine`."""
+def _settled(engine: str, work: Work, explain: Callable[[str], object]) -> str:
+    from torchfx_cli.render.auto import decide
+
+    decision = decide(work, on_cpu="cpu" if engine == "torch" else "native", complain=explain)
+    explain(decision.reason)
+    return decision.device
+
+
+def open_engine(plan: RenderPlan, engine: str = "auto", device: str = "auto", unit_frames: int | None = None) -> Engine:
+    """A fresh engine for one file; see `check_engine`. `unit_frames` bounds what a device holds, see `TorchEngine`."""
     engine, device = check_engine(engine, device)
     if engine == "torch":
         from torchfx_cli.render.torch_engine import TorchEngine
 
-        return TorchEngine(plan, device)
+        return TorchEngine(plan, device, unit_frames)
     if engine == "scipy":
         from torchfx_cli.render.scipy_engine import ScipyEngine
 

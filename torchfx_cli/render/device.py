@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,21 +34,22 @@ class DeviceInfo:
 def choose_device(text: str) -> str:
     """"cpu", "cuda" or "cuda:n" for what was asked; raises UsageError where that is nothing, or not here.
 
-    `auto` is the CPU: its kernel is faster than a transfer to a GPU for the usual chain of a few sections.
+    `auto` is the CPU where nobody has looked at the work: see `auto.decide`.
     """
     if text in ("auto", "cpu"):
         return "cpu"
     asked = re.fullmatch(r"cuda(?::([0-9]{1,3}))?", text)
     if not asked:
         raise UsageError(f"--device {text!r}: allowed are {ALLOWED}")
-    if problem := why_no_cuda():
-        raise UsageError(f"no CUDA device ({problem}); use --device cpu")
-    names = _cuda_names()
+    names, problem = cuda_devices()
+    number = int(asked[1] or 0)
     if not names:
-        raise UsageError(f"no CUDA device (torch {torch_version()} finds none); use --device cpu")
-    if asked[1] and int(asked[1]) >= len(names):
+        raise UsageError(f"no CUDA device ({problem}); use --device cpu")
+    if number >= len(names):
         there = ", ".join(f"cuda:{n} ({name})" for n, name in enumerate(names))
         raise UsageError(f"no CUDA device {text}; there is {there}")
+    if problem := why_it_fails(number):
+        raise UsageError(f"{text} ({names[number]}) does not work: {problem}; use --device cpu")
     return text
 
 
@@ -56,10 +58,9 @@ def describe_devices() -> list[DeviceInfo]:
     kernel = load()
     reason = f" ({kernel.reason})" if kernel.reason else ""
     cpu = DeviceInfo("cpu", True, "native", f"kernel: {kernel.name}{reason}; {_cores()} cores")
-    problem = why_no_cuda()
-    names = [] if problem else _cuda_names()
+    names, problem = cuda_devices()
     if not names:
-        return [cpu, DeviceInfo("cuda", False, "torch", problem or f"torch {torch_version()} finds no device")]
+        return [cpu, DeviceInfo("cuda", False, "torch", problem)]
     found = (DeviceInfo(f"cuda:{n}", True, "torch", f"{name}, torch {torch_version()}") for n, name in enumerate(names))
     return [cpu, *found]
 
@@ -83,15 +84,49 @@ def why_no_cuda() -> str:
         return f"torch {installed} is a CPU build"
     if os.name == "posix" and not any(Path(file).exists() for file in DRIVER_FILES):
         return "no NVIDIA driver"
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and visible.strip() in ("", "-1"):
+        return f"CUDA_VISIBLE_DEVICES={visible!r} hides every GPU"
     return ""
 
 
-def _cuda_names() -> list[str]:
+def cuda_devices() -> tuple[list[str], str]:
+    """The names of the CUDA devices, and why there are none; imports torch where there may be some."""
+    if problem := why_no_cuda():
+        return [], problem
+    names, said = _cuda_names()
+    return names, said or f"torch {torch_version()} finds none"
+
+
+def why_it_fails(number: int) -> str:
+    """Why CUDA device `number` does not compute, in one line; "" where it does.
+
+    A GPU that is listed may be too old or too new for this build of torch, in use by somebody else alone, or full.
+    """
     import torch
 
-    if not torch.cuda.is_available():
-        return []
-    return [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+    try:
+        works = bool(torch.ones(1, dtype=torch.float64, device=f"cuda:{number}").add_(1.0).item() == 2.0)
+    except (RuntimeError, AssertionError) as error:  # AcceleratorError and OutOfMemoryError are RuntimeErrors
+        return first_line(str(error))
+    return "" if works else "1 + 1 is not 2 there"
+
+
+def _cuda_names() -> tuple[list[str], str]:
+    """The names, and what torch says where there are none: it warns of a driver that is too old, for example."""
+    import torch
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        if torch.cuda.is_available():
+            return [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())], ""
+    return [], first_line(str(said[0].message)) if said else ""
+
+
+def first_line(text: str) -> str:
+    """What fits into a message: the first sentence of what torch says."""
+    line = (text.strip().splitlines() or ["no reason given"])[0]
+    return line.split(". ")[0].rstrip(".")[:160]
 
 
 def _cores() -> int:

@@ -35,7 +35,7 @@ class Levels:
 
 
 class Engine(ABC):
-    """Base of the engines: conversion, finiteness, latency and tail; a subclass filters (`_advance`)."""
+    """Base of the engines: counts and complaints; see `HostEngine` and `TorchEngine`."""
 
     name = ""
 
@@ -53,25 +53,65 @@ class Engine(ABC):
         self._to_skip = self.plan.latency_frames
         self._start()
 
+    @abstractmethod
     def process(self, block: Block) -> Block:
         """Filter `block` [frames, channels]; raises ReadError at the first NaN or infinity."""
+
+    @abstractmethod
+    def flush(self) -> Iterator[Block]:
+        """What is still inside: buffered frames, those held back by latency, and the tail."""
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Put the filters to rest."""
+
+    def _note_levels(self, clipped: int, peak: float, bad: int) -> None:
+        """What was seen in the next block of output; raises FileError where its sample `bad` is no number (not -1)."""
+        if bad >= 0:
+            raise bad_output(self.plan, self.frames_out, bad)
+        self.levels.clipped += clipped
+        self.levels.peak = max(self.levels.peak, peak)
+
+    def _require_finite(self, bad: int) -> None:
+        """Raise ReadError where `bad`, the flat index of the input block's first non-finite sample, is not -1."""
+        if bad >= 0:
+            raise bad_input(self.plan, self.frames_in, bad)
+
+
+def bad_input(plan: RenderPlan, first_frame: int, flat_index: int) -> ReadError:
+    """The complaint about a sample that is no number, `flat_index` in a block that begins with `first_frame`."""
+    return ReadError(f"non-finite sample at {_position(plan, first_frame, flat_index)}")
+
+
+def bad_output(plan: RenderPlan, first_frame: int, flat_index: int) -> FileError:
+    """The same for a sample that the chain made; see `bad_input`."""
+    chain = "; ".join(stage.label for stage in plan.stages)
+    return FileError(f"the chain ({chain}) made a non-finite sample at {_position(plan, first_frame, flat_index)}")
+
+
+def _position(plan: RenderPlan, first_frame: int, flat_index: int) -> str:
+    frame, channel = divmod(flat_index, plan.channels)
+    return f"{(first_frame + frame) / plan.fs:.6f} s, channel {channel + 1}"
+
+
+class HostEngine(Engine):
+    """Base of the engines that filter NumPy arrays: conversion, latency and tail; a subclass filters (`_advance`)."""
+
+    def process(self, block: Block) -> Block:
+        """See `Engine`."""
         samples = np.empty(block.shape, np.float64)
         self._require_finite(self.kernel.load_samples(block, samples))
         self.frames_in += len(block)
         return self._emit(self._advance(samples))
 
     def flush(self) -> Iterator[Block]:
-        """What is still inside: buffered frames, those held back by latency, and the tail."""
+        """See `Engine`."""
         end = self.frames_in + self.plan.tail_frames if self.frames_in else 0
         frames = block_frames(self.plan.channels)  # a long tail over many channels must not be one block
         while self.frames_out < end:
             yield self._emit(
                 self._advance(np.zeros((frames, self.plan.channels)))[: end - self.frames_out + self._to_skip]
             )
-
-    @abstractmethod
-    def _start(self) -> None:
-        """Put the filters to rest."""
 
     @abstractmethod
     def _advance(self, samples: Samples) -> Samples:
@@ -86,19 +126,6 @@ class Engine(ABC):
         clipped, peak, bad = self.kernel.store_samples(
             samples, block, sink.bits, self.plan.dither, self.plan.seed, self.frames_out, sink.limit
         )
-        if bad >= 0:
-            chain = "; ".join(stage.label for stage in self.plan.stages)
-            raise FileError(f"the chain ({chain}) made a non-finite sample at {self._position(self.frames_out, bad)}")
-        self.levels.clipped += clipped
-        self.levels.peak = max(self.levels.peak, peak)
+        self._note_levels(clipped, peak, bad)
         self.frames_out += len(block)
         return block
-
-    def _require_finite(self, bad: int) -> None:
-        """Raise ReadError where `bad`, the flat index of the input block's first non-finite sample, is not -1."""
-        if bad >= 0:
-            raise ReadError(f"non-finite sample at {self._position(self.frames_in, bad)}")
-
-    def _position(self, first_frame: int, flat_index: int) -> str:
-        frame, channel = divmod(flat_index, self.plan.channels)
-        return f"{(first_frame + frame) / self.plan.fs:.6f} s, channel {channel + 1}"

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
-from torchfx_cli.render.engine import Engine, Samples
+from torchfx_cli.render.engine import HostEngine, Samples
 from torchfx_cli.render.kernel.load import Kernel
 
 
@@ -61,7 +61,7 @@ def _filter(kernel: Kernel, stage: Stage, channels: int) -> _Filter:
     raise TypeError(f"{stage} needs the whole file first")
 
 
-class NativeEngine(Engine):
+class NativeEngine(HostEngine):
     """See the module and `Engine`."""
 
     name = "native"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
-from torchfx_cli.render.engine import Engine, Samples
+from torchfx_cli.render.engine import HostEngine, Samples
 
 
-class ScipyEngine(Engine):
+class ScipyEngine(HostEngine):
     """See the module and `Engine`."""
 
     name = "scipy"

@@ -107,7 +107,7 @@ def tpdf(seed: int, first_sample: int, count: int) -> Samples:
         epoch, start = divmod(first_sample + done, 1 << 31)
         part = min(count - done, (1 << 31) - start)
         places = np.arange(2 * start, 2 * (start + part), dtype=np.uint64).astype(np.uint32)
-        words = _hash(places, *_key(seed, epoch)).astype(np.int64)
+        words = _hash(places, *dither_key(seed, epoch)).astype(np.int64)
         noise[done : done + part] = (words[0::2] + words[1::2] - 0xFFFFFFFF) * 2.0**-32
         done += part
     return noise
@@ -120,7 +120,7 @@ def _hash(places: Words, before: int, between: int) -> Words:
     return h ^ h >> np.uint32(16)
 
 
-def _key(seed: int, epoch: int) -> tuple[int, int]:
+def dither_key(seed: int, epoch: int) -> tuple[int, int]:
     """SplitMix64 (Steele, Lea and Flood, 2014), its result in two halves."""
     mask = (1 << 64) - 1
     z = (seed + (epoch + 1) * 0x9E3779B97F4A7C15) & mask

@@ -1,0 +1,1 @@
+"""The parts of gpu_check.py: what is checked, what is timed, and the rows that come of it."""

@@ -1,0 +1,123 @@
+"""Is it right: every chain at every rate against the CPU, the law over cuts, the host's rounding, packed files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from accuracy import FLOAT32, FLOAT64, INT16, RATES, render
+from cases import all_chains
+
+from gpu.rows import Check
+from torchfx_cli.chain.spec import ChainSpec
+from torchfx_cli.design.design import design_chain
+from torchfx_cli.errors import DesignError
+from torchfx_cli.plan.assemble import RenderPlan, assemble
+from torchfx_cli.render.kernel.twin import tpdf as tpdf_on_host
+from torchfx_cli.render.packed import PackedRun
+from torchfx_cli.render.quantiser import tpdf
+from torchfx_cli.render.torch_engine import TorchEngine, modules_of
+
+TO_HOLD_DB = 140.0
+LAW = 1e-12  # chunked = whole, of the loudest sample
+UNIT_FRAMES = 40_000  # so that a second of signal is cut into several
+CUTS = (17, 509, 44_100)
+CHAIN = ("highpass:20", "peaking:frequency=100,gain=6", "fir:lowpass=3 kHz,taps=511,align=true", "lowpass:9 kHz")
+
+
+def everything(check: Check) -> None:
+    for name, chain in all_chains().items():
+        check.row("right", name, lambda chain=chain: against_the_cpu(check, chain))
+    for name, chain in all_chains().items():
+        check.row("law", name, lambda chain=chain: law(check, chain))
+    check.row("dither", "noise on the device", lambda: dither(check))
+    check.row("packed", "files side by side, and alone", lambda: packed(check))
+
+
+def noise(fs: int, frames: int, channels: int = 2) -> np.ndarray:
+    return np.random.default_rng(fs).standard_normal((frames, channels)) * 0.05
+
+
+def against_the_cpu(check: Check, chain: ChainSpec) -> dict[str, Any]:
+    """Float64 in and out, so that nothing is hidden behind a rounding: the worst signal to error over the rates."""
+    worst, rates = np.inf, 0
+    for fs in RATES[: 2 if check.small else None]:
+        try:
+            stages = design_chain(chain, fs)
+        except DesignError:
+            continue
+        x = noise(fs, fs // 8 if check.small else fs)
+        plan = assemble(stages, fs, 2, FLOAT64, FLOAT64)
+        truth, got = render(plan, x, "native", "cpu"), render(plan, x, "torch", check.device)
+        worst, rates = min(worst, snr_db(got, truth)), rates + 1
+    return {"ok": worst >= TO_HOLD_DB, "snr_db": round(min(worst, 999.0), 1), "rates": rates}
+
+
+def snr_db(found: np.ndarray, truth: np.ndarray) -> float:
+    error = float(np.sum((found - truth) ** 2))
+    return float(10 * np.log10(np.sum(truth**2) / error)) if error else float("inf")
+
+
+def law(check: Check, chain: ChainSpec) -> dict[str, Any]:
+    """Blocks of any length (to the bit), units of another length, and the bare modules cut anywhere."""
+    fs = 48_000
+    plan = assemble(design_chain(chain, fs), fs, 2, FLOAT64, FLOAT64)
+    if plan.passes > 1:
+        plan = plan.measured(0.25)
+    x = noise(fs, 6_000 if check.small else fs)
+    whole = through(TorchEngine(plan, check.device), x, len(x))
+    same = all(through(TorchEngine(plan, check.device), x, size).tobytes() == whole.tobytes() for size in CUTS)
+    other = np.abs(through(TorchEngine(plan, check.device, UNIT_FRAMES), x, 4096) - whole).max(initial=0.0)
+    worst = max(float(other), cut_modules(check, plan, x)) / max(np.abs(x).max(), np.abs(whole).max())
+    return {"ok": same and worst <= LAW, "cuts_are_the_same": same, "worst_relative": float(worst)}
+
+
+@torch.inference_mode()
+def cut_modules(check: Check, plan: RenderPlan, x: np.ndarray) -> float:
+    """The largest difference that cutting makes to the modules alone."""
+    chain, signal = modules_of(plan).to(check.device), torch.from_numpy(x.T.copy()).to(check.device)
+    state, parts = chain.rest(2), []
+    for block in signal.tensor_split(np.sort(np.random.default_rng(1).integers(0, len(x), 30)).tolist(), dim=-1):
+        y, state = chain.step(block, state)
+        parts.append(y)
+    return float((torch.cat(parts, dim=-1) - chain(signal)).abs().max())
+
+
+def through(engine: TorchEngine, x: np.ndarray, size: int) -> np.ndarray:
+    done = [engine.process(x[n : n + size]) for n in range(0, len(x), size)]
+    return np.concatenate([*done, *engine.flush()])
+
+
+def dither(check: Check) -> dict[str, Any]:
+    """The same noise as the kernel's, in the middle of a file and where the hash begins anew."""
+    differ = 0
+    for first in (0, 2**31 - 1000, 3 * 2**31 + 12345):
+        found = tpdf(7, first, 100_000, torch.device(check.device)).cpu().numpy()
+        differ += int(np.count_nonzero(found != tpdf_on_host(7, first, 100_000)))
+    return {"ok": not differ, "samples_that_differ": differ}
+
+
+def packed(check: Check) -> dict[str, Any]:
+    """Short files together, alone in their launch (to the bit), and by the engine one by one."""
+    plan = packed_plan(FLOAT64)
+    blocks = [np.int16(noise(n, n) * 32768) for n in range(500, 40_000, 4567 if check.small else 777)]
+    run = PackedRun(plan, check.device)
+    together = [np.asarray(result[0]) for result in run.render(blocks)]  # type: ignore[index]
+    alone = [np.asarray(run.render([block])[0][0]) for block in blocks]  # type: ignore[index]
+    engine = [through(TorchEngine(plan, check.device), block, len(block)) for block in blocks]
+    same = all(one.tobytes() == other.tobytes() for one, other in zip(together, alone, strict=True))
+    worst = max(float(np.abs(one - other).max()) for one, other in zip(together, engine, strict=True))
+    rounded = replace(plan, sink=INT16, dither=True)
+    integers = [np.asarray(result[0]) for result in PackedRun(rounded, check.device).render(blocks)]  # type: ignore[index]
+    by_cpu = [render(rounded, block, "native", "cpu") for block in blocks]
+    steps = sum(int(np.count_nonzero(one != other)) for one, other in zip(integers, by_cpu, strict=True))
+    ok = same and worst <= LAW
+    return {"ok": ok, "alone_is_the_same": same, "worst_to_engine": worst, "of_16_bits_differ": steps}
+
+
+def packed_plan(sink=FLOAT32) -> RenderPlan:
+    from torchfx_cli.chain.parse import join
+
+    return assemble(design_chain(join([], list(CHAIN)), 44_100), 44_100, 2, INT16, sink)

@@ -1,0 +1,124 @@
+"""What a run costs on each backend: seconds as a sum over processes, files, samples, sections and taps.
+
+    seconds = start_s + files file_s + samples (sample_s + sections section_s + log2(1 + taps) octave_s)
+
+The defaults for "native" and "cpu" were measured on two cores of a 2.x GHz server. **Those for "cuda" are estimates**
+(a data-centre GPU behind PCIe 4, files in the page cache) until `make gpu-check` or `torchfx bench --calibrate` has run
+where the GPU is; a calibration lies in the user's folder, as costs.json, and wins over the defaults.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from torchfx_cli.chain.presets import config_folder
+from torchfx_cli.design.stages import Sections, Stage, Taps
+
+FILE_NAME = "costs.json"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be done: so many samples (all channels) in so many files, through sections and taps (all FIRs')."""
+
+    samples: int
+    files: int = 1
+    sections: int = 0
+    taps: int = 0
+
+    @staticmethod
+    def of(stages: tuple[Stage, ...], samples: int, files: int = 1) -> Work:
+        """The work of a plan's `stages` on `samples`; a second pass for `normalize` is to be counted in `samples`."""
+        sections = sum(len(stage.sos) for stage in stages if isinstance(stage, Sections))
+        return Work(samples, files, sections, sum(len(stage.taps) for stage in stages if isinstance(stage, Taps)))
+
+
+@dataclass(frozen=True)
+class BackendCost:
+    """Seconds, all at least 0.
+
+    start_s    once: the process, its imports, the device.
+    file_s     each file: opening, renaming, filters made anew, transfers set up.
+    sample_s   each sample of each channel: read, converted, moved to and from the device, written.
+    section_s  each sample and second-order section.
+    octave_s   each sample and doubling of an FIR's length, as transforms cost log2 N.
+    """
+
+    start_s: float = 0.0
+    file_s: float = 0.0
+    sample_s: float = 0.0
+    section_s: float = 0.0
+    octave_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not isinstance(value, (int, float)) or not 0.0 <= value < math.inf:
+                raise ValueError(f"{name} is {value!r}, not a number of seconds")
+
+
+DEFAULTS: Mapping[str, BackendCost] = {
+    "native": BackendCost(start_s=0.25, file_s=3e-3, sample_s=4e-9, section_s=1.1e-9, octave_s=0.6e-9),
+    "cpu": BackendCost(start_s=2.3, file_s=8e-3, sample_s=8e-9, section_s=2e-9, octave_s=0.7e-9),
+    "cuda": BackendCost(start_s=3.5, file_s=8e-3, sample_s=4e-9, section_s=0.02e-9, octave_s=0.01e-9),
+}
+
+
+def predict(cost: BackendCost, work: Work) -> float:
+    """Seconds that `work` takes; see the module."""
+    of_sample = cost.sample_s + work.sections * cost.section_s + math.log2(1 + work.taps) * cost.octave_s
+    return cost.start_s + work.files * cost.file_s + work.samples * of_sample
+
+
+def load(complain: Callable[[str], object] = lambda note: None) -> dict[str, BackendCost]:
+    """The costs of every backend, the user's over the defaults; a file that is no good is a note to `complain`."""
+    path = costs_file()
+    if path is None or not path.is_file():
+        return dict(DEFAULTS)
+    try:
+        return {**DEFAULTS, **_stored(path)}
+    except (OSError, ValueError) as error:
+        complain(f"{path}: {error}; the built-in costs are used (torchfx bench --calibrate writes the file anew)")
+        return dict(DEFAULTS)
+
+
+def save(costs: Mapping[str, BackendCost]) -> Path:
+    """Keep `costs` for this user, beside those of other backends that were kept before; the file. Raises OSError."""
+    path = costs_file()
+    if path is None:
+        raise OSError("neither XDG_CONFIG_HOME nor a home folder is set")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        kept = _stored(path)
+    except (OSError, ValueError):
+        kept = {}
+    text = json.dumps({name: asdict(cost) for name, cost in {**kept, **costs}.items()}, indent=1) + "\n"
+    part = path.with_name(f"{FILE_NAME}.{os.getpid()}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+    return path
+
+
+def costs_file() -> Path | None:
+    """Where the calibration lies, or is to lie; None where the user has no folder."""
+    folder = config_folder()
+    return folder / FILE_NAME if folder else None
+
+
+def _stored(path: Path) -> dict[str, BackendCost]:
+    """What the file holds; raises OSError, or ValueError where it is not what `save` writes."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(document, dict):
+        raise ValueError("a mapping from backends to costs was expected")
+    known = {field.name for field in fields(BackendCost)}
+    for name, cost in document.items():
+        if not isinstance(cost, dict) or set(cost) != known:
+            raise ValueError(f"{name}: {', '.join(sorted(known))} were expected")
+    return {name: BackendCost(**cost) for name, cost in document.items()}

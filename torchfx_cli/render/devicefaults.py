@@ -1,0 +1,41 @@
+"""What a GPU's failures mean: out of memory can be helped, anything else ends the file, and CUDA in this process.
+
+An error inside a kernel is reported by some later call, and from then on every call fails ("sticky"): the driver takes
+the process's context away. So no file of this process can use the device any more; another process can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from torchfx_cli.errors import DeviceError
+from torchfx_cli.render.device import first_line
+
+# How libraries that keep memory of their own say that there is none left. That of CUDA has an exception.
+NO_MEMORY = (
+    "DefaultCPUAllocator: can't allocate",
+    "CUFFT_ALLOC_FAILED",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED",
+)
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a smaller block may still succeed."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in NO_MEMORY)
+
+
+@contextmanager
+def failing_as_one(device: torch.device) -> Iterator[None]:
+    """Failures of a GPU, wherever they come up, as a DeviceError of one line; those of the CPU stay what they are."""
+    try:
+        yield
+    except RuntimeError as error:
+        if device.type == "cpu":
+            raise
+        if is_out_of_memory(error):
+            raise DeviceError(f"not enough memory on {device} to begin; --device cpu needs none of it") from None
+        raise DeviceError(f"{device} failed: {first_line(str(error))}; try --device cpu") from error
