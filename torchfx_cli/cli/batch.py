@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torchfx_cli.cli import options, show
 from torchfx_cli.cli.listener import Teller
 from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.render.choose import check_engine
+from torchfx_cli.render.device import has_driver
 from torchfx_cli.tasks import inputs as finding
 from torchfx_cli.tasks import naming
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.local import Manner, run_jobs
 from torchfx_cli.tasks.planning import plan_in_place, plan_jobs
+from torchfx_cli.tasks.preflight import estimated_work
 from torchfx_cli.tasks.report import Report
 from torchfx_cli.tasks.textfile import TextFile
 
@@ -49,10 +51,11 @@ def run(asked: Asked, settings: Settings) -> int:
     """Do what is asked; returns the exit code."""
     if asked.name is not None:
         naming.check_template(asked.name)
-    engine, device = check_engine(settings.engine, settings.device)
-    computing = f"{engine} on {device}"
+    check_engine(settings.engine, settings.device)
     gathered = _gathered(asked)
     jobs = _jobs(asked, settings, gathered.inputs)
+    engine, device = _computer(jobs, settings, verbose=asked.verbose)
+    settings, computing = replace(settings, engine=engine, device=device), f"{engine} on {device}"
     if asked.dry_run:
         from torchfx_cli.cli.dryrun import show_plans
 
@@ -71,6 +74,17 @@ def run(asked: Asked, settings: Settings) -> int:
             report_file.save(json.dumps(report.as_dict(), indent=1) + "\n")
             failed_file.save(_names(report, "\0" if asked.null else "\n"))
     return report.exit_code
+
+
+def _computer(jobs: list[Job], settings: Settings, *, verbose: bool) -> tuple[str, str]:
+    """The engine and the device, both definite. What the work is matters only where there may be a GPU."""
+    work = estimated_work(jobs, settings) if settings.device == "auto" and has_driver() else None
+    explain = show.tell if verbose else _keep_quiet
+    return check_engine(settings.engine, settings.device, work, explain)
+
+
+def _keep_quiet(line: str) -> None:
+    """What only --verbose tells."""
 
 
 def _gathered(asked: Asked) -> finding.Gathered:

@@ -2,7 +2,7 @@
 
     seconds = start_s + files file_s + samples (sample_s + sections section_s + log2(1 + taps) octave_s)
 
-The defaults for "native" and "cpu" were measured on two cores of a 2.x GHz server. **Those for "cuda" are estimates**
+The defaults for "native" and "cpu" are rough, from runs on two cores of a server. **Those for "cuda" are estimates**
 (a data-centre GPU behind PCIe 4, files in the page cache) until `make gpu-check` or `torchfx bench --calibrate` has run
 where the GPU is; a calibration lies in the user's folder, as costs.json, and wins over the defaults.
 """

@@ -82,12 +82,17 @@ def why_no_cuda() -> str:
         return f"torch is not installed: {INSTALL}"
     if installed.endswith("+cpu"):
         return f"torch {installed} is a CPU build"
-    if os.name == "posix" and not any(Path(file).exists() for file in DRIVER_FILES):
+    if not has_driver():
         return "no NVIDIA driver"
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and visible.strip() in ("", "-1"):
         return f"CUDA_VISIBLE_DEVICES={visible!r} hides every GPU"
     return ""
+
+
+def has_driver() -> bool:
+    """Whether a GPU's driver has left its files; asked first, as it costs next to nothing."""
+    return os.name != "posix" or any(Path(file).exists() for file in DRIVER_FILES)
 
 
 def cuda_devices() -> tuple[list[str], str]:

@@ -114,7 +114,7 @@ def _process(job: Job, settings: Settings, listener: Listener, started: float) -
 
 def _render(source: Source, todo: JobPlan, plan: RenderPlan, settings: Settings, advanced: Callable[[int], None],
             lowered_db: float = 0.0) -> _Rendered:
-    engine = open_engine(plan, settings.engine, settings.device)
+    engine = _open_engine(plan, todo, settings)
     with _open_output(source, todo, settings) as output:
         pipeline.run(source.blocks(todo.block_frames), _steps(engine, advanced), output.write)
         if not (engine.levels.clipped and settings.on_clip == "limit"):
@@ -154,11 +154,16 @@ def _open_output(source: Source, todo: JobPlan, settings: Settings) -> Output:
 def _measure(source: Source, todo: JobPlan, settings: Settings, advanced: Callable[[int], None]) -> RenderPlan:
     plan = todo.plan
     while plan.passes > 1:
-        engine = open_engine(plan.measuring(), settings.engine, settings.device)
+        engine = _open_engine(plan.measuring(), todo, settings)
         pipeline.run(source.blocks(todo.block_frames), _steps(engine, advanced), lambda block: None)
         plan = plan.measured(engine.levels.peak)
         source.rewind()
     return plan
+
+
+def _open_engine(plan: RenderPlan, todo: JobPlan, settings: Settings) -> Engine:
+    unit_frames = None if settings.chunk_s is None else todo.block_frames  # bounds the memory of a device too
+    return open_engine(plan, settings.engine, settings.device, unit_frames)
 
 
 def _steps(engine: Engine, advanced: Callable[[int], None]) -> Callable[[Iterable[Block]], Iterator[Block]]:

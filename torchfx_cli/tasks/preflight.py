@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from torchfx_cli.design.design import design_chain
 from torchfx_cli.design.stages import Normalize, Stage
+from torchfx_cli.errors import FileError
 from torchfx_cli.plan.assemble import assemble
+from torchfx_cli.plan.fuse import fuse
+from torchfx_cli.render.costs import Work
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.samples import SampleFormat
 from torchfx_cli.tasks.fileplan import JobPlan
+from torchfx_cli.tasks.job import Job, Settings
 
 FLOAT64 = SampleFormat("float64")
+USUAL_RATE_HZ = 48_000
+# A rough guess where only the name is known: a byte of a lossy file is several samples.
+SAMPLES_PER_BYTE = {".flac": 1.0, ".mp3": 6.0, ".ogg": 6.0, ".opus": 8.0}
 
 
 def worst_gain_db(todo: JobPlan) -> float:
@@ -33,6 +41,22 @@ def worst_gain_db(todo: JobPlan) -> float:
             level, behind = stage.peak, number + 1
     reached = level * _absolute_sum(_Behind(stages[behind:], todo.plan.fs))
     return 20.0 * math.log10(reached) if reached > 0.0 else -math.inf
+
+
+def estimated_work(jobs: Sequence[Job], settings: Settings) -> Work:
+    """What the run will cost, going by the sizes of the files alone; chains that fail at 48 kHz count as one section."""
+    samples = round(sum(_size_of(job.source) * SAMPLES_PER_BYTE.get(job.source.suffix.lower(), 0.5) for job in jobs))
+    try:
+        return Work.of(fuse(design_chain(settings.chain, USUAL_RATE_HZ)), samples, len(jobs))
+    except FileError:
+        return Work(samples, len(jobs), sections=1)
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return 0
 
 
 def needed_bytes(plans: Iterable[JobPlan]) -> int:

@@ -19,7 +19,7 @@ from multiprocessing import connection, get_context
 from types import FrameType
 from typing import Any
 
-from torchfx_cli.errors import Interrupted, TorchfxError
+from torchfx_cli.errors import DeviceError, Interrupted, TorchfxError
 from torchfx_cli.stream.part import remove_stale, remove_unfinished
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.murmur import Murmur
@@ -127,6 +127,10 @@ class Crew:
             return
         if kind == "done":
             worker.task = None
+            if value.reason == DeviceError.reason:  # what a GPU has failed in once fails in that process for good
+                self._workers.remove(worker)
+                worker.dismiss()
+                worker.join(time.monotonic() + STOP_S)
             yield task.number, value
         elif kind == "stop":
             raise value
