@@ -44,7 +44,7 @@ def worst_gain_db(todo: JobPlan) -> float:
 
 
 def estimated_work(jobs: Sequence[Job], settings: Settings) -> Work:
-    """What the run will cost, going by the sizes of the files alone; chains that fail at 48 kHz count as one section."""
+    """What the run will cost, going by the sizes of the files; a chain that fails at 48 kHz counts as one section."""
     samples = round(sum(_size_of(job.source) * SAMPLES_PER_BYTE.get(job.source.suffix.lower(), 0.5) for job in jobs))
     try:
         return Work.of(fuse(design_chain(settings.chain, USUAL_RATE_HZ)), samples, len(jobs))

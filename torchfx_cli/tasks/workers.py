@@ -7,7 +7,6 @@ in a fresh one, and then fails. Workers die with the run, also when it is killed
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
@@ -192,8 +191,10 @@ class Worker:
     def give(self, task: Task) -> None:
         task.attempts += 1
         self.task, self.since_s = task, time.monotonic()
-        with contextlib.suppress(OSError):  # it died while idle: heard of at its next message
+        try:
             self.pipe.send(task.job)
+        except OSError:  # it died while idle, or cannot hear: its end is heard next
+            self.process.kill()
 
     def kill(self, fault: str) -> None:
         self.fault = fault
