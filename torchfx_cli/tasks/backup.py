@@ -19,15 +19,16 @@ from torchfx_cli.tasks.job import Job
 
 @contextlib.contextmanager
 def kept(job: Job) -> Iterator[None]:
-    """Within, the output replaces the input; on an error the backup goes again. Nothing to do for other jobs."""
+    """Within, the output, which is the input, is replaced; on an error the backup goes again. Other jobs need none."""
     if job.backup is None:
         yield
         return
-    _make(job.source, job.backup)
+    old = job.output  # not the source: that may be a link to it
+    _make(old, job.backup)
     try:
         yield
     except BaseException:
-        if is_unreplaced(job.source, job.backup):
+        if is_unreplaced(old, job.backup):
             job.backup.unlink()
         raise
 

@@ -1,0 +1,180 @@
+"""`torchfx process` over folders, patterns and lists: what a person types, what comes out, what is told."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+HALF = "gain:-6.0205999132796239"
+NAMES = ("a.wav", "sub/b.wav", "sub/deep/c.flac")
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """in/ with three sounds at three depths, and beside them what is none; the current folder holds it."""
+    for number, name in enumerate(NAMES):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.full((80, 1), 2000 + 2 * number, np.int16), 8000)
+    (tmp_path / "in" / "notes.txt").write_text("no sound")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def outputs(folder: str) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file()
+                  and not path.name.startswith("."))
+
+
+def level(path: str | Path) -> int:
+    return int(soundfile.read(path, dtype="int16")[0][40])
+
+
+def test_a_folder_is_mirrored(run: Any, tree: Path) -> None:
+    done = run("process", "in", "-e", HALF, "--dither", "none", "-o", "out")
+    assert done.code == 0
+    assert outputs("out") == sorted(NAMES)
+    assert [level(Path("out", name)) for name in NAMES] == [1000, 1001, 1002]
+    assert done.told[0] == "left out: 1 no audio" or "no audio" in done.told[0]
+    assert done.told[-1] == "3 ok, 0 warned, 0 failed, 0 skipped"
+
+
+def test_without_an_output_a_folder_gets_a_folder_of_outputs_which_is_no_input_the_next_time(
+        run: Any, tree: Path) -> None:
+    assert run("process", "in", "-e", HALF).code == 0
+    assert outputs("in/processed") == sorted(NAMES)
+    again = run("process", "in", "-e", HALF, "--overwrite")
+    assert again.code == 0
+    assert again.told[-1] == "3 ok, 0 warned, 0 failed, 0 skipped"
+    assert outputs("in/processed") == sorted(NAMES)
+
+
+def test_an_output_folder_inside_the_input_is_never_read(run: Any, tree: Path) -> None:
+    for _ in range(2):
+        assert run("process", "in", "-e", HALF, "-o", "in/out", "--overwrite").code == 0
+        assert outputs("in/out") == sorted(NAMES)
+
+
+def test_a_pattern_a_template_and_a_format(run: Any, tree: Path) -> None:
+    done = run("process", "in/**/*.wav", "-e", "gain:0", "-o", "out", "--format", "flac", "--name",
+               "{stem}.{chain}{ext}")
+    assert done.code == 0
+    assert outputs("out") == ["a.gain.flac", "sub/b.gain.flac"]
+
+
+def test_resuming_does_only_what_is_missing(run: Any, tree: Path) -> None:
+    assert run("process", "in", "-e", HALF, "-o", "out").code == 0
+    refused = run("process", "in", "-e", HALF, "-o", "out")
+    assert refused.code == 2
+    assert "--resume" in refused.told[-1]
+    Path("out/sub/b.wav").unlink()
+    done = run("process", "in", "-e", HALF, "-o", "out", "--resume")
+    assert done.code == 0
+    assert done.told[-1] == "1 ok, 0 warned, 0 failed, 2 skipped"
+    assert not [line for line in done.told if line.startswith("in/a.wav")], "what was done before needs no line"
+
+
+def test_another_chain_is_done_anew(run: Any, tree: Path) -> None:
+    assert run("process", "in", "-e", HALF, "--dither", "none", "-o", "out").code == 0
+    done = run("process", "in", "-e", "gain:0", "-o", "out", "--resume")
+    assert done.told[-1] == "3 ok, 0 warned, 0 failed, 0 skipped"
+    assert [level(Path("out", name)) for name in NAMES] == [2000, 2002, 2004]
+
+
+def test_the_report_and_the_list_of_failures_feed_the_next_run(run: Any, tree: Path) -> None:
+    Path("in/new\nline.wav").write_bytes(b"no sound")
+    done = run("process", "in", "-e", HALF, "-o", "out", "--report", "r.json", "--failed", "f", "-0")
+    assert done.code == 3
+    report = json.loads(Path("r.json").read_text())
+    assert report["counts"] == {"ok": 3, "warned": 0, "failed": 1, "skipped": 0, "not_done": 0}
+    bad = next(file for file in report["files"] if file["status"] == "failed")
+    assert (bad["input"], bad["reason"]) == ("in/new\nline.wav", "input")
+    assert Path("f").read_bytes() == b"in/new\nline.wav\0"
+    soundfile.write("in/new\nline.wav", np.zeros(80, np.int16), 8000)
+    assert run("process", "--files-from", "f", "-0", "-e", HALF, "-o", "out").code == 0
+    assert "new\nline.wav" in outputs("out")
+
+
+@pytest.mark.parametrize("option", ["--report", "--failed"])
+def test_a_report_that_cannot_be_written_is_told_before_the_work(run: Any, tree: Path, option: str) -> None:
+    done = run("process", "in", "-e", HALF, "-o", "out", option, "no/such/folder/r.json")
+    assert done.code == 2
+    assert option in done.told[-1]
+    assert not Path("out").exists()
+
+
+def test_in_place_the_old_file_is_kept_and_mode_and_links_stay(run: Any, tree: Path) -> None:
+    source = Path("in/a.wav")
+    before = source.read_bytes()
+    source.chmod(0o640)
+    Path("link.wav").symlink_to(source)
+    done = run("process", "link.wav", "in/sub", "-e", HALF, "--dither", "none", "--in-place", "--backup", ".bak")
+    assert done.code == 0, done.err
+    assert Path("link.wav").is_symlink()
+    assert level(source) == 1000
+    assert Path("in/a.wav.bak").read_bytes() == before
+    assert source.stat().st_mode & 0o777 == 0o640
+    assert run("process", "link.wav", "-e", HALF, "--in-place", "--backup", ".bak").code == 2
+    again = run("process", "link.wav", "in/sub", "-e", HALF, "--in-place", "--backup", ".bak", "--resume")
+    assert again.code == 0
+    assert again.told[-1] == "0 ok, 0 warned, 0 failed, 3 skipped"
+    assert level(source) == 1000, "never filtered twice"
+
+
+def test_in_place_a_file_that_fails_is_as_it_was_and_has_no_backup(run: Any, tree: Path) -> None:
+    before = Path("in/a.wav").read_bytes()
+    done = run("process", "in/a.wav", "-e", "gain:40", "--on-clip", "fail", "--in-place", "--backup", ".bak")
+    assert done.code == 3
+    assert Path("in/a.wav").read_bytes() == before
+    assert not Path("in/a.wav.bak").exists()
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    (["--in-place"], "--backup"), (["--backup", ".bak"], "--in-place"),
+    (["--in-place", "--backup", "a/b"], "--backup"), (["--in-place", "--backup", ".b", "-o", "x"], "contradict"),
+    (["--resume", "--skip-existing"], "contradict"), (["--jobs", "0"], "1 to 256"), (["--jobs", "1e3"], "1 to 256"),
+    (["--jobs", "-1"], "1 to 256"), (["--timeout", "x"], "--timeout"), (["--on-nan", "keep"], "fail, repair"),
+    (["--on-clip", "no"], "fail, keep, limit"), (["--on-truncated", ""], "fail, keep"), (["--name", "{x}"], "{stem}"),
+])
+def test_wrong_options_are_one_line_before_anything_is_written(
+        run: Any, tree: Path, options: list[str], words: str) -> None:
+    before = sorted(os.walk("."))
+    done = run("process", "in", "-e", HALF, *options)
+    assert done.code == 2
+    assert words in done.told[-1]
+    assert len([line for line in done.told if "error" in line]) == 1
+    assert sorted(os.walk(".")) == before
+
+
+def test_an_output_that_would_clip_is_turned_down_refused_or_told(run: Any, tree: Path) -> None:
+    loud = ["process", "in/a.wav", "-e", "gain:40", "--dither", "none"]
+    told = run(*loud, "-o", "kept.wav")
+    assert (told.code, level("kept.wav")) == (0, 32767)
+    assert "80 samples clipped" in told.err
+    limited = run(*loud, "-o", "limited.wav", "--on-clip", "limit", "--json")
+    record = json.loads(limited.out)
+    assert record["turned_down_db"] == pytest.approx(20 * np.log10(200_000 / 32768), abs=0.01)
+    assert (record["clipped"], record["warnings"]) == (0, [])
+    assert 32700 <= level("limited.wav") <= 32767
+    assert run(*loud, "-o", "no.wav", "--on-clip", "fail").code == 3
+    assert not Path("no.wav").exists()
+
+
+def test_the_time_of_the_input_is_kept_on_request(run: Any, tree: Path) -> None:
+    os.utime("in/a.wav", ns=(10**18, 10**18))
+    assert run("process", "in/a.wav", "-e", HALF, "-o", "x.wav", "--keep-mtime").code == 0
+    assert Path("x.wav").stat().st_mtime_ns == 10**18
+
+
+def test_a_batch_needs_one_second_look_only_where_it_is_wanted(run: Any, tree: Path) -> None:
+    done = run("process", "in", "-e", "gain:30", "-o", "out", "--dry-run")
+    assert done.code == 0
+    assert done.out.count("may clip: an input at full scale could reach +30.0 dBFS") == 3
+    assert "3 files, 0:00 of audio; needs about" in done.err
+    assert not Path("out").exists()
