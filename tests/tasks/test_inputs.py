@@ -12,6 +12,8 @@ import pytest
 from torchfx_cli.errors import RunError, UsageError
 from torchfx_cli.tasks.inputs import Gathered, Input, gather
 
+DEEP = 1200
+
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -75,6 +77,8 @@ def test_a_file_whose_name_looks_like_a_pattern_or_a_list_is_a_file(tree: Path) 
     ({"include": ["sub/**"]}, ["in/sub/c.wav", "in/sub/deep/d.OGG"]),
     ({"exclude": ["*.wav", "deep/*"]}, ["in/b.flac", "in/sub/deep/d.OGG"]),
     ({"include": ["*.wav"], "exclude": ["a*"]}, ["in/sub/c.wav"]),
+    ({"exclude": ["deep"]}, ["in/a.wav", "in/b.flac", "in/sub/c.wav"]),
+    ({"exclude": ["sub/"]}, ["in/a.wav", "in/b.flac"]),
 ])
 def test_patterns_take_and_leave_out_by_name_or_by_place(
         tree: Path, options: dict[str, list[str]], expected: list[str]) -> None:
@@ -96,10 +100,76 @@ def test_a_list_from_a_pipe_takes_any_name(tree: Path) -> None:
     assert paths(gather([], files_from="-", stdin=io.BytesIO(b"in/a.wav\nin/b.flac"))) == ["in/a.wav", "in/b.flac"]
 
 
+def test_folders_in_a_list_are_left_out_for_find_prints_what_is_in_them(tree: Path) -> None:
+    found = gather([], files_from="-", stdin=io.BytesIO(b".\n./in\n./in/a.wav\n./in/sub\n./in/sub/c.wav\n"))
+    assert paths(found) == ["./in/a.wav", "./in/sub/c.wav"]
+    assert found.skipped == {"a folder in a list": 3}
+
+
+def test_a_line_of_a_list_is_never_the_standard_input(tree: Path) -> None:
+    assert gather([], files_from="-", stdin=io.BytesIO(b"-\n")).inputs == [Input("./-", "-", None)]
+
+
+def test_a_list_of_the_other_kind_or_without_a_source_says_what_is_wrong(tree: Path) -> None:
+    with pytest.raises(UsageError, match=r"the list - has NUL characters in it: give -0"):
+        gather([], files_from="-", stdin=io.BytesIO(b"in/a.wav\0in/b.flac\0"))
+    with pytest.raises(UsageError, match=r"the list in cannot be read: Is a directory"):
+        gather([], files_from="in")
+    with pytest.raises(UsageError, match=r"there is no standard input"):
+        gather([], files_from="-")
+    with pytest.raises(UsageError, match=r"cannot be both an input and the list"):
+        gather(["-"], files_from="-", stdin=io.BytesIO(b"in/a.wav\n"))
+
+
+def test_the_mark_that_editors_put_before_a_text_is_no_part_of_a_name(tree: Path) -> None:
+    Path("names.txt").write_text("in/a.wav\n", encoding="utf-8-sig")
+    assert paths(gather(["names.txt@"])) == ["in/a.wav"]
+
+
+def test_an_empty_word_is_a_variable_that_is_not_set(tree: Path) -> None:
+    with pytest.raises(UsageError, match="an input is an empty word"):
+        gather(["in/a.wav", ""])
+
+
 def test_nothing_is_done_twice(tree: Path) -> None:
     found = gather(["in", "in/a.wav", "./in/a.wav", "in/**/*.wav"])
     assert len(found.inputs) == 4
     assert found.skipped["named twice"] == 4
+
+
+def test_behind_a_link_two_dots_lead_elsewhere_and_nothing_is_lost(tree: Path) -> None:
+    (tree / "far" / "away").mkdir(parents=True)
+    (tree / "link").symlink_to("far/away")
+    (tree / "x.wav").touch()
+    (tree / "far" / "x.wav").touch()
+    assert paths(gather(["link/../x.wav", "x.wav"])) == ["link/../x.wav", "x.wav"]
+
+
+@pytest.mark.parametrize(("first", "second"), [("A.wav", "a.wav"), ("\u00e9.wav", "e\u0301.wav")])
+def test_names_that_are_one_elsewhere_are_both_done_and_remarked_on(tree: Path, first: str, second: str) -> None:
+    (tree / "twins").mkdir()
+    for name in (first, second):
+        (tree / "twins" / name).touch()
+    if len(os.listdir("twins")) == 1:
+        pytest.skip("this file system takes them for one")
+    found = gather(["twins"])
+    assert sorted(paths(found)) == sorted([f"twins/{first}", f"twins/{second}"])
+    assert [line.split(" are one name")[0] for line in found.remarks] == [" and ".join(paths(found))]
+
+
+def test_many_remarks_are_told_in_few_lines(tree: Path) -> None:
+    for number in range(30):
+        (tree / "in" / f"gone{number}.wav").symlink_to("nowhere.wav")
+    remarks = gather(["in"]).remarks
+    assert len(remarks) == 21
+    assert remarks[-1] == "... and 10 more remarks"
+
+
+@pytest.mark.parametrize(("words", "output"), [(["in"], "in"), (["in"], "in/../in/"), (["in/*.wav"], "in")])
+def test_an_output_folder_that_would_be_searched_is_refused(tree: Path, words: list[str], output: str) -> None:
+    with pytest.raises(UsageError, match="in would be searched for inputs and is the output folder"):
+        gather(words, output=output)
+    assert paths(gather(["in/a.wav"], output=output)) == ["in/a.wav"]
 
 
 def test_the_output_folder_is_never_searched(tree: Path) -> None:
@@ -144,3 +214,37 @@ def test_fifty_levels_and_names_of_every_kind_are_found(tree: Path) -> None:
         with open(os.fsencode(deep) + b"/" + name, "w"):
             pass
     assert sorted(os.fsencode(one.path).rsplit(b"/", 1)[1] for one in gather(["deep"]).inputs) == sorted(names)
+
+
+def test_folders_may_be_nested_deeper_than_calls(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tree / "deep").mkdir()
+    monkeypatch.chdir(tree / "deep")
+    for _ in range(DEEP):
+        os.mkdir("d")
+        os.chdir("d")
+    Path("a.wav").touch()
+    bottom = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir(tree)
+        assert [one.relative for one in gather(["deep"]).inputs] == ["d/" * DEEP + "a.wav"]
+    finally:  # what tidies up behind the tests would not go that deep
+        os.fchdir(bottom)
+        os.close(bottom)
+        os.remove("a.wav")
+        for _ in range(DEEP):
+            os.chdir("..")
+            os.rmdir("d")
+
+
+def test_a_folder_that_cannot_be_read_costs_a_remark(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    def refusing(folder: str) -> object:
+        if folder == "in/sub":
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    found = gather(["in"])
+    assert paths(found) == ["in/a.wav", "in/b.flac"]
+    assert found.remarks == ["in/sub: cannot be searched: Permission denied"]

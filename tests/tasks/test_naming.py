@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from torchfx_cli.errors import UsageError
-from torchfx_cli.tasks.conflicts import find_conflicts
 from torchfx_cli.tasks.inputs import Input
 from torchfx_cli.tasks.naming import check_template, output_path
 
@@ -49,10 +46,34 @@ def test_a_template_fills_in_what_it_names(template: str, expected: str) -> None
 
 
 @pytest.mark.parametrize(
-    "template", ["{steam}", "{stem", "{}", "{0}", "{stem!r}", "{stem.__class__}", "{stem:%}", "{stem[0]}"])
+    "template", ["{steam}", "{stem", "{}", "{0}", "{stem!r}", "{stem.__class__}", "{stem:%}", "{stem[0]}", "{stem:9}",
+                 "{number:999999999}", "{number:{stem}}", "{number:+}"])
 def test_a_template_with_anything_else_is_refused_with_what_is_allowed(template: str) -> None:
     with pytest.raises(UsageError, match=r"--name: found .*; allowed are \{stem\}, \{ext\}, \{name\}"):
         check_template(template)
+
+
+@pytest.mark.parametrize(("template", "expected"), [
+    ("{parent}/{stem}-eq{ext}", "out/a-eq.wav"),
+    ("all/{parent}/{stem}{ext}", "out/all/a.wav"),
+    ("{parent}{stem}{ext}", "out/a.wav"),
+])
+def test_what_lies_at_the_top_has_no_parent_and_no_slash(template: str, expected: str) -> None:
+    top = Input("in/a.wav", "a.wav", "in")
+    assert output_path(top, output="out", inputs=2, template=template) == expected
+    assert output_path(NAMED, output="out", inputs=2, template=template) == expected
+
+
+def test_a_template_without_an_extension_is_refused_unless_a_format_is_given() -> None:
+    with pytest.raises(UsageError, match=r"--name: x/y/take\.1-eq has no extension of audio; end .* with \{ext\}"):
+        output_path(DEEP, output="out", inputs=2, template="{stem}-eq")
+    named = output_path(DEEP, output="out", inputs=2, template="{stem}-eq", extension=".flac")
+    assert named == "out/x/y/take.1-eq"
+
+
+def test_an_empty_output_is_a_variable_that_is_not_set() -> None:
+    with pytest.raises(UsageError, match="--output is an empty word"):
+        output_path(NAMED, output="", inputs=1)
 
 
 def test_a_template_that_gives_all_outputs_one_name_is_refused() -> None:
@@ -60,30 +81,15 @@ def test_a_template_that_gives_all_outputs_one_name_is_refused() -> None:
         check_template("{chain}{ext}")
 
 
-@pytest.mark.parametrize("template", ["../{stem}{ext}", "/tmp/{stem}{ext}", "{stem}/../../x{ext}", "{stem}/"])
+@pytest.mark.parametrize(
+    "template", ["../{stem}{ext}", "/tmp/{stem}{ext}", "{stem}/../../x{ext}", "{stem}/", "{chain}/{stem}{ext}"])
 def test_a_name_that_leaves_the_output_folder_or_is_none_is_refused(template: str) -> None:
     with pytest.raises(UsageError, match="--name"):
-        output_path(DEEP, output="out", inputs=2, template=template)
+        output_path(DEEP, output="out", inputs=2, template=template, chain="..")
 
 
-def test_a_name_that_is_too_long_is_refused() -> None:
+@pytest.mark.parametrize("template", ["x" * 246 + "{name}", "\u00e9" * 123 + "{name}", "x" * 256 + "/{name}"])
+def test_a_name_of_more_than_255_bytes_is_refused(template: str) -> None:
     with pytest.raises(UsageError, match="longer than 255 bytes"):
-        output_path(DEEP, output="out", inputs=2, template="x" * 250 + "{stem}{ext}")
-
-
-def test_outputs_that_are_one_place_by_different_names_are_found(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "link").symlink_to("out")
-    pairs = [("a", f"{tmp_path}/out/x.wav"), ("b", f"{tmp_path}/link/x.wav"), ("c", f"{tmp_path}/link/../out/x.wav"),
-             ("d", f"{tmp_path}/gone/x.wav"), ("e", f"{tmp_path}/gone/./x.wav"), ("f", f"{tmp_path}/out/y.wav")]
-    told = find_conflicts(pairs, in_place=False)
-    assert [line.split(" would")[0] for line in told] == ["a and b", "a and c", "d and e"]
-
-
-def test_an_output_that_is_an_input_is_found_through_links(tmp_path: Path) -> None:
-    (tmp_path / "a.wav").touch()
-    (tmp_path / "b.wav").symlink_to("a.wav")
-    told = find_conflicts([(f"{tmp_path}/a.wav", f"{tmp_path}/b.wav")], in_place=False)
-    assert told == [f"{tmp_path}/a.wav: the output {tmp_path}/b.wav would overwrite the input {tmp_path}/a.wav; "
-                    "choose another --output"]
-    assert find_conflicts([(f"{tmp_path}/a.wav", f"{tmp_path}/a.wav")], in_place=True) == []
+        output_path(DEEP, output="out", inputs=2, template=template)
+    assert output_path(DEEP, output="out", inputs=2, template=template[2:])

@@ -12,7 +12,7 @@ from scipy.signal import butter, sosfilt
 from torchfx_cli.chain.parse import join
 from torchfx_cli.tasks.fileplan import JobPlan, describe_job
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.preflight import free_bytes, needed_bytes, worst_gain_db
+from torchfx_cli.tasks.preflight import free_bytes, needed_bytes, tone_gain_db, worst_gain_db
 
 FS = 8000
 
@@ -38,6 +38,13 @@ def test_the_worst_gain_is_the_absolute_sum_of_the_impulse_response(source: Path
     assert worst_gain_db(planned(source, "highpass:cutoff=80,order=4")) == pytest.approx(truth, abs=1e-3)
     assert worst_gain_db(planned(source, "gain:6")) == pytest.approx(6.0, abs=1e-9)
     assert worst_gain_db(planned(source, "gain:0")) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_the_gain_of_a_tone_is_the_peak_of_the_frequency_response(source: Path) -> None:
+    assert tone_gain_db(planned(source, "peaking:frequency=1000,gain=12,q=30")) == pytest.approx(12.0, abs=0.01)
+    assert tone_gain_db(planned(source, "peaking:frequency=25,gain=-9,q=2", "gain:2")) == pytest.approx(2.0, abs=0.01)
+    assert tone_gain_db(planned(source, "highpass:cutoff=80,order=4")) == pytest.approx(0.0, abs=0.01)
+    assert tone_gain_db(planned(source, "gain:30", "normalize:-3", "gain:1")) == pytest.approx(-2.0, abs=1e-9)
 
 
 def test_a_delay_that_is_removed_loses_nothing_of_it(source: Path) -> None:

@@ -15,7 +15,7 @@ from torchfx_cli.render import costs
 from torchfx_cli.stream.formats import RIFF_LIMIT_BYTES
 from torchfx_cli.tasks.fileplan import JobPlan, describe_job
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.preflight import free_bytes, needed_bytes, worst_gain_db
+from torchfx_cli.tasks.preflight import free_bytes, needed_bytes, tone_gain_db, worst_gain_db
 
 HARMLESS_DB = 0.01
 SIZES = ("bytes", "kB", "MB", "GB", "TB")
@@ -58,7 +58,8 @@ def _remarks(todo: JobPlan) -> list[str]:
     remarks = []
     gain_db = worst_gain_db(todo)
     if gain_db > HARMLESS_DB and todo.output_format.sample_format.is_integer:
-        remarks.append(f"may clip: an input at full scale could reach {gain_db:+.1f} dBFS (see --on-clip)")
+        remarks.append(f"may clip: an input at full scale could reach {gain_db:+.1f} dBFS, a steady tone "
+                       f"{tone_gain_db(todo):+.1f} (see --on-clip)")
     if todo.output_format.container.word == "wav" and (todo.output_bytes or 0) > RIFF_LIMIT_BYTES:
         remarks.append("larger than 4 GB: an RF64")
     return remarks
@@ -82,6 +83,7 @@ def _record(job: Job, todo: JobPlan | None, engine: str) -> dict[str, Any]:
         "block_frames": todo.block_frames,
         "output_bytes": todo.output_bytes,
         "worst_gain_db": worst_gain_db(todo),
+        "tone_gain_db": tone_gain_db(todo),
         "remarks": _remarks(todo),
         "stages": plan.describe(),
     }

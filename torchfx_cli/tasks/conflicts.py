@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 Pair = tuple[str, str]
-Identity = tuple[int, int] | tuple[int, int, str]
+Place = tuple[int | str, ...]  # device, inode, and the names from there on
 
 
 def find_conflicts(pairs: Sequence[Pair], *, in_place: bool) -> list[str]:
@@ -21,14 +21,16 @@ def find_conflicts(pairs: Sequence[Pair], *, in_place: bool) -> list[str]:
     return problems
 
 
-def _shared(pairs: Iterable[Pair]) -> list[str]:
-    first: dict[Identity, str] = {}
+def _shared(pairs: Sequence[Pair]) -> list[str]:
+    first: dict[Place, int] = {}
+    folders: dict[str, Place] = {}
     problems = []
-    folders: dict[str, tuple[int, int] | None] = {}
-    for source, output in pairs:
-        other = first.setdefault(_place(output, folders), source)
-        if other is not source:
-            problems.append(f"{other} and {source} would both become {output}")
+    for number, (source, output) in enumerate(pairs):
+        other = first.setdefault(_place(output, folders), number)
+        if other != number:
+            problems.append(f"{pairs[other][0]} and {source} would both become {output}")
+    if problems:
+        problems[-1] += "; give the folder that holds them as the input, or a --name with {number}"
     return problems
 
 
@@ -41,13 +43,22 @@ def _overwritten(pairs: Sequence[Pair]) -> list[str]:
     ]
 
 
-def _place(path: str, folders: dict[str, tuple[int, int] | None]) -> Identity:
+def _place(path: str, folders: dict[str, Place]) -> Place:
     """The same for all ways to write one place, whether or not something is there: its folder, and its name."""
-    folder, name = os.path.split(os.path.abspath(path))
+    folder, name = os.path.split(path)
     if folder not in folders:
-        folders[folder] = _identity(folder)
-    identity = folders[folder]
-    return (0, 0, os.path.join(folder, name)) if identity is None else (*identity, name)
+        folders[folder] = _place_of_folder(folder or ".")
+    return (*folders[folder], name)
+
+
+def _place_of_folder(folder: str) -> Place:
+    """Its identity, or where it is missing that of the nearest folder above it, and the names from there."""
+    identity, missing = _identity(folder), []
+    while identity is None and folder not in ("", "/"):
+        folder, name = os.path.split(os.path.normpath(folder))
+        missing.append(name)
+        identity = _identity(folder or ".")
+    return (*(identity or ()), *reversed(missing))
 
 
 def _identity(path: str) -> tuple[int, int] | None:

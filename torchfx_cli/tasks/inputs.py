@@ -3,7 +3,7 @@
 A word of the command line is, in this order: `-` (the standard input), a file or folder of that name, a list
 (`names.txt@`, a name a line, empty lines and `#` lines left out), a pattern (`raw/**/*.flac`, where the shell did not
 expand it), or the name of a file that is not there, which fails later on its own. Names in lists are relative to
-the current folder, as find(1) prints them.
+the current folder, as find(1) prints them; folders among them are left out, for find prints what is in them too.
 
 What is named is always tried. What is found in a folder must look like audio and not be hidden.
 """
@@ -11,16 +11,20 @@ What is named is always tried. What is found in a folder must look like audio an
 from __future__ import annotations
 
 import os
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from torchfx_cli.errors import RunError, UsageError
 from torchfx_cli.stream.formats import format_words
-from torchfx_cli.tasks.scan import Finder, is_pattern
+from torchfx_cli.tasks.lists import STDIN, read_commented, read_names
+from torchfx_cli.tasks.patterns import is_pattern
+from torchfx_cli.tasks.scan import Finder
 
-STDIN = "-"
 LIST_MARK = "@"
+MAX_REMARKS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Gathered:
     """The inputs in order; how many were left out, by reason; and what is worth a word, a line each."""
 
     inputs: list[Input] = field(default_factory=list)
-    skipped: dict[str, int] = field(default_factory=dict)
+    skipped: Counter[str] = field(default_factory=Counter)
     remarks: list[str] = field(default_factory=list)
 
 
@@ -51,37 +55,45 @@ def gather(words: Sequence[str], *, files_from: str | None = None, zero: bool = 
     """All inputs that `words` and the list `files_from` (a path, or - for `stdin`) mean, each once.
 
     zero              names in `files_from` end with NUL, not with a line.
-    include, exclude  patterns for what is found in folders and by patterns; of its name, or of its relative path.
+    include, exclude  patterns for what is found in folders and by patterns; of its name, or of its relative path. A
+                      folder that is excluded is not searched.
     output            the output folder, which is never searched; None for `processed` folders.
 
-    Raises UsageError for a list that cannot be read, RunError where nothing was found at all.
+    Raises UsageError for a list or a pattern that makes no sense, RunError where nothing was found at all.
     """
+    if STDIN in words and files_from == STDIN:
+        raise UsageError("the standard input cannot be both an input and the list of them")
     found = Gathered()
     finder = Finder(include, exclude, output, found.skipped, found.remarks)
     empty: list[str] = []
     for word in words:
         count = len(found.inputs)
-        found.inputs += _of_word(word, finder, found)
-        if len(found.inputs) == count and word != STDIN:
+        found.inputs += _of_word(word, finder, found.skipped)
+        if len(found.inputs) == count:
             empty.append(word)
     if files_from is not None:
-        found.inputs += map(_named, _names(files_from, zero=zero, stdin=stdin))
-    found.inputs = _once(found)
+        found.inputs += _listed(read_names(files_from, zero=zero, stdin=stdin), found.skipped)
+    found.inputs = _once(found.inputs, found.skipped)
     if not found.inputs:
         raise RunError(_nothing(empty, files_from, found.skipped))
     found.remarks += [f"no audio files in {word}" for word in empty]
+    found.remarks += _twins(one.path for one in found.inputs)
+    if len(found.remarks) > MAX_REMARKS:
+        found.remarks[MAX_REMARKS:] = [f"... and {len(found.remarks) - MAX_REMARKS} more remarks"]
     return found
 
 
-def _of_word(word: str, finder: Finder, found: Gathered) -> Iterator[Input]:
-    if word == STDIN or not word:
+def _of_word(word: str, finder: Finder, skipped: Counter[str]) -> Iterator[Input]:
+    if not word:
+        raise UsageError("an input is an empty word; is a variable of the shell not set?")
+    if word == STDIN:
         yield _named(word)
     elif os.path.isdir(word):
         yield from (Input(path, relative, word) for path, relative in finder.folder(word))
     elif os.path.lexists(word):
         yield _named(word)
     elif word.endswith(LIST_MARK) and len(word) > 1:
-        yield from map(_named, _names(word[:-1], comments=True))
+        yield from _listed(read_commented(word[:-1]), skipped)
     elif is_pattern(word):
         root, matches = finder.pattern(word)
         yield from (Input(path, relative, root) for path, relative in matches)
@@ -90,37 +102,42 @@ def _of_word(word: str, finder: Finder, found: Gathered) -> Iterator[Input]:
 
 
 def _named(path: str) -> Input:
-    return Input(path, os.path.basename(os.path.normpath(path)), None)
+    return Input(path, os.path.basename(path.rstrip("/")), None)
 
 
-def _names(path: str, *, zero: bool = False, comments: bool = False, stdin: BinaryIO | None = None) -> Iterator[str]:
-    """The names in a list: bytes as they are, so that any name can stand in it."""
-    try:
-        if path == STDIN and stdin is not None:
-            data = stdin.read()
+def _listed(names: Iterable[str], skipped: Counter[str]) -> Iterator[Input]:
+    for name in names:
+        if os.path.isdir(name):
+            skipped["a folder in a list"] += 1
         else:
-            with open(path, "rb") as file:
-                data = file.read()
-    except OSError as error:
-        raise UsageError(f"the list {path} cannot be read: {error.strerror}") from None
-    for line in data.split(b"\0" if zero else b"\n"):
-        line = line if zero else line.removesuffix(b"\r")
-        if line and not (comments and (line.startswith(b"#") or not line.strip())):
-            yield os.fsdecode(line)
+            yield _named("./-" if name == STDIN else name)
 
 
-def _once(found: Gathered) -> list[Input]:
+def _once(inputs: Iterable[Input], skipped: Counter[str]) -> list[Input]:
     """Each path once: a list and a pattern may name the same file."""
     seen: dict[str, Input] = {}
-    for one in found.inputs:
-        seen.setdefault(one.path if one.path == STDIN else os.path.normpath(one.path), one)
-    again = len(found.inputs) - len(seen)
-    if again:
-        found.skipped["named twice"] = found.skipped.get("named twice", 0) + again
+    for one in inputs:
+        if seen.setdefault(_plain(one.path), one) is not one:
+            skipped["named twice"] += 1
     return list(seen.values())
 
 
-def _nothing(empty: Iterable[str], files_from: str | None, skipped: dict[str, int]) -> str:
+def _plain(path: str) -> str:
+    """One way to write `path`. Behind a link `..` leads elsewhere than the letters say, so such paths stay."""
+    return path if path == STDIN or ".." in path else os.path.normpath(path)
+
+
+def _twins(paths: Iterable[str]) -> Iterator[str]:
+    """What differs only in case, or in how accents are written, is one name for other systems."""
+    first: dict[str, str] = {}
+    for path in paths:
+        key = path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
+        other = first.setdefault(key, path)
+        if other is not path:
+            yield f"{other} and {path} are one name where case or the form of accents does not count"
+
+
+def _nothing(empty: Iterable[str], files_from: str | None, skipped: Counter[str]) -> str:
     places = ", ".join([*empty, *([f"the list {files_from}"] if files_from is not None else [])])
     left_out = ", ".join(f"{number} {reason}" for reason, number in skipped.items())
     return (f"no audio files in {places} (looked for {', '.join('.' + word for word in format_words()[:6])}, ...)"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import string
-from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from torchfx_cli.errors import UsageError, printable
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULT_FOLDER = "processed"
 MAX_NAME_BYTES = 255
+WIDTH = re.compile(r"0?[1-9]")  # of {number}; one of a thousand digits would make a name of a thousand bytes
 FIELDS = {
     "stem": "the name without its extension",
     "ext": "the extension of the output, with its dot",
@@ -26,10 +28,9 @@ FIELDS = {
 
 
 def check_template(template: str) -> None:
-    """Raise UsageError for a template that names no output, or different things under one name."""
-    _filled(template, dict.fromkeys(FIELDS, "x") | {"number": 1})
-    used = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
-    if not used & {"stem", "name", "number"}:
+    """Raise UsageError for a template with other fields, or that gives every output the same name."""
+    used = _fields(template)
+    if not used & {"stem", "name", "number", "parent"}:
         raise UsageError(f"--name: {printable(template)} gives every output the same name; use {{stem}}, {{name}} or "
                          "{number}")
 
@@ -41,19 +42,22 @@ def output_path(found: Input, *, output: str | None, inputs: int, template: str 
     output     a file, a folder, or None for `processed` beside the input, or in the folder that it was found in.
     extension  of the output where it is not that of the input, with its dot.
     """
-    folder, name = os.path.split(found.relative)
+    relative = found.relative
     if extension is not None:
-        name = os.path.splitext(name)[0] + extension
+        relative = os.path.splitext(relative)[0] + extension
     if template is not None:
-        folder, name = _templated(template, found, name, folder, chain, number)
-    relative = os.path.join(folder, name)
+        relative = _templated(template, found, relative, chain, number)
+        if extension is None and is_audio_name(found.relative) and not is_audio_name(relative):
+            raise UsageError(f"--name: {printable(relative)} has no extension of audio; end the template with {{ext}}")
     if output is None:
         top = os.path.dirname(found.path) if found.root is None else found.root
         return os.path.join(top, DEFAULT_FOLDER, relative)
     if is_folder(output, named=inputs == 1 and found.root is None):
         return os.path.join(output, relative)
-    if inputs > 1 or found.root is not None:
+    if inputs > 1:
         raise UsageError(f"{printable(output)} is one file, but there are {inputs} inputs; give a folder")
+    if found.root is not None:
+        raise UsageError(f"{printable(output)} is one file, but a folder or a pattern was given; give a folder")
     return output
 
 
@@ -62,7 +66,9 @@ def is_folder(output: str, *, named: bool = False) -> bool:
 
     named  it is for a single file that was named; then an extension of no kind is a mistake more often than a folder.
     """
-    if os.path.isdir(output) or output.endswith(os.sep):
+    if not output:
+        raise UsageError("--output is an empty word; is a variable of the shell not set?")
+    if output.endswith("/") or os.path.isdir(output):
         return True
     if is_audio_name(output):
         return False
@@ -72,27 +78,44 @@ def is_folder(output: str, *, named: bool = False) -> bool:
     return True
 
 
-def _templated(template: str, found: Input, name: str, folder: str, chain: str, number: int) -> tuple[str, str]:
+def _templated(template: str, found: Input, relative: str, chain: str, number: int) -> str:
+    """The place of the output below its folder; where `{parent}` is not in the template, that of the input counts."""
+    folder, name = os.path.split(relative)
     stem, ext = os.path.splitext(name)
+    places_itself = "parent" in _fields(template)
+    if not folder:
+        template = template.replace("{parent}/", "")  # else what lies at the top would begin with a slash
     values = {"stem": stem, "ext": ext, "name": os.path.basename(found.relative), "chain": chain, "parent": folder,
               "number": number}
-    filled = _filled(template, values)
-    own_folder, own_name = os.path.split(filled)
-    if os.path.isabs(filled) or ".." in filled.split("/"):
+    filled = template.format_map(values)
+    _check_name(filled, template, found.path)
+    return filled if places_itself else os.path.join(folder, filled)
+
+
+def _check_name(filled: str, template: str, source: str) -> None:
+    parts = filled.split("/")
+    if filled.startswith("/") or ".." in parts:
         raise UsageError(f"--name: {printable(filled)} leaves the output folder")
-    if own_name in ("", ".") or "\0" in filled:
-        raise UsageError(f"--name: {printable(template)} gives no name for {printable(found.path)}")
-    if len(os.fsencode(own_name)) > MAX_NAME_BYTES:
-        raise UsageError(f"--name: {printable(own_name[:40])}... is longer than {MAX_NAME_BYTES} bytes")
-    return (own_folder if "{parent}" in template else os.path.join(folder, own_folder)), own_name
+    if parts[-1] in ("", ".") or "\0" in filled:
+        raise UsageError(f"--name: {printable(template)} gives no name for {printable(source)}")
+    for part in parts:
+        if len(os.fsencode(part)) > MAX_NAME_BYTES:
+            raise UsageError(f"--name: {printable(part[:40])}... is longer than {MAX_NAME_BYTES} bytes")
 
 
-def _filled(template: str, values: Mapping[str, object]) -> str:
+@lru_cache(maxsize=16)
+def _fields(template: str) -> frozenset[str]:
+    """The fields that are used; raises UsageError for others, and for what is no template."""
     try:
-        for _, name, _, conversion in string.Formatter().parse(template):
-            if name is not None and (name not in FIELDS or conversion):
-                raise KeyError(name)
-        return template.format_map(values)
-    except (KeyError, ValueError, IndexError):
-        allowed = ", ".join("{" + name + "}" for name in FIELDS)
-        raise UsageError(f"--name: found '{printable(template)}'; allowed are {allowed}") from None
+        parts = [part for part in string.Formatter().parse(template) if part[1] is not None]
+    except ValueError:
+        parts = [("", None, None, None)]
+    if all(_is_allowed(name or "", width or "", conversion) for _, name, width, conversion in parts):
+        return frozenset(name for _, name, _, _ in parts if name)
+    allowed = ", ".join("{" + name + "}" for name in FIELDS)
+    raise UsageError(f"--name: found '{printable(template)}'; allowed are {allowed}, and {{number:04}}")
+
+
+def _is_allowed(name: str, width: str, conversion: str | None) -> bool:
+    is_width = not width or (name == "number" and WIDTH.fullmatch(width) is not None)
+    return name in FIELDS and is_width and not conversion

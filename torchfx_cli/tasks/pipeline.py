@@ -6,6 +6,7 @@ grow with the file. An error on either side ends the other two and is raised in 
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -37,7 +38,7 @@ def read_ahead(items: Iterable[T]) -> Iterator[T]:
         _put(queue, _END, stop)
 
     thread = threading.Thread(target=produce, name="read-ahead", daemon=True)
-    thread.start()
+    _start(thread)
     try:
         while (item := queue.get()) is not _END:
             yield item
@@ -66,7 +67,7 @@ class WriteBehind(Generic[T]):
             self._raise()
 
     def __enter__(self) -> WriteBehind[T]:
-        self._thread.start()
+        _start(self._thread)
         return self
 
     def __exit__(
@@ -110,6 +111,18 @@ def _get(queue: Queue[Any], stop: threading.Event) -> Any:
         except Empty:
             continue
     return _END
+
+
+def _start(thread: threading.Thread) -> None:
+    """Start `thread` while no signal can come: an exception in the middle of this would leave it half started.
+
+    The thread inherits the mask, so signals go to the main thread, whose business they are.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        thread.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def run(blocks: Iterable[T], steps: Callable[[Iterator[T]], Iterator[T]], consume: Callable[[T], object]) -> None:

@@ -34,13 +34,28 @@ def worst_gain_db(todo: JobPlan) -> float:
     The largest output of a filter for inputs within +-1 is the sum of |h[n]|, its impulse response (Oppenheim &
     Schafer, "Discrete-Time Signal Processing", 2.4); behind `normalize` the input is within its level.
     """
+    level, behind = _last_level(todo)
+    return _db(level * _reach(behind)[0])
+
+
+def tone_gain_db(todo: JobPlan) -> float:
+    """The same for the loudest steady tone at full scale: the peak of the frequency response, in dB."""
+    level, behind = _last_level(todo)
+    return _db(level * _reach(behind)[1])
+
+
+def _last_level(todo: JobPlan) -> tuple[float, _Behind]:
+    """The highest level in front of those stages that are behind the last `normalize`, and these."""
     stages = todo.plan.stages
     level, behind = 1.0, 0
     for number, stage in enumerate(stages):
         if isinstance(stage, Normalize):
             level, behind = stage.peak, number + 1
-    reached = level * _absolute_sum(_Behind(stages[behind:], todo.plan.fs))
-    return 20.0 * math.log10(reached) if reached > 0.0 else -math.inf
+    return level, _Behind(stages[behind:], todo.plan.fs)
+
+
+def _db(factor: float) -> float:
+    return 20.0 * math.log10(factor) if factor > 0.0 else -math.inf
 
 
 def estimated_work(jobs: Sequence[Job], settings: Settings) -> Work:
@@ -94,10 +109,12 @@ class _Behind:
 
 
 @lru_cache(maxsize=64)
-def _absolute_sum(behind: _Behind) -> float:
+def _reach(behind: _Behind) -> tuple[float, float]:
+    """The sum of |h[n]|, and the highest |H|, of stages whose impulse response is h."""
     plan = assemble(behind.stages, behind.fs, 1, FLOAT64, FLOAT64, dither="none", tail_s="auto")
     engine = NativeEngine(plan)
     impulse = np.zeros((plan.latency_frames + 1, 1))  # a delay is removed from the output, and nothing of it lost
     impulse[-1] = 1.0
-    blocks = [engine.process(impulse), *engine.flush()]
-    return float(sum(np.abs(block).sum() for block in blocks))
+    response = np.concatenate([engine.process(impulse), *engine.flush()]).ravel()
+    size = 1 << (2 * len(response) - 1).bit_length()  # padded, so that no peak falls between two frequencies
+    return float(np.abs(response).sum()), float(np.abs(np.fft.rfft(response, size)).max())

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 
+from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.stream.formats import is_audio_name
+from torchfx_cli.tasks import patterns
 from torchfx_cli.tasks.naming import DEFAULT_FOLDER
 
-MAGIC = re.compile(r"[*?[]")
+Found = tuple[str, str]  # a path, and the same below the folder that is searched
 
 
 class Finder:
@@ -20,151 +21,120 @@ class Finder:
     output  the output folder of the run, never searched; None: no folder called `processed` is.
     """
 
-    def __init__(self, include: Sequence[str], exclude: Sequence[str], output: str | None, skipped: dict[str, int],
+    def __init__(self, include: Sequence[str], exclude: Sequence[str], output: str | None, skipped: Counter[str],
                  remarks: list[str]) -> None:
-        self._include = [_compiled(pattern) for pattern in include]
-        self._exclude = [_compiled(pattern) for pattern in exclude]
-        self._output = _identity(output) if output is not None else None
+        self._include = [patterns.compiled(pattern.rstrip("/")) for pattern in include]
+        self._exclude = [patterns.compiled(pattern.rstrip("/")) for pattern in exclude]
+        self._output = folder_identity(output) if output is not None else None
         self._default = output is None
         self._skipped, self._remarks = skipped, remarks
-        self._folders: set[tuple[int, int]] = set()
+        self._entered: set[tuple[int, int]] = set()
 
-    def folder(self, top: str) -> Iterator[tuple[str, str]]:
-        """(path, path below `top`) of each sound file under `top`, in order of names, folders behind files."""
-        self._folders = set()  # one folder may be given twice, and its files are told apart later
-        yield from self._search(top, "", None)
+    def folder(self, top: str) -> Iterator[Found]:
+        """Each sound file under `top`: in order of names, those of a folder before those of the folders in it."""
+        return self._search(top, None, None)
 
-    def pattern(self, pattern: str) -> tuple[str, Iterator[tuple[str, str]]]:
-        """The fixed beginning of `pattern`, and (path, path below it) of each sound file that matches."""
-        root, rest = _split(pattern)
-        wanted = re.compile(_expression(rest))
-        top = root or "."
-        if not os.path.isdir(top):
+    def pattern(self, pattern: str) -> tuple[str, Iterator[Found]]:
+        """The fixed beginning of `pattern`, and each sound file below it that matches the rest."""
+        root, rest = patterns.split(pattern)
+        wanted = patterns.compiled(rest)
+        if not os.path.isdir(root or "."):
             return root, iter(())
-        self._folders = set()
-        return root, self._search(root, "", wanted)
+        return root, self._search(root, wanted, patterns.folders_deep(rest))
 
-    def _search(self, folder: str, relative: str, wanted: re.Pattern[str] | None) -> Iterator[tuple[str, str]]:
-        if not self._enter(folder or "."):
-            return
+    def _search(self, top: str, wanted: patterns.Pattern | None, deepest: int | None) -> Iterator[Found]:
+        if self._output is not None and folder_identity(top or ".") == self._output:
+            raise UsageError(f"{printable(top or '.')} would be searched for inputs and is the output folder; "
+                             "choose another --output")
+        self._entered = set()  # one folder may be given twice; its files are told apart later
+        waiting = [(top, "", 0)]  # no recursion: folders can be nested deeper than calls
+        while waiting:
+            folder, below, depth = waiting.pop()
+            prefix, folders = os.path.join(folder, ""), []
+            for entry in self._entries(folder or "."):
+                path, relative = prefix + entry.name, below + entry.name
+                if _is_folder(entry):
+                    if depth != deepest and self._is_searched(entry.name, relative):
+                        folders.append((path, relative + "/", depth + 1))
+                elif (wanted is None or wanted.fullmatch(relative)) and self._is_wanted(entry, path, relative):
+                    yield path, relative
+            waiting += reversed(folders)
+
+    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        """What is in `folder`; each is entered once, however links lead to it."""
+        identity = folder_identity(folder)
+        if identity is not None and identity == self._output:
+            self._skipped["in the output folder"] += 1
+            return []
+        if identity in self._entered:
+            self._skipped["reached twice through links"] += 1
+            return []
         try:
-            with os.scandir(folder or ".") as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
+            with os.scandir(folder) as entries:
+                found = sorted(entries, key=_name_of)
         except OSError as error:
             self._remarks.append(f"{folder}: cannot be searched: {error.strerror}")
-            return
-        folders = []
-        for entry in found:
-            path, below = os.path.join(folder, entry.name), os.path.join(relative, entry.name)
-            kind = self._kind(entry, path)
-            if kind == "folder" and self._is_searched(entry.name, path):
-                folders.append((path, below))
-            elif kind == "file" and (wanted is None or wanted.fullmatch(below)) and self._is_wanted(entry.name, below):
-                yield path, below
-        for path, below in folders:
-            yield from self._search(path, below, wanted)
+            return []
+        if identity is not None:
+            self._entered.add(identity)
+        return found
 
-    def _enter(self, folder: str) -> bool:
-        """Whether `folder` is searched: each once, however links lead to it."""
-        identity = _identity(folder)
-        if identity is None:
-            self._remarks.append(f"{folder}: cannot be searched")
-            return False
-        if identity == self._output:
-            self._skip("in the output folder")
-            return False
-        if identity in self._folders:
-            self._skip("reached twice through links")
-            return False
-        self._folders.add(identity)
-        return True
-
-    def _kind(self, entry: os.DirEntry[str], path: str) -> str:
-        try:
-            if entry.is_dir():
-                return "folder"
-            if entry.is_file():
-                return "file"
-            is_link = entry.is_symlink()
-        except OSError as error:
-            self._remarks.append(f"{path}: {error.strerror}")
-            return ""
-        if not is_audio_name(entry.name):
-            self._skip("no audio")
-        elif is_link and not os.path.exists(path):
-            self._remarks.append(f"{path}: a link that leads nowhere")
-        else:
-            self._skip("no regular file")
-        return ""
-
-    def _is_searched(self, name: str, path: str) -> bool:
+    def _is_searched(self, name: str, relative: str) -> bool:
         if name.startswith("."):
-            self._skip("hidden")
-            return False
-        if self._default and name == DEFAULT_FOLDER:
-            self._skip("in a folder of outputs")
-            return False
-        return True
-
-    def _is_wanted(self, name: str, relative: str) -> bool:
-        if name.startswith("."):
-            self._skip("hidden")
-        elif not is_audio_name(name):
-            self._skip("no audio")
-        elif (self._include and not _matches(self._include, name, relative)) or _matches(self._exclude, name, relative):
-            self._skip("excluded")
+            reason = "hidden"
+        elif self._default and name == DEFAULT_FOLDER:
+            reason = "in a folder of outputs"
+        elif patterns.matches(self._exclude, name, relative):
+            reason = "excluded"
         else:
             return True
+        self._skipped[reason] += 1
         return False
 
-    def _skip(self, reason: str) -> None:
-        self._skipped[reason] = self._skipped.get(reason, 0) + 1
-
-
-def is_pattern(word: str) -> bool:
-    return MAGIC.search(word) is not None
-
-
-def _split(pattern: str) -> tuple[str, str]:
-    """`raw/**/*.flac` -> (`raw`, `**/*.flac`)."""
-    parts = pattern.split("/")
-    fixed = next(number for number, part in enumerate(parts) if is_pattern(part))
-    root = "/".join(parts[:fixed])
-    return ("/" if pattern.startswith("/") and not root else root), "/".join(parts[fixed:])
-
-
-def _matches(patterns: Sequence[re.Pattern[str]], name: str, relative: str) -> bool:
-    return any(pattern.fullmatch(relative) or pattern.fullmatch(name) for pattern in patterns)
-
-
-@lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(_expression(pattern))
-
-
-def _expression(pattern: str) -> str:
-    """A pattern of the shell as a regular expression: `*` and `?` within a name, `**` across folders, `[!a-z]`."""
-    out, at = "", 0
-    while at < len(pattern):
-        character = pattern[at]
-        at += 1
-        if pattern.startswith("**/", at - 1):
-            out, at = out + "(?:.*/)?", at + 2
-        elif pattern.startswith("**", at - 1):
-            out, at = out + ".*", at + 1
-        elif character == "*":
-            out += "[^/]*"
-        elif character == "?":
-            out += "[^/]"
-        elif character == "[" and (end := pattern.find("]", at + 1 + pattern.startswith("!", at))) > 0:
-            inside = pattern[at:end].replace("\\", "\\\\").replace("[", "\\[")
-            out, at = out + f"[{'^' + inside[1:] if inside.startswith('!') else inside}]", end + 1
+    def _is_wanted(self, entry: os.DirEntry[str], path: str, relative: str) -> bool:
+        name = entry.name
+        if name.startswith("."):
+            reason = "hidden"
+        elif not is_audio_name(name):
+            reason = "no audio"
+        elif self._is_excluded(name, relative):
+            reason = "excluded"
         else:
-            out += re.escape(character)
-    return f"(?s:{out})"
+            return self._is_file(entry, path)
+        self._skipped[reason] += 1
+        return False
+
+    def _is_excluded(self, name: str, relative: str) -> bool:
+        is_included = not self._include or patterns.matches(self._include, name, relative)
+        return not is_included or patterns.matches(self._exclude, name, relative)
+
+    def _is_file(self, entry: os.DirEntry[str], path: str) -> bool:
+        try:
+            if entry.is_file():
+                return True
+            if entry.is_symlink():
+                os.stat(path)  # says why a link leads to nothing
+            self._skipped["no regular file"] += 1
+        except FileNotFoundError:
+            self._remarks.append(f"{path}: a link that leads nowhere")
+        except OSError as error:
+            self._remarks.append(f"{path}: {error.strerror}")
+        return False
 
 
-def _identity(path: str) -> tuple[int, int] | None:
+def _name_of(entry: os.DirEntry[str]) -> str:
+    return entry.name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: told with the files, where it is called like one
+        return False
+
+
+def folder_identity(path: str) -> tuple[int, int] | None:
+    """Device and inode of the folder that `path` leads to; None where it leads to none."""
     try:
         facts = os.stat(path)
     except (OSError, ValueError):

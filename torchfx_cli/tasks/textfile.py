@@ -23,6 +23,8 @@ class TextFile:
 
     def __enter__(self) -> TextFile:
         if self._name is not None:
+            if not Path(self._name).name:  # "." and "/": there is no name to be given at the end
+                raise UsageError(f"{self._option}: {self._name or repr('')} is a folder, not a regular file")
             try:
                 self._part = Part(Path(self._name), overwrite=True)
             except TorchfxError as error:

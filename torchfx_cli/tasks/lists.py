@@ -1,0 +1,45 @@
+"""Names of files in a list: bytes as they are, so that any name can stand in one."""
+
+from __future__ import annotations
+
+import codecs
+import os
+from typing import BinaryIO
+
+from torchfx_cli.errors import UsageError, printable
+
+STDIN = "-"
+
+
+def read_names(path: str, *, zero: bool = False, stdin: BinaryIO | None = None) -> list[str]:
+    """The names in the list `path` (- is `stdin`), each ended by a NUL where `zero`, else by a line's end.
+
+    Raises UsageError where it cannot be read, or is not of that kind.
+    """
+    data = _content(path, stdin)
+    if zero:
+        return [os.fsdecode(name) for name in data.split(b"\0") if name]
+    if b"\0" in data:
+        raise UsageError(f"the list {printable(path)} has NUL characters in it: give -0 if find -print0 wrote it; "
+                         "a text in UTF-16 or a sound file is no list")
+    return [os.fsdecode(line) for line in (line.removesuffix(b"\r") for line in data.split(b"\n")) if line]
+
+
+def read_commented(path: str) -> list[str]:
+    """The same for a list that people write: without empty lines, `# remarks` and an editor's byte order mark."""
+    names = read_names(path)
+    if names:
+        names[0] = names[0].removeprefix(os.fsdecode(codecs.BOM_UTF8))
+    return [name for name in names if name.strip() and not name.startswith("#")]
+
+
+def _content(path: str, stdin: BinaryIO | None) -> bytes:
+    if path == STDIN and stdin is None:
+        raise UsageError("the list - cannot be read: there is no standard input")
+    try:
+        if path == STDIN and stdin is not None:
+            return stdin.read()
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise UsageError(f"the list {printable(path)} cannot be read: {error.strerror}") from None
