@@ -95,7 +95,7 @@ def test_the_report_and_the_list_of_failures_feed_the_next_run(run: Any, tree: P
     assert report["counts"] == {"ok": 3, "warned": 0, "failed": 1, "skipped": 0, "not_done": 0}
     bad = next(file for file in report["files"] if file["status"] == "failed")
     assert (bad["input"], bad["reason"]) == ("in/new\nline.wav", "input")
-    assert Path("f").read_bytes() == b"in/new\nline.wav\0"
+    assert Path("f").read_bytes() == b"in/./new\nline.wav\0"
     soundfile.write("in/new\nline.wav", np.zeros(80, np.int16), 8000)
     assert run("process", "--files-from", "f", "-0", "-e", HALF, "-o", "out").code == 0
     assert "new\nline.wav" in outputs("out")

@@ -203,7 +203,7 @@ def test_one_bad_file_among_many_costs_only_itself(tree: Tree) -> None:
     assert done.returncode == 3
     check_exit(0, outputs)
     check_told(done.stderr, failed=[victim], inputs=16)
-    assert failed.read_text() == f"{victim}\n"
+    assert failed.read_text() == f"{tree.source}/./1/b.flac\n"
     victim.write_bytes(whole)
     check_resumed(tree)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from torchfx_cli.errors import RunError, UsageError
-from torchfx_cli.tasks.inputs import Gathered, Input, gather
+from torchfx_cli.tasks.inputs import Gathered, Input, gather, in_list
 
 DEEP = 1200
 
@@ -129,6 +129,17 @@ def test_the_mark_that_editors_put_before_a_text_is_no_part_of_a_name(tree: Path
 def test_an_empty_word_is_a_variable_that_is_not_set(tree: Path) -> None:
     with pytest.raises(UsageError, match="an input is an empty word"):
         gather(["in/a.wav", ""])
+
+
+def test_names_in_a_list_keep_their_folders_under_an_output_folder(tree: Path) -> None:
+    names = f"./in/sub/c.wav\nin/./sub/c.wav\n{tree}/in/a.wav\n../{tree.name}/in/b.flac\n".encode()
+    found = gather([], files_from="-", stdin=io.BytesIO(names), output="o").inputs
+    places = [(one.relative, one.root) for one in found]
+    assert places == [("in/sub/c.wav", None), ("a.wav", None), ("b.flac", None)], "one is named twice"
+    marked = gather([], files_from="-", stdin=io.BytesIO(b"in/./sub/c.wav\n"), output="o").inputs[0]
+    assert (marked.relative, marked.root, in_list(marked)) == ("sub/c.wav", "in", "in/./sub/c.wav")
+    beside = gather([], files_from="-", stdin=io.BytesIO(b"in/sub/c.wav\n")).inputs[0]
+    assert (beside.relative, beside.root) == ("c.wav", None), "without one, processed/ lies beside each"
 
 
 def test_nothing_is_done_twice(tree: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from torchfx_cli.cli import options, show
 from torchfx_cli.cli.listener import Teller
@@ -72,7 +73,7 @@ def run(asked: Asked, settings: Settings) -> int:
             teller.stop()
             teller.summary(report)
             report_file.save(json.dumps(report.as_dict(), indent=1) + "\n")
-            failed_file.save(_names(report, "\0" if asked.null else "\n"))
+            failed_file.save(_failed(report, gathered, "\0" if asked.null else "\n"))
     return report.exit_code
 
 
@@ -109,5 +110,7 @@ def _jobs(asked: Asked, settings: Settings, inputs: list[finding.Input]) -> list
     return plan_jobs(inputs, asked.output, settings, template=asked.name, chain=asked.chain_word, resume=asked.resume)
 
 
-def _names(report: Report, end: str) -> str:
-    return "".join(result.input + end for result in report.results if result.status == "failed")
+def _failed(report: Report, gathered: finding.Gathered, end: str) -> str:
+    """A list that gives the same outputs when it is fed back."""
+    failed = {result.input for result in report.results if result.status == "failed"}
+    return "".join(finding.in_list(one) + end for one in gathered.inputs if str(Path(one.path)) in failed)

@@ -3,7 +3,8 @@
 A word of the command line is, in this order: `-` (the standard input), a file or folder of that name, a list
 (`names.txt@`, a name a line, empty lines and `#` lines left out), a pattern (`raw/**/*.flac`, where the shell did not
 expand it), or the name of a file that is not there, which fails later on its own. Names in lists are relative to
-the current folder, as find(1) prints them; folders among them are left out, for find prints what is in them too.
+the current folder, as find(1) prints them, and keep their folders under an output folder, or what stands behind `/./`;
+folders among them are left out, for find prints what is in them too.
 
 What is named is always tried. What is found in a folder must look like audio and not be hidden.
 """
@@ -24,6 +25,7 @@ from torchfx_cli.tasks.patterns import is_pattern
 from torchfx_cli.tasks.scan import Finder
 
 LIST_MARK = "@"
+TREE_MARK = "/./"  # in a list: where the part of a path begins that an output keeps, as rsync reads it
 MAX_REMARKS = 20
 
 
@@ -68,11 +70,12 @@ def gather(words: Sequence[str], *, files_from: str | None = None, zero: bool = 
     empty: list[str] = []
     for word in words:
         count = len(found.inputs)
-        found.inputs += _of_word(word, finder, found.skipped)
+        found.inputs += _of_word(word, finder, found.skipped, mirrored=output is not None)
         if len(found.inputs) == count:
             empty.append(word)
     if files_from is not None:
-        found.inputs += _listed(read_names(files_from, zero=zero, stdin=stdin), found.skipped)
+        names = read_names(files_from, zero=zero, stdin=stdin)
+        found.inputs += _listed(names, found.skipped, mirrored=output is not None)
     found.inputs = _once(found.inputs, found.skipped)
     if not found.inputs:
         raise RunError(_nothing(empty, files_from, found.skipped))
@@ -83,7 +86,7 @@ def gather(words: Sequence[str], *, files_from: str | None = None, zero: bool = 
     return found
 
 
-def _of_word(word: str, finder: Finder, skipped: Counter[str]) -> Iterator[Input]:
+def _of_word(word: str, finder: Finder, skipped: Counter[str], *, mirrored: bool) -> Iterator[Input]:
     if not word:
         raise UsageError("an input is an empty word; is a variable of the shell not set?")
     if word == STDIN:
@@ -93,7 +96,7 @@ def _of_word(word: str, finder: Finder, skipped: Counter[str]) -> Iterator[Input
     elif os.path.lexists(word):
         yield _named(word)
     elif word.endswith(LIST_MARK) and len(word) > 1:
-        yield from _listed(read_commented(word[:-1]), skipped)
+        yield from _listed(read_commented(word[:-1]), skipped, mirrored=mirrored)
     elif is_pattern(word):
         root, matches = finder.pattern(word)
         yield from (Input(path, relative, root) for path, relative in matches)
@@ -105,12 +108,24 @@ def _named(path: str) -> Input:
     return Input(path, os.path.basename(path.rstrip("/")), None)
 
 
-def _listed(names: Iterable[str], skipped: Counter[str]) -> Iterator[Input]:
+def _listed(names: Iterable[str], skipped: Counter[str], *, mirrored: bool) -> Iterator[Input]:
+    """The inputs in a list; `mirrored` under an output folder, where they keep their relative paths."""
     for name in names:
         if os.path.isdir(name):
             skipped["a folder in a list"] += 1
+        elif TREE_MARK in name:
+            root, relative = name.split(TREE_MARK, 1)
+            yield Input(name, relative, root)
         else:
-            yield _named("./-" if name == STDIN else name)
+            path = "./-" if name == STDIN else name
+            plain = os.path.normpath(path)
+            below = mirrored and not plain.startswith(("/", ".."))
+            yield Input(path, plain if below else os.path.basename(path), None)
+
+
+def in_list(found: Input) -> str:
+    """`found` as it stands in a list that is to give the same output again."""
+    return found.path if found.root is None else f"{found.root.rstrip('/')}{TREE_MARK}{found.relative}"
 
 
 def _once(inputs: Iterable[Input], skipped: Counter[str]) -> list[Input]:
