@@ -35,7 +35,7 @@ class Asked:
     name: str | None
     chain_word: str
     backup: str | None
-    jobs: int
+    jobs: int | None
     resume: bool
     hashes: bool
     fail_fast: bool
@@ -57,15 +57,16 @@ def run(asked: Asked, settings: Settings) -> int:
     jobs = _jobs(asked, settings, gathered.inputs)
     engine, device = _computer(jobs, settings, verbose=asked.verbose)
     settings, computing = replace(settings, engine=engine, device=device), f"{engine} on {device}"
+    at_a_time = asked.jobs or options.usual_jobs(engine)
     if asked.dry_run:
         from torchfx_cli.cli.dryrun import show_plans
 
-        return show_plans(jobs, settings, computing, as_json=asked.as_json, at_a_time=asked.jobs)
+        return show_plans(jobs, settings, computing, as_json=asked.as_json, at_a_time=at_a_time)
     with TextFile(asked.report, "--report") as report_file, TextFile(asked.failed, "--failed") as failed_file:
         report = Report()
         teller = Teller(jobs, computing, quiet=asked.quiet, verbose=asked.verbose, as_json=asked.as_json)
         is_batch = len(jobs) > 1 or asked.resume or any(found.root is not None for found in gathered.inputs)
-        manner = Manner(is_batch, asked.jobs, asked.resume, fresh=engine == "torch", fail_fast=asked.fail_fast,
+        manner = Manner(is_batch, at_a_time, asked.resume, fresh=engine == "torch", fail_fast=asked.fail_fast,
                         timeout_s=asked.timeout_s, hashes=asked.hashes)
         try:
             run_jobs(jobs, settings, teller, report, manner)

@@ -31,7 +31,7 @@ Engine = Annotated[str, typer.Option(
 Chunk = Annotated[str | None, typer.Option(
     metavar="SECONDS", help="Audio held at a time; it never changes the result.")]
 Jobs = Annotated[str | None, typer.Option(
-    "--jobs", "-j", metavar="N", help="Files at a time; without it, as many as there are cores.")]
+    "--jobs", "-j", metavar="N", help="Files at a time; without it, one a core, with torch one.")]
 Timeout = Annotated[str | None, typer.Option(
     metavar="SECONDS", help="A file that takes longer fails; without it, there is no limit.")]
 Format = Annotated[str | None, typer.Option(

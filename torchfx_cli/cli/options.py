@@ -48,19 +48,22 @@ def timeout_seconds(value: str | None) -> float | None:
     return None if value is None else _seconds("--timeout", value, MAX_TIMEOUT_S, zero=False)
 
 
-def job_count(value: str | None) -> int:
-    """Files at a time: 1 to `MAX_JOBS`; without a value, the cores that this process may use."""
+def job_count(value: str | None) -> int | None:
+    """Files at a time: 1 to `MAX_JOBS`, or None where nothing was asked for."""
     if value is None:
-        return min(MAX_JOBS, _cores())
+        return None
     if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= MAX_JOBS:
         raise UsageError(f"--jobs: found {quoted(value)}; allowed is a whole number from 1 to {MAX_JOBS}")
     return int(value)
 
 
-def _cores() -> int:
+def usual_jobs(engine: str) -> int:
+    """Files at a time where nothing was asked for: one a core, but one for torch, which takes all cores itself."""
+    if engine == "torch":
+        return 1
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return min(MAX_JOBS, len(os.sched_getaffinity(0)))
+    return min(MAX_JOBS, os.cpu_count() or 1)
 
 
 def check_suffix(value: str) -> None:
