@@ -8,11 +8,13 @@ import typer
 import typer.main
 
 from torchfx_cli.cli import show
+from torchfx_cli.cli.bench import bench
 from torchfx_cli.cli.devices import devices
 from torchfx_cli.cli.filters import filters
 from torchfx_cli.cli.info import info
 from torchfx_cli.cli.presets import presets
 from torchfx_cli.cli.process import process
+from torchfx_cli.cli.watch import watch
 from torchfx_cli.cli.words import WordCommand, WordGroup
 
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
@@ -27,7 +29,7 @@ def app() -> Any:
     program = typer.Typer(
         cls=WordGroup, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=HELP_NAMES)
     program.callback(invoke_without_command=True)(_program)
-    for command in (process, presets, filters, devices, info):
+    for command in (process, watch, presets, filters, devices, info, bench):
         program.command(cls=WordCommand)(command)
     return typer.main.get_command(program)
 

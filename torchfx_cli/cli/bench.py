@@ -15,7 +15,8 @@ def bench(
         metavar="LIST", help="Suites: fir, iir, api, io, chain. Without it fir and iir at few sizes.")] = None,
     backends: Annotated[str | None, typer.Option(
         metavar="LIST", help="Backends: cuda, native, cpu, scipy, scipy-sos. Without it all.")] = None,
-    durations: Annotated[str | None, typer.Option(metavar="LIST", help="Lengths of the audio in seconds: 5,60,600.")] = None,
+    durations: Annotated[str | None, typer.Option(
+        metavar="LIST", help="Lengths of the audio in seconds: 5,60,600.")] = None,
     channels: Annotated[str | None, typer.Option(metavar="LIST", help="Numbers of channels: 1,8.")] = None,
     chain: choices.Chain = None,
     effect: choices.Effect = None,
@@ -24,12 +25,12 @@ def bench(
     reps: Annotated[str | None, typer.Option(
         metavar="N", help="Repeat exactly N times; without it, until the median is known to 3 %.")] = None,
     budget: Annotated[str | None, typer.Option(
-        metavar="SECONDS", help="Time for all of it: 90 without it, no limit with --reps. What does not fit is skipped.",
-    )] = None,
+        metavar="SECONDS", help="Time for all, else 90, with --reps no limit. What does not fit is skipped.")] = None,
     versus: Annotated[bool, typer.Option(
         "--versus", help="Run SoX, ffmpeg and pedalboard over the same chains too, file to file.")] = False,
     csv: Annotated[str | None, typer.Option(metavar="FILE", help="Write a row a cell.")] = None,
-    json: Annotated[str | None, typer.Option(metavar="FILE", help="Write everything, for --resume and --compare.")] = None,
+    json: Annotated[str | None, typer.Option(
+        metavar="FILE", help="Write everything, for --resume and --compare.")] = None,
     markdown: Annotated[str | None, typer.Option(metavar="FILE", help="Write the tables as Markdown.")] = None,
     plot: Annotated[str | None, typer.Option(
         metavar="FILE", help="Draw time against duration, .png or .svg.")] = None,

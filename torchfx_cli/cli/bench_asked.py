@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TypeVar
 
 from torchfx_cli.bench import suites
 from torchfx_cli.bench.backends import NAMES, backend_of
 from torchfx_cli.bench.matrix import BUDGET_S
 from torchfx_cli.bench.suites import Suite
 from torchfx_cli.cli.asked import chain_of, chain_word
-from torchfx_cli.cli.options import quoted
-from torchfx_cli.errors import FileError, UsageError, printable
+from torchfx_cli.cli.bench_values import count_of_channels, listed, number, seconds, whole
+from torchfx_cli.errors import DesignError, FileError, UsageError, printable
 
 QUICK = {"fir": ((5.0, 60.0), (1, 8)), "iir": ((5.0, 60.0), (1, 8))}
 CHAIN_SIZES = (5.0, 60.0), (1, 2)
-MAX_DURATION_S, MAX_CHANNELS = 86_400.0, 1024
 MAX_REPS, MAX_BUDGET_S, MAX_FILES = 1_000_000, 1e7, 10_000_000
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -57,22 +54,35 @@ class Asked:
                 raise UsageError(f"{option} says nothing to {mode or 'the matrix'}; leave it out")
 
     @property
+    def kept_in(self) -> str | None:
+        """Where the JSON goes."""
+        return self.resume if self.json is None else self.json
+
+    @property
     def names_sizes(self) -> bool:
         """Whether the matrix is said, and not left to a file or to this program."""
         return any(option in self.given() for option in
-                   ("--suite", "--backends", "--durations", "--channels", "--chain", "--effect", "--versus"))
+                   ("--suite", "--backends", "--durations", "--channels", "--versus"))
+
+    def require_other_files(self) -> None:
+        """No two outputs may be one file."""
+        seen: dict[str, str] = {}
+        for option in ("csv", "json", "markdown", "plot"):
+            name = getattr(self, option)
+            if name is not None and (other := seen.setdefault(os.path.abspath(name), option)) != option:
+                raise UsageError(f"--{other} and --{option} are the same file: {printable(name)}")
 
     def backend_names(self) -> tuple[str, ...]:
-        names = NAMES if self.backends is None else _listed("--backends", self.backends, str.lower)
+        names = NAMES if self.backends is None else listed("--backends", self.backends, str.lower)
         for name in names:
             backend_of(name)
         return names
 
     def durations_s(self) -> tuple[float, ...] | None:
-        return None if self.durations is None else _listed("--durations", self.durations, _seconds)
+        return None if self.durations is None else listed("--durations", self.durations, seconds)
 
     def channel_counts(self) -> tuple[int, ...] | None:
-        return None if self.channels is None else _listed("--channels", self.channels, _count_of_channels)
+        return None if self.channels is None else listed("--channels", self.channels, count_of_channels)
 
     def repetitions(self) -> int | None:
         return None if self.reps is None else whole("--reps", self.reps, MAX_REPS)
@@ -84,7 +94,7 @@ class Asked:
 
     def suites(self) -> tuple[Suite, ...]:
         """Those that were named, the user's chain, or the quick ones; with the sizes that were said."""
-        words = [] if self.suite is None else [*_listed("--suite", self.suite, str.lower)]
+        words = [] if self.suite is None else [*listed("--suite", self.suite, str.lower)]
         has_chain = bool(self.chain or self.effect)
         if "chain" in words and not has_chain:
             raise UsageError("--suite chain: give the chain with --chain FILE or --effect")
@@ -98,7 +108,7 @@ class Asked:
                      for name, sizes in QUICK.items()]
         found = [self._resized(suite) for suite in found]
         for suite in found:
-            _ = suite.stages  # designed now, so that what cannot be is told before anything runs
+            _designed(suite)
         return tuple(found)
 
     def own_suite(self) -> Suite:
@@ -118,6 +128,14 @@ class Asked:
                        channels=self.channel_counts() or suite.channels)
 
 
+def _designed(suite: Suite) -> None:
+    """Design now, so that what cannot be is told before anything runs."""
+    try:
+        _ = suite.stages
+    except DesignError as error:
+        raise UsageError(str(error)) from None
+
+
 def _facts(path: Path) -> tuple[int, int, int]:
     """Rate, channels and frames of a file; UsageError where there is nothing to measure."""
     from torchfx_cli.stream.reader import open_source
@@ -134,48 +152,3 @@ def _facts(path: Path) -> tuple[int, int, int]:
 
 def _told_once(path: Path, message: str) -> str:
     return message if message.startswith(str(path)) else f"{printable(str(path))}: {message}"
-
-
-def _listed(option: str, text: str, item: Callable[[str], T]) -> tuple[T, ...]:
-    """What is between the commas, each once."""
-    words = [word.strip() for word in text.split(",")]
-    if not all(words):
-        raise UsageError(f"{option}: found {quoted(text)}; a list such as {_EXAMPLES[option]} is due")
-    return tuple(dict.fromkeys(item(word) for word in words))
-
-
-_EXAMPLES = {"--suite": "fir,iir", "--backends": "cuda,native,scipy", "--durations": "5,60", "--channels": "1,8"}
-
-
-def _seconds(word: str) -> float:
-    return number("--durations", word, MAX_DURATION_S, "seconds")
-
-
-def _count_of_channels(word: str) -> int:
-    return whole("--channels", word, MAX_CHANNELS)
-
-
-def number(option: str, word: str, high: float, unit: str) -> float:
-    """A number above 0, at most `high`."""
-    try:
-        value = float(word)
-    except ValueError:
-        value = math.nan
-    if not 0.0 < value <= high:
-        raise UsageError(f"{option}: found {quoted(word)}; allowed is a number of {unit} above 0, at most {high:g}")
-    return value
-
-
-def whole(option: str, word: str, high: int) -> int:
-    """A whole number from 1 to `high`."""
-    if not word.isascii() or not word.isdigit() or len(word) > 12 or not 1 <= int(word) <= high:
-        raise UsageError(f"{option}: found {quoted(word)}; allowed is a whole number from 1 to {high}")
-    return int(word)
-
-
-def one(option: str, values: Iterable[T] | None, default: T) -> T:
-    """The only one of `values`; `default` where nothing was said."""
-    found = [default] if values is None else list(values)
-    if len(found) > 1:
-        raise UsageError(f"{option}: one value is enough here, not {len(found)}")
-    return found[0]

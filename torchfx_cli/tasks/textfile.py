@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
@@ -35,14 +36,19 @@ class TextFile:
         if self._part is not None:
             self._part.discard()
 
-    def save(self, text: str) -> None:
-        """Write `text` and give the file its name."""
+    def save(self, text: str | Iterable[str]) -> None:
+        """Write `text`, whole or in pieces, and give the file its name."""
         part = self._part
         if part is None:
             return
         with part.told("writing"):
-            data = memoryview(text.encode("utf-8", "surrogateescape"))
-            while data:
-                data = data[os.write(part.fd, data) :]
+            for piece in (text,) if isinstance(text, str) else text:
+                _write(part.fd, piece)
         part.sync()
         part.give_name()
+
+
+def _write(fd: int, text: str) -> None:
+    data = memoryview(text.encode("utf-8", "surrogateescape"))
+    while data:
+        data = data[os.write(fd, data) :]

@@ -1,0 +1,124 @@
+"""The plot shows what was measured: its lines are read back from the figure, its crossings from a formula."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from bench_results import linear, of
+
+from torchfx_cli.bench import plot
+from torchfx_cli.bench.records import Cell, Measurement, Results
+from torchfx_cli.bench.series import Series, crossovers, panels
+from torchfx_cli.errors import UsageError
+
+COSTS = {"cuda": (2e-2, 2e-11), "native": (1e-5, 3e-9), "scipy": (1e-5, 1e-7)}
+DURATIONS = (5.0, 60.0, 600.0)
+
+
+def made() -> Results:
+    return linear(COSTS, DURATIONS, (1, 8))
+
+
+def test_a_png_and_an_svg_are_written_whole_and_nothing_else(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    for name in ("bench.png", "bench.svg"):
+        plot.save(made(), tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bench.png", "bench.svg"]
+    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert ElementTree.parse(tmp_path / "bench.svg").getroot().tag.endswith("svg")
+
+
+def test_the_figure_holds_every_measured_point_and_names_every_backend() -> None:
+    pytest.importorskip("matplotlib")
+    figure = plot._figure(panels(made()), "a machine")
+    first = figure.axes[0]
+    drawn = {tuple(zip(line.get_xdata(), line.get_ydata(), strict=True)) for line in first.lines}
+    for fixed_s, sample_s in COSTS.values():
+        assert tuple((d, fixed_s + sample_s * d * 44_100) for d in DURATIONS) in drawn
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named == ["cuda", "native", "scipy", "times real time"]
+    assert [axis.get_title("left") for axis in figure.axes] == ["iir · 1 channel", "iir · 8 channels"]
+    assert first.get_xscale() == first.get_yscale() == "log"
+
+
+def test_the_crossing_is_marked_with_the_length_from_which_another_wins() -> None:
+    pytest.importorskip("matplotlib")
+    figure = plot._figure(panels(made()), "")
+    words = [text.get_text() for text in figure.axes[0].texts]
+    assert any(word.startswith("cuda from\n") for word in words), words
+
+
+def test_where_two_power_laws_cross_is_found_exactly() -> None:
+    slow = Series("native", 1, (1.0, 100.0), (1e-2, 1.0))
+    flat = Series("cuda", 1, (1.0, 100.0), (0.1, 0.1))
+    (found,) = crossovers([slow, flat])
+    assert (found.slower, found.faster) == ("native", "cuda")
+    assert (found.duration_s, found.seconds) == pytest.approx((10.0, 0.1))
+
+
+def test_lines_that_do_not_cross_are_not_marked() -> None:
+    durations = 1.0, 100.0
+    assert crossovers([Series("native", 1, durations, (1.0, 100.0)), Series("scipy", 1, durations, (2.0, 200.0))]) == []
+
+
+def test_a_backend_that_was_not_measured_everywhere_crosses_only_where_it_was() -> None:
+    everywhere = Series("native", 1, (1.0, 10.0, 100.0), (1.0, 10.0, 100.0))
+    (found,) = crossovers([everywhere, Series("cuda", 1, (10.0, 100.0), (20.0, 20.0))])
+    assert found.duration_s == pytest.approx(20.0)
+
+
+def test_a_wrong_result_is_not_drawn() -> None:
+    made_wrong = of(*made().rows, (Cell("iir", "cpu", 5.0, 1), Measurement("wrong", (1e-9,), "SNR 3 dB")))
+    assert {line.backend for line in panels(made_wrong)["iir", 1]} == set(COSTS)
+
+
+def test_parts_of_a_run_are_lines_of_their_own_and_no_rivals() -> None:
+    rows = [(Cell("io", "native", duration, 1, label=label), Measurement("ok", (seconds,)))
+            for label, times in (("read", (1.0, 3.0)), ("write", (2.0, 2.0)))
+            for duration, seconds in zip((1.0, 10.0), times, strict=True)]
+    lines = panels(of(*rows))["io", 1]
+    assert [line.name for line in lines] == ["native read", "native write"]
+    assert crossovers(lines) == []
+
+
+def test_one_single_cell_is_a_point_inside_its_panel() -> None:
+    pytest.importorskip("matplotlib")
+    (axis,) = (axis for axis in plot._figure(panels(linear({"native": (0.0, 3e-9)}, (60.0,))), "").axes
+               if axis.get_visible())
+    (low_x, high_x), (low_y, high_y) = axis.get_xlim(), axis.get_ylim()
+    assert low_x < 60.0 < high_x
+    assert low_y < 60.0 * 44_100 * 3e-9 < high_y
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    ("bench.jpg", "has to end in .png or .svg"),
+    ("bench", "has to end in .png or .svg"),
+    ("missing/bench.png", "there is no folder"),
+    ("folder.png", "cannot be written"),
+])
+def test_a_place_that_cannot_be_drawn_to_is_a_usage_error(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(UsageError, match=words):
+        plot.check(tmp_path / name)
+
+
+def test_nothing_to_draw_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    with pytest.raises(UsageError, match="nothing was measured"):
+        plot.save(of(), tmp_path / "empty.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_matplotlib_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plot, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r'pip install "torchfx-cli\[plot\]"') as told:
+        plot.check(tmp_path / "bench.png")
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(("seconds", "word"), [(5.0, "5 s"), (60.0, "1 min"), (144.0, "2.4 min"), (3600.0, "60 min"),
+                                               (7200.0, "2 h"), (0.25, "0.25 s")])
+def test_lengths_are_told_in_words(seconds: float, word: str) -> None:
+    assert plot._duration(seconds) == word

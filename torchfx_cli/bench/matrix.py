@@ -1,0 +1,100 @@
+"""All cells of a run, group by group, within a budget; each is handed on as soon as it is measured.
+
+A group's cells do the same work, so that their sound and the right result are made once. Half of the budget is for all
+cells alike, half by their samples; what a cell leaves is divided among those that follow.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+from itertools import groupby
+from math import inf
+
+from torchfx_cli.bench.accuracy import truth_of
+from torchfx_cli.bench.backend import Backend
+from torchfx_cli.bench.backends import backend_of
+from torchfx_cli.bench.loads import load_of
+from torchfx_cli.bench.measure import Rule, measure
+from torchfx_cli.bench.records import Cell, Measurement
+from torchfx_cli.bench.suites import Suite
+from torchfx_cli.bench.torch_backend import Torch
+from torchfx_cli.bench.wholes import process_rows, rival_rows
+
+BUDGET_S = 90.0  # where nobody says otherwise; with start-up, sound and truth the whole stays below two minutes
+STRETCH = 2.0  # a cell that needs more than so many shares is skipped
+
+
+def cells_of(suites: Iterable[Suite], backends: Iterable[str]) -> tuple[Cell, ...]:
+    """The matrix, small groups first within a suite; only torch backends have the ways of a suite."""
+    names, found = tuple(backends), []
+    for suite in suites:
+        suited = suite.backends if suite.kind == "files" else names_for(suite, names)
+        for duration_s, channels in sorted(((d, c) for d in suite.durations_s for c in suite.channels),
+                                           key=lambda size: (size[0] * size[1], size)):
+            for name in suited:
+                found += [Cell(suite.name, name, duration_s, channels, suite.fs, way) for way in _ways(suite, name)]
+    return tuple(dict.fromkeys(found))
+
+
+def names_for(suite: Suite, names: Iterable[str]) -> tuple[str, ...]:
+    """Those of the backends `names` that can do `suite`."""
+    return tuple(name for name in names if not suite.backends or name in suite.backends)
+
+
+def _ways(suite: Suite, name: str) -> tuple[str, ...]:
+    """The labels of a suite's cells on one backend; only torch can write a chain in several ways."""
+    if suite.kind == "memory" and len(suite.ways) > 1 and not isinstance(backend_of(name), Torch):
+        return ("",)
+    return suite.ways
+
+
+def run(cells: Sequence[Cell], suites: Mapping[str, Suite], reps: int | None = None, budget_s: float = BUDGET_S,
+        told: Callable[[Cell], object] = lambda cell: None, backends: Mapping[str, Backend] | None = None,
+        now: Callable[[], float] = time.perf_counter) -> Iterator[tuple[Cell, Measurement]]:
+    """Measure `cells` of `suites` (by name); `told` hears each before it begins."""
+    there = {name: backend_of(name) for name in _names(cells, suites) if name not in (backends or {})}
+    there |= backends or {}
+    absent = {name: reason for name, backend in there.items() if (reason := backend.why_not())}
+    purse = Purse([cell for cell in cells if cell.backend not in absent], budget_s, reps, now)
+    for group, members in groupby(cells, key=lambda cell: cell.group):
+        suite = suites[group[0]]
+        if suite.kind == "files":
+            together = tuple(members)
+            told(together[0])
+            yield from rival_rows(together, suite, purse.rule(*together))
+            continue
+        load = load_of(suite, group[1], group[2])
+        truth = lru_cache(maxsize=1)(partial(truth_of, load))
+        for cell in members:
+            told(cell)
+            if cell.backend in absent:
+                yield cell, Measurement("unavailable", reason=absent[cell.backend])
+            elif suite.kind == "process":
+                yield from process_rows(cell, suite, purse.rule(cell))
+            else:
+                yield cell, measure(there[cell.backend], load, truth, purse.rule(cell), cell.label)
+
+
+def _names(cells: Iterable[Cell], suites: Mapping[str, Suite]) -> set[str]:
+    """The backends of `cells`; other programs are none."""
+    return {cell.backend for cell in cells if suites[cell.suite].kind != "files"}
+
+
+class Purse:
+    """What is left of the budget, and whose it is."""
+
+    def __init__(self, cells: Sequence[Cell], budget_s: float, reps: int | None, now: Callable[[], float]) -> None:
+        self._now, self._reps, self._end_s = now, reps, now() + budget_s
+        self._cells, self._samples = len(cells), sum(cell.samples for cell in cells)
+
+    def rule(self, *cells: Cell) -> Rule:
+        """The share of the next cells."""
+        left_s, samples = self._end_s - self._now(), sum(cell.samples for cell in cells)
+        part = 0.5 * len(cells) / self._cells + 0.5 * samples / self._samples
+        self._cells, self._samples = self._cells - len(cells), self._samples - samples
+        if left_s == inf:
+            return Rule(self._reps)
+        share_s = max(0.0, left_s * part)
+        return Rule(self._reps, share_s, min(STRETCH * share_s, left_s))

@@ -1,0 +1,126 @@
+"""Where the torch modules spend their time: torch.profiler over one chain, as a table and as a trace.
+
+The trace opens in chrome://tracing and in ui.perfetto.dev. Designs, the transfer to the device and one run to warm up
+lie outside. With the profiler everything takes a little longer, so its times are for shares, not for speed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torchfx_cli.errors import UsageError
+from torchfx_cli.plan.assemble import RenderPlan
+from torchfx_cli.render.device import INSTALL, choose_device, torch_version
+
+RUNS = 3
+MOST_SAMPLES = 1 << 24  # profiled at a time: more would only make the trace longer
+
+
+@dataclass(frozen=True)
+class Operation:
+    """All calls of one torch operation, without those that it makes itself; `share` is of the time of all."""
+
+    name: str
+    calls: int
+    host_s: float
+    device_s: float
+    share: float
+
+
+def run(plan: RenderPlan, path: str | os.PathLike[str], device: str = "cpu", duration_s: float = 10.0,
+        top: int = 12) -> list[Operation]:
+    """Profile `plan` over noise on `device`, write the trace to `path`; the `top` operations, the longest first.
+
+    At most `MOST_SAMPLES` samples are taken. Raises UsageError where torch or the device is not there, or the trace
+    cannot be written.
+    """
+    if torch_version() is None:
+        raise UsageError(f"--profile: torch is not installed; {INSTALL}")
+    device = choose_device(device)
+    part = _part_of(Path(path))
+    frames = max(1, min(round(duration_s * plan.fs), MOST_SAMPLES // plan.channels))
+    try:
+        profile = _profiled(plan, device, frames)
+        profile.export_chrome_trace(str(part))
+        os.replace(part, path)
+    except OSError as error:
+        raise UsageError(f"--profile {os.fspath(path)}: {error.strerror}") from None
+    finally:
+        with suppress(OSError):
+            part.unlink()
+    return top_operations(profile.key_averages(), top)
+
+
+def _part_of(path: Path) -> Path:
+    """Where the trace is written first; raises UsageError where it could not be."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part.json")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(21, "is a folder")
+        part.touch()
+    except OSError as error:
+        raise UsageError(f"--profile {path}: {error.strerror}") from None
+    return part
+
+
+def _profiled(plan: RenderPlan, device: str, frames: int) -> Any:
+    import torch
+    from torch.profiler import ProfilerActivity, profile
+
+    from torchfx_cli.render.torch_engine import modules_of
+
+    chain = modules_of(plan).to(device)
+    noise = torch.rand(plan.channels, frames, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    x = (2.0 * noise - 1.0).to(device)
+    on_cuda = device.startswith("cuda")
+    activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_cuda else [])]
+
+    def once() -> None:
+        chain(x)
+        if on_cuda:
+            torch.cuda.synchronize(device)
+
+    with torch.inference_mode(), _quiet():
+        once()
+        with profile(activities=activities) as profiled:
+            for _ in range(RUNS):
+                once()
+    return profiled
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Descriptor 2 put aside: the tracer of some torch builds writes two lines to it, whatever it is told."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def top_operations(averages: Any, top: int) -> list[Operation]:
+    """The longest of torch's `key_averages`: by device time where there is any, else by the host's. torch says us."""
+    events = [(event, event.self_cpu_time_total / 1e6, event.self_device_time_total / 1e6) for event in averages]
+    on_device = any(device_s > 0.0 for _, _, device_s in events)
+    whole = sum(device_s if on_device else host_s for _, host_s, device_s in events) or 1.0
+    found = [
+        Operation(event.key, event.count, host_s, device_s, (device_s if on_device else host_s) / whole)
+        for event, host_s, device_s in events
+    ]
+    return sorted(found, key=lambda operation: operation.share, reverse=True)[:top]
+
+
+def table(operations: list[Operation]) -> list[tuple[str, ...]]:
+    """Rows of words: share, calls, host and device time a run, name. The first is the header."""
+    rows = [(f"{one.share:.1%}", str(one.calls // RUNS or one.calls), f"{1e3 * one.host_s / RUNS:.2f} ms",
+             f"{1e3 * one.device_s / RUNS:.2f} ms", one.name) for one in operations]
+    return [("share", "calls", "host", "device", "operation"), *rows]

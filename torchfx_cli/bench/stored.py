@@ -1,0 +1,146 @@
+"""Results as text: JSON, complete and read back by `from_json`, and CSV, a row a cell.
+
+JSON has no infinity, so the error of a result that is the same to the last bit is "inf".
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from torchfx_cli.bench.records import SCHEMA, STATUSES, Cell, Environment, Measurement, Results
+from torchfx_cli.bench.tables import speedups
+from torchfx_cli.errors import UsageError, printable
+
+KIND = "torchfx bench"
+MAX_BYTES = 256 << 20
+COLUMNS = ("time", "channels", "suite", "backend", "label", "fs", "status", "median_s", "min_s", "spread", "precision",
+           "repetitions", "samples_per_s", "realtime", "speedup", "error_db", "host_mb", "device_mb", "reason")
+
+
+def to_json(results: Results) -> str:
+    """The whole, schema `SCHEMA`: `{"kind", "schema", "environment", "chains", "cells", "missing"}`."""
+    document = {
+        "kind": KIND, "schema": SCHEMA, "environment": asdict(results.environment), "chains": dict(results.chains),
+        "cells": [asdict(cell) | _plain(measurement) for cell, measurement in results.rows],
+        "missing": [asdict(cell) for cell in results.missing],
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def from_json(text: str) -> Results:
+    """The same back. Raises ValueError, in one line, where `text` is anything else."""
+    document = _parsed(text)
+    if not isinstance(document, dict) or document.get("kind") != KIND:
+        raise ValueError("no results of torchfx bench")
+    if document.get("schema") != SCHEMA:
+        raise ValueError(f"schema {document.get('schema')!r}; this torchfx reads {SCHEMA}")
+    try:
+        known = {field.name for field in fields(Environment)}
+        return Results(
+            tuple((_cell(row), _measurement(row)) for row in document["cells"]),
+            Environment(**{key: value for key, value in document["environment"].items() if key in known}),
+            tuple(_cell(row) for row in document["missing"]),
+            tuple((str(suite), str(digest)) for suite, digest in document["chains"].items()))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"damaged: {type(error).__name__}: {error}") from None
+
+
+def load(path: str | os.PathLike[str], option: str) -> Results:
+    """What the file `path` holds; raises UsageError that begins with `option`."""
+    name = f"{option} {printable(os.fspath(path))}"
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise ValueError(f"larger than {MAX_BYTES >> 20} MB")
+        return from_json(data.decode("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{name}: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"{name}: {printable(str(error))}") from None
+
+
+def to_csv(results: Results) -> str:
+    """`COLUMNS`, a row a cell; `time` is the length of the audio in s, what is unknown is empty."""
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    ratios = speedups(results)
+    for cell, measurement in results.rows:
+        writer.writerow("" if value is None else value for value in _columns(cell, measurement, ratios.get(cell)))
+    return out.getvalue()
+
+
+def _columns(cell: Cell, measurement: Measurement, speedup: float | None) -> tuple[Any, ...]:
+    seconds = measurement.seconds
+    return (cell.duration_s, cell.channels, cell.suite, cell.backend, cell.label, cell.fs, measurement.status, seconds,
+            measurement.least_s, measurement.spread, measurement.precision, len(measurement.times_s),
+            cell.samples / seconds if seconds else None, cell.duration_s / seconds if seconds else None, speedup,
+            measurement.error_db, measurement.host_mb, measurement.device_mb, measurement.reason)
+
+
+def _plain(measurement: Measurement) -> dict[str, Any]:
+    """`measurement` as JSON can say it, with the figures that people look for beside the times."""
+    error_db = measurement.error_db
+    told = error_db if error_db is None or math.isfinite(error_db) else str(error_db)
+    return asdict(measurement) | {"error_db": told, "median_s": measurement.seconds, "min_s": measurement.least_s,
+                                  "spread": measurement.spread, "precision": measurement.precision}
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refused)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"no JSON: line {error.lineno}: {error.msg}") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _refused(word: str) -> float:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _cell(row: Mapping[str, Any]) -> Cell:
+    cell = Cell(str(row["suite"]), str(row["backend"]), _number(row, "duration_s"), _count(row, "channels"),
+                _count(row, "fs"), str(row["label"]))
+    if not cell.duration_s > 0.0:
+        raise ValueError(f"damaged: a duration of {cell.duration_s!r} s")
+    return cell
+
+
+def _measurement(row: Mapping[str, Any]) -> Measurement:
+    if row["status"] not in STATUSES:
+        raise ValueError(f"damaged: a status {row['status']!r}")
+    times = tuple(_number({"times_s": value}, "times_s") for value in row["times_s"])
+    if any(not time > 0.0 for time in times):
+        raise ValueError("damaged: a time that is not above 0 s")
+    return Measurement(row["status"], times, str(row["reason"]), *(_maybe(row, key) for key in
+                                                                  ("error_db", "host_mb", "device_mb")))
+
+
+def _maybe(row: Mapping[str, Any], key: str) -> float | None:
+    return None if row[key] is None else _number(row, key)
+
+
+def _number(row: Mapping[str, Any], key: str) -> float:
+    value = row[key]
+    if isinstance(value, str) and value in ("inf", "-inf") and key == "error_db":
+        return float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"damaged: {key} is {value!r}, not a number")
+    return float(value)
+
+
+def _count(row: Mapping[str, Any], key: str) -> int:
+    value = row[key]
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"damaged: {key} is {value!r}, not a whole number above 0")
+    return value

@@ -1,0 +1,67 @@
+"""The torch modules over a tensor [channels, frames]: in units, as the engines do it, and the ways of the `api` suite.
+
+    class       a module of one's own, whose forward calls one filter after the other
+    sequential  nn.Sequential
+    pipe        filter | filter | ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from operator import or_
+
+import torch
+from torch import Tensor, nn
+
+from torchfx_cli.bench.loads import Load
+from torchfx_cli.filter import Filter
+from torchfx_cli.render.torch_engine import modules_of, unit_of
+
+
+def in_units(load: Load, sound: Tensor) -> Callable[[], Tensor]:
+    """The plan's modules from rest over `sound`, float32 to float32, state carried from unit to unit."""
+    chain = modules_of(load.plan).to(sound.device)
+    step = unit_of(load.plan, sound.device.type)
+    out = torch.empty_like(sound)
+
+    @torch.inference_mode()
+    def run() -> Tensor:
+        state = chain.rest(load.channels)
+        for start in range(0, load.frames, step):
+            y, state = chain.step(sound[:, start : start + step].double(), state)
+            out[:, start : start + step] = y
+        return out
+
+    return run
+
+
+class Own(nn.Module):
+    """What a user of torch writes."""
+
+    def __init__(self, filters: list[Filter]) -> None:
+        super().__init__()
+        self.filters = nn.ModuleList(filters)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for one in self.filters:
+            x = one(x)
+        return x
+
+
+def whole(load: Load, label: str, sound: Tensor) -> Callable[[], Tensor]:
+    """All of `sound` at once through the library's filters, put together in the way `label`."""
+    filters = [Filter(stage, load.fs) for stage in load.chain.stages]
+    module: nn.Module
+    if label == "class":
+        module = Own(filters)
+    else:
+        module = nn.Sequential(*filters) if label == "sequential" else reduce(or_, filters)
+    module.to(sound.device)
+
+    @torch.inference_mode()
+    def run() -> Tensor:
+        y: Tensor = module(sound)
+        return y
+
+    return run

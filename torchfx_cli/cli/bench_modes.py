@@ -1,0 +1,112 @@
+"""The runs of `torchfx bench` that are no matrix: --advise, --calibrate, --profile."""
+
+from __future__ import annotations
+
+import sys
+
+from torchfx_cli.bench import suites
+from torchfx_cli.bench.backends import backend_of
+from torchfx_cli.bench.loads import load_of
+from torchfx_cli.bench.suites import Suite
+from torchfx_cli.bench.torch_backend import Torch
+from torchfx_cli.cli import show
+from torchfx_cli.cli.bench_asked import MAX_FILES, Asked
+from torchfx_cli.cli.bench_screen import show_columns
+from torchfx_cli.cli.bench_values import one, whole
+from torchfx_cli.errors import UsageError
+
+OUTPUTS = ("--csv", "--json", "--markdown", "--plot", "--resume", "--compare", "--versus", "--reps", "--budget")
+FOREIGN = {  # options that say nothing to a mode
+    "--advise": (*OUTPUTS, "--suite", "--backends"),
+    "--calibrate": (*OUTPUTS, "--suite", "--backends", "--durations", "--channels", "--chain", "--effect", "--input",
+                    "--files"),
+    "--profile": (*OUTPUTS, "--files"),
+}
+TYPICAL = 60.0, 2  # seconds and channels, where nothing is said
+
+
+def advise(asked: Asked) -> None:
+    """Which device, chunk and jobs; and whether an FIR would do."""
+    from torchfx_cli.bench import advise as advising
+    from torchfx_cli.bench import fir_for_iir
+
+    suite = _suite(asked)
+    files = 1 if asked.files is None else whole("--files", asked.files, MAX_FILES)
+    question = advising.Question(suite.chain, suite.fs, suite.channels[0], suite.durations_s[0], files)
+    advice = advising.advise(question, lambda step: _measuring(asked, step))
+    _measuring(asked, "FIR or IIR")
+    try:
+        weighed = fir_for_iir.weigh(suite.stages, suite.fs, suite.channels[0]).words()
+    except UsageError:  # nothing in the chain is recursive
+        weighed = []
+    _clear(asked)
+    if not asked.quiet:
+        _table(advising.table(advice))
+        show.say("")
+    for line in (*advising.words(advice), *weighed):
+        show.say(line)
+
+
+def calibrate(asked: Asked) -> None:
+    """Measure every backend and keep what it costs."""
+    from torchfx_cli.bench import calibrate as calibrating
+    from torchfx_cli.render import costs
+
+    found = calibrating.calibrate(lambda step: _measuring(asked, step))
+    _clear(asked)
+    try:
+        path = costs.save(calibrating.costs_of(found))
+    except OSError as error:
+        raise UsageError(f"--calibrate: {error.filename or 'the costs'} cannot be written: {error.strerror or error}"
+                         ) from None
+    if not asked.quiet:
+        _table(calibrating.table(found))
+    show.say(f"kept in {path}, for process --device auto")
+
+
+def profile(asked: Asked, path: str) -> None:
+    """The longest operations of the torch modules, and a trace."""
+    from torchfx_cli.bench import profile as profiling
+
+    suite = _suite(asked)
+    names = [name for name in asked.backend_names() if isinstance(backend_of(name), Torch)]
+    if not names:
+        raise UsageError("--profile: looks into the torch modules; give --backends cuda or cpu")
+    usable = [name for name in names if not backend_of(name).why_not()]
+    _measuring(asked, (usable or names)[0])
+    load = load_of(suite, suite.durations_s[0], suite.channels[0])
+    operations = profiling.run(load.plan, path, (usable or names)[0], load.frames / load.fs)
+    _clear(asked)
+    if not asked.quiet:
+        _table(profiling.table(operations))
+    show.say(f"trace in {path}; chrome://tracing and ui.perfetto.dev show it")
+
+
+def _suite(asked: Asked) -> Suite:
+    """One chain at one size: what was named, else the filters of iir."""
+    if asked.chain or asked.effect:
+        found: tuple[Suite, ...] = (asked.own_suite(),)
+    else:
+        found = asked.suites() if asked.suite is not None else (suites.suite_of("iir"),)
+    suite = one("--suite", found, found[0])
+    if suite.source is not None:
+        return suite
+    duration_s = one("--durations", asked.durations_s(), TYPICAL[0])
+    return Suite(suite.name, suite.chain, (duration_s,), (one("--channels", asked.channel_counts(), TYPICAL[1]),))
+
+
+def _table(rows: list[tuple[str, ...]]) -> None:
+    show_columns(rows[0], rows[1:], left=1)
+
+
+def _measuring(asked: Asked, step: str) -> None:
+    """A line that the next one takes the place of, where somebody looks."""
+    if not asked.quiet and show.is_terminal(sys.stderr):
+        sys.stderr.write(f"\r\x1b[2Kmeasuring: {step}")
+        sys.stderr.flush()
+
+
+def _clear(asked: Asked) -> None:
+    if not asked.quiet and show.is_terminal(sys.stderr):
+        sys.stderr.write("\r\x1b[2K")
+        sys.stderr.flush()

@@ -1,0 +1,133 @@
+"""What a person sees of the matrix: while it runs the latest rows, how far and how long still; afterwards the table.
+
+Something that is no terminal gets the table only, in plain columns.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from io import StringIO
+from types import TracebackType
+from typing import Any
+
+from torchfx_cli.bench import tables
+from torchfx_cli.bench.records import Cell, Results
+from torchfx_cli.bench.tables import Line
+from torchfx_cli.cli import show
+from torchfx_cli.errors import printable
+
+BEST = "*"  # behind the fastest of a group
+WIDE = 132  # columns from which on everything is shown
+LESS = (0, 1, 2, 3, 5, 6, 8, 9)  # of `tables.HEADER`, where there is no room
+ECHO_WIDTH = 3  # where a terminal writes ^C
+FRAME_LINES = 7  # of the table around its rows, and the line below it
+
+
+class Screen:
+    """The display of a run over `cells`, drawn before and after each; none where nobody looks."""
+
+    def __init__(self, cells: Sequence[Cell], budget_s: float, *, quiet: bool = False) -> None:
+        self._cells, self._end_s = cells, time.monotonic() + budget_s
+        self._since_s = time.monotonic()
+        self._live: Any = None
+        self._looked_at = not quiet and show.is_terminal(sys.stderr)
+        self._lines: list[Line] = []
+        self._begun = 0
+
+    def __enter__(self) -> Screen:
+        if self._looked_at and self._cells:
+            from rich.console import Console
+            from rich.live import Live
+
+            width = max(1, shutil.get_terminal_size().columns - ECHO_WIDTH)
+            console = Console(file=sys.stderr, width=width, markup=False, highlight=False)
+            self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False,
+                              redirect_stderr=False)
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def begin(self, cell: Cell) -> None:
+        """`cell` is measured next."""
+        self._begun = self._cells.index(cell)
+        self._draw(cell)
+
+    def add(self, results: Results) -> None:
+        """Another row is known."""
+        if self._live is not None:
+            self._lines = tables.lines(results)
+
+    def _draw(self, cell: Cell) -> None:
+        if self._live is None:
+            return
+        from rich.console import Group
+        from rich.text import Text
+
+        room = max(1, shutil.get_terminal_size().lines - FRAME_LINES)
+        words = f"{self._begun + 1}/{len(self._cells)}  {self._left()}  {cell.suite} {cell.duration_s:g} s"
+        below = Text(printable(f"{words} x {cell.channels} {cell.name}"), no_wrap=True, overflow="ellipsis")
+        rows = [_table(tables.HEADER, self._lines[-room:], self._live.console.width)] if self._lines else []
+        self._live.update(Group(*rows, below), refresh=True)
+
+    def _left(self) -> str:
+        """How much is done and how long it will still take: by shares of cells and samples, within the budget."""
+        samples = [cell.samples for cell in self._cells]
+        part = 0.5 * self._begun / len(samples) + 0.5 * sum(samples[: self._begun]) / sum(samples)
+        now_s = time.monotonic()
+        left_s = self._end_s - now_s
+        if part:
+            left_s = min(left_s, (now_s - self._since_s) * (1.0 - part) / part)
+        return f"{part:.0%}" + (f"  {show.coarse_clock(max(0.0, left_s))} left" if left_s < float("inf") else "")
+
+
+def show_lines(header: Sequence[str], lines: Sequence[Line]) -> None:
+    """The table on stdout; on a terminal with rules between groups, and the fastest in bold."""
+    if not show.is_terminal(sys.stdout):
+        show_columns(header, [_cells(line) for line in lines], left=3)
+        return
+    from rich.console import Console
+
+    width = shutil.get_terminal_size().columns
+    out = StringIO()
+    console = Console(file=out, width=width, markup=False, highlight=False, force_terminal=True)
+    console.print(_table(header, lines, width))
+    show.say(out.getvalue().rstrip("\n"))
+
+
+def _table(header: Sequence[str], lines: Sequence[Line], width: int) -> Any:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    chosen = range(len(header)) if width >= WIDE else LESS
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for place in chosen:
+        table.add_column(header[place], justify="left" if place < 3 else "right", no_wrap=place < 3)
+    for line in lines:
+        if line.first and table.row_count:
+            table.add_section()
+        words = _cells(line)
+        table.add_row(*(printable(words[place]) for place in chosen), style="bold" if line.fastest else None)
+    return table
+
+
+def show_columns(header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> None:
+    """Plain columns on stdout, the first `left` and the last begin together, the others end together."""
+    everything = [header, *([printable(word) for word in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*everything, strict=True)]
+    begun = {*range(left), len(header) - 1}
+    for row in everything:
+        words = (word.ljust(width) if place in begun else word.rjust(width)
+                 for place, (word, width) in enumerate(zip(row, widths, strict=True)))
+        show.say("  ".join(words).rstrip())
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    words = list(line.words)
+    words[2] += f" {BEST}" if line.fastest else ""
+    return tuple(words)
