@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -19,35 +20,58 @@ from torchfx_cli.chain.spec import KINDS
 README = (Path(__file__).parents[1] / "README.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
 YAML = re.findall(r"```yaml\n(.*?)```", README, re.S)
-USAGE = README.split("## Using it")[1].split("```sh\n")[1].split("```")[0]
-# A GPU may not be there, a loop is the shell's, and completion would change the user's own shell.
-LEFT_OUT = ("--device cuda", "for f in", "--install-completion")
+SHELL = "".join(re.findall(r"```sh\n(.*?)```", README, re.S))
+# A GPU may not be there, completion would change the user's own shell, and those of bench take long: see tests/bench.
+LEFT_OUT = ("--device cuda", "--install-completion", "--compare", "--advise", "--calibrate", "--channels")
 COMMANDS = [
-    line.split("#")[0].strip()
-    for line in USAGE.splitlines()
-    if line.startswith("torchfx") and not any(word in line for word in LEFT_OUT)
+    line.split("  #")[0].strip()
+    for line in SHELL.splitlines()
+    if "torchfx " in line and not line.startswith("pip") and not any(word in line for word in LEFT_OUT)
 ]
+# The same, on a few seconds of sound and of time.
+SMALLER = {"--durations 5,60": "--durations 1", "--durations 60": "--durations 1", "--reps 50": "--reps 2",
+           "--budget 20": "--budget 3"}
 
 
 def test_the_first_chain_of_the_readme_is_read_as_it_stands() -> None:
     assert [stage.kind for stage in parse_chain(YAML[0]).stages] == ["highpass", "notch", "peaking", "normalize"]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_of_the_readme_runs(command: str, tmp_path: Path) -> None:
-    noise = np.random.default_rng(1).standard_normal((4800, 2)) * 3000
-    for name in ("in.wav", "other.wav"):
-        soundfile.write(tmp_path / name, noise.astype(np.int16), 48_000)
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """What the commands of the README speak of."""
+    noise = (np.random.default_rng(1).standard_normal((4800, 2)) * 3000).astype(np.int16)
+    for name in ("in.wav", "other.wav", "recordings/a.wav", "recordings/x/b_raw.wav", "raw/x/c.flac", "incoming/d.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / name, noise, 48_000)
     (tmp_path / "eq.yaml").write_text(YAML[0])
-    words = shlex.split(command)
-    if "*.wav" in words:
-        words[words.index("*.wav") : words.index("*.wav") + 1] = ["in.wav", "other.wav"]
-    program = [sys.executable, "-m", "torchfx_cli", *words[1:]]
-    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True)
+    (tmp_path / "names.txt").write_text("other.wav\n")
+    (tmp_path / "failed.txt").write_text("recordings/./a.wav\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_of_the_readme_runs(command: str, folder: Path) -> None:
+    if "--resume" in command:
+        run(command.replace("--resume", ""), folder)
+    done = run(command, folder)
     assert done.returncode == 0, done.stderr
-    wanted = [tmp_path / words[words.index("-o") + 1]] if "-o" in words else [tmp_path / "processed" / "in.wav"]
-    if words[1] == "process" and "--dry-run" not in words:
-        assert all(path.exists() for path in wanted)
+    words = shlex.split(command)
+    if words[:2] == ["torchfx", "process"] and not {"--dry-run", "--in-place"} & set(words):
+        wanted = folder / words[words.index("-o") + 1] if "-o" in words else folder / "processed" / "in.wav"
+        assert wanted.exists()
+
+
+def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """`command` as a shell reads it, with the torchfx of this checkout, on little sound."""
+    for words, fewer in SMALLER.items():
+        command = command.replace(words, fewer)
+    if not re.search("--(budget|reps)", command):
+        command = command.replace("torchfx bench", "torchfx bench --budget 3")
+    function = f'torchfx() {{ {shlex.quote(sys.executable)} -m torchfx_cli "$@"; }}'
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "XDG_CONFIG_HOME": str(folder / "config")}
+    return subprocess.run(["bash", "-c", f"{function}\nset -o pipefail; {command}"], cwd=folder, capture_output=True,
+                          text=True, env=env, stdin=subprocess.DEVNULL, timeout=60)
 
 
 def test_the_table_of_stages_names_every_kind() -> None:
