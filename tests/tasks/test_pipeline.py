@@ -20,11 +20,23 @@ def _no_thread_is_left() -> Iterator[None]:
     assert {thread.name for thread in threading.enumerate()}.isdisjoint({"read-ahead", "write-behind"})
 
 
+@pytest.mark.parametrize("overlap", [True, False])
 @pytest.mark.parametrize("count", [0, 1, 2, 1000])
-def test_every_item_arrives_once_and_in_order(count: int) -> None:
+def test_every_item_arrives_once_and_in_order(count: int, overlap: bool) -> None:
     seen: list[int] = []
-    pipeline.run(range(count), same, seen.append)
+    pipeline.run(range(count), same, seen.append, overlap=overlap)
     assert seen == list(range(count))
+
+
+def test_without_overlap_all_is_done_in_the_thread_of_the_caller() -> None:
+    threads = set()
+
+    def items() -> Iterator[int]:
+        threads.add(threading.current_thread())
+        yield 1
+
+    pipeline.run(items(), same, lambda item: threads.add(threading.current_thread()), overlap=False)
+    assert threads == {threading.current_thread()}
 
 
 @pytest.mark.parametrize("bad", [0, 1, 50])
@@ -72,8 +84,8 @@ def test_an_error_of_a_step_stops_both_sides() -> None:
 
 
 def test_memory_does_not_grow_with_a_slow_writer() -> None:
-    ahead = []
-    written = []
+    ahead: list[int] = []
+    written: list[int] = []
     gate = threading.Event()
 
     def items() -> Iterator[int]:

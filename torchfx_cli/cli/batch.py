@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from torchfx_cli.cli import options, show
+from torchfx_cli.cli import options, piping, show
 from torchfx_cli.cli.listener import Teller
 from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.render.choose import check_engine
@@ -53,8 +52,10 @@ def run(asked: Asked, settings: Settings) -> int:
     if asked.name is not None:
         naming.check_template(asked.name)
     check_engine(settings.engine, settings.device)
+    piping.check_words(asked)
     gathered = _gathered(asked)
     jobs = _jobs(asked, settings, gathered.inputs)
+    piping.check_streams(jobs, writes=not asked.dry_run)
     engine, device = _computer(jobs, settings, verbose=asked.verbose)
     settings, computing = replace(settings, engine=engine, device=device), f"{engine} on {device}"
     at_a_time = asked.jobs or options.usual_jobs(engine)
@@ -63,7 +64,7 @@ def run(asked: Asked, settings: Settings) -> int:
 
         return show_plans(jobs, settings, computing, as_json=asked.as_json, at_a_time=at_a_time)
     with TextFile(asked.report, "--report") as report_file, TextFile(asked.failed, "--failed") as failed_file:
-        report = Report()
+        report = Report(keeps_all=asked.report is not None)
         teller = Teller(jobs, computing, quiet=asked.quiet, verbose=asked.verbose, as_json=asked.as_json)
         is_batch = len(jobs) > 1 or asked.resume or any(found.root is not None for found in gathered.inputs)
         manner = Manner(is_batch, at_a_time, asked.resume, fresh=engine == "torch", fail_fast=asked.fail_fast,
@@ -73,7 +74,7 @@ def run(asked: Asked, settings: Settings) -> int:
         finally:
             teller.stop()
             teller.summary(report)
-            report_file.save(json.dumps(report.as_dict(), indent=1) + "\n")
+            report_file.save(report.json_lines())
             failed_file.save(_failed(report, gathered, "\0" if asked.null else "\n"))
     return report.exit_code
 

@@ -48,6 +48,11 @@ def timeout_seconds(value: str | None) -> float | None:
     return None if value is None else _seconds("--timeout", value, MAX_TIMEOUT_S, zero=False)
 
 
+def wait_seconds(option: str, value: str, *, zero: bool = False) -> float:
+    """Seconds to wait: above 0, or also 0, at most `MAX_TIMEOUT_S`."""
+    return _seconds(option, value, MAX_TIMEOUT_S, zero=zero)
+
+
 def job_count(value: str | None) -> int | None:
     """Files at a time: 1 to `MAX_JOBS`, or None where nothing was asked for."""
     if value is None:

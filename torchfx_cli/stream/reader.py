@@ -92,6 +92,9 @@ class Source:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
+    def cancel(self) -> None:
+        """Let a read that waits in another thread end; of files none does."""
+
     def close(self) -> None:
         """Release the file; allowed more than once."""
         fd, self._fd = self._fd, -1

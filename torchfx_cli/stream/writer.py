@@ -120,6 +120,9 @@ class Output:
         part.give_name()
         return Written(self.path, self.frames, file_bytes)
 
+    def cancel(self) -> None:
+        """Let a write that waits in another thread end; to files none does."""
+
     def abort(self) -> None:
         """Remove what is not committed; allowed at any time, also more than once."""
         with contextlib.suppress(LibraryError):

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
-from torchfx_cli.chain.spec import ChainSpec
+from torchfx_cli.chain.spec import ChainSpec, NormalizeSpec
 from torchfx_cli.design.design import design_chain
 from torchfx_cli.design.stages import Stage
-from torchfx_cli.plan.assemble import RenderPlan, assemble
-from torchfx_cli.samples import block_frames
+from torchfx_cli.plan.assemble import Dither, RenderPlan, assemble
+from torchfx_cli.samples import SampleFormat, block_frames
+from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.formats import OutputFormat, choose_output
-from torchfx_cli.stream.reader import FileFacts, open_source
+from torchfx_cli.stream.pipereader import open_stdin
+from torchfx_cli.stream.reader import Source, open_source
+from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.tasks.job import Job, Settings
 
 MAX_BLOCK_SAMPLES = 1 << 26
+PIPE_FORMAT = "wav"  # of the standard output, where nobody says otherwise
 
 
 @dataclass(frozen=True)
@@ -35,26 +40,41 @@ class JobPlan:
         frames = self.facts.frames + self.plan.tail_frames
         return frames * self.plan.channels * self.output_format.bytes_per_sample
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether reading and writing while computing pays: not for one block. A pipe may keep waiting, too."""
+        is_one_block = self.facts.frames is not None and self.facts.frames <= self.block_frames
+        return not is_one_block or STDIO in (self.job.source, self.job.output)
+
 
 def describe_job(job: Job, settings: Settings) -> JobPlan:
     """What would be done for `job`; raises what doing it would raise before the first block."""
-    with open_source(job.source) as source:
+    with open_input(job, settings) as source:
         return plan_file(job, source.facts, settings)
+
+
+def open_input(job: Job, settings: Settings) -> Source:
+    """The input of `job`, a file or the standard input."""
+    if job.source != STDIO:
+        return open_source(job.source, on_nan=settings.on_nan, on_truncated=settings.on_truncated)
+    twice = settings.on_clip == "limit" or any(isinstance(spec, NormalizeSpec) for spec in settings.chain.stages)
+    return open_stdin(on_nan=settings.on_nan, on_truncated=settings.on_truncated, twice=twice)
 
 
 def plan_file(job: Job, facts: FileFacts, settings: Settings) -> JobPlan:
     """The plan of `job`, whose input is open; raises DesignError and WriteError."""
-    output_format = choose_output(job.output, facts, settings.format, settings.subtype)
-    plan = assemble(
-        _design(settings.chain, facts.fs),
-        facts.fs,
-        facts.channels,
-        facts.sample_format,
-        output_format.sample_format,
-        settings.dither,
-        settings.tail_s,
-    )
+    word = settings.format or (PIPE_FORMAT if job.output == STDIO else None)
+    output_format = choose_output(job.output, facts, word, settings.subtype)
+    plan = _plan(settings.chain, facts.fs, facts.channels, facts.sample_format, output_format.sample_format,
+                 settings.dither, settings.tail_s)
     return JobPlan(job, facts, output_format, plan, _block_frames(facts, settings.chunk_s))
+
+
+@lru_cache(maxsize=64)
+def _plan(chain: ChainSpec, fs: int, channels: int, source: SampleFormat, sink: SampleFormat, dither: Dither,
+          tail_s: float | Literal["auto"]) -> RenderPlan:
+    """Settled once for all files that are alike."""
+    return assemble(_design(chain, fs), fs, channels, source, sink, dither, tail_s)
 
 
 @lru_cache(maxsize=64)

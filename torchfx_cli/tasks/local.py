@@ -9,6 +9,7 @@ from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass
 
+from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.stream.writer import remove_stale
 from torchfx_cli.tasks import journal
 from torchfx_cli.tasks.folders import make_root
@@ -73,15 +74,17 @@ def _results(jobs: Sequence[Job], settings: Settings, listener: Listener, manner
             yield number, FileResult("skipped", str(job.source), str(job.output), warnings=(job.skip,))
         else:
             waiting.append(Task(number, job))
-    if manner.fresh and not manner.is_batch:
-        for task in waiting:
-            listener.started(task.job)
-            yield task.number, process_file(task.job, settings, listener)
-        return
-    size = min(manner.jobs, len(waiting))
-    private = () if notes is None else (notes.fd,)
-    crew = Crew(size, settings, listener, timeout_s=manner.timeout_s, fresh=manner.fresh, private=private)
-    yield from crew.run(waiting)
+    alone = manner.fresh and not manner.is_batch
+    here = [task for task in waiting if alone or STDIO in (task.job.source, task.job.output)]
+    waiting = [task for task in waiting if task not in here]
+    if waiting:
+        private = () if notes is None else (notes.fd,)
+        crew = Crew(min(manner.jobs, len(waiting)), settings, listener, timeout_s=manner.timeout_s, fresh=manner.fresh,
+                    private=private)
+        yield from crew.run(waiting)
+    for task in here:  # behind the workers: a fork copies no threads, and engines have some
+        listener.started(task.job)
+        yield task.number, process_file(task.job, settings, listener)
 
 
 def _journal(jobs: Sequence[Job], manner: Manner, settings: Settings) -> AbstractContextManager[journal.Journal | None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from math import log10
@@ -17,11 +18,13 @@ from torchfx_cli.errors import FileError, TorchfxError
 from torchfx_cli.plan.assemble import RenderPlan
 from torchfx_cli.render.choose import open_engine
 from torchfx_cli.render.engine import Block, Engine
-from torchfx_cli.stream.reader import Source, open_source
+from torchfx_cli.stream.pipewriter import PipeOutput
+from torchfx_cli.stream.reader import Source
+from torchfx_cli.stream.stdio import STDIO, stdout_for_audio
 from torchfx_cli.stream.writer import Output, Written
 from torchfx_cli.tasks import pipeline
 from torchfx_cli.tasks.backup import kept
-from torchfx_cli.tasks.fileplan import JobPlan, plan_file
+from torchfx_cli.tasks.fileplan import JobPlan, open_input, plan_file
 from torchfx_cli.tasks.folders import make_folder
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.report import FileResult, failed
@@ -52,7 +55,8 @@ def process_file(job: Job, settings: Settings, listener: Listener) -> FileResult
     """Do `job`; what is the fault of this file becomes a failed result, errors that end the run are raised."""
     started = time.perf_counter()
     try:
-        return _process(job, settings, listener, started)
+        with stdout_for_audio() if job.output == STDIO else nullcontext():
+            return _process(job, settings, listener, started)
     except FileError as error:
         words, reason = str(error), error.reason
     except TorchfxError:
@@ -83,13 +87,17 @@ class _Rendered:
 
 
 def _process(job: Job, settings: Settings, listener: Listener, started: float) -> FileResult:
-    with open_source(job.source, on_nan=settings.on_nan, on_truncated=settings.on_truncated) as source:
+    with open_input(job, settings) as source:
         todo = plan_file(job, source.facts, settings)
         listener.planned(todo)
         advanced = partial(listener.advanced, job)
         plan = _measure(source, todo, settings, advanced)
-        make_folder(job)
-        done = _render(source, todo, plan, settings, advanced)
+        if job.output != STDIO:
+            make_folder(job)
+        lowered_db = 0.0
+        if job.output == STDIO and settings.on_clip == "limit":
+            plan, lowered_db = _rehearse(source, todo, plan, settings, advanced)
+        done = _render(source, todo, plan, settings, advanced, lowered_db)
     engine, levels = done.engine, done.engine.levels
     return FileResult(
         status="ok",
@@ -116,7 +124,8 @@ def _render(source: Source, todo: JobPlan, plan: RenderPlan, settings: Settings,
             lowered_db: float = 0.0) -> _Rendered:
     engine = _open_engine(plan, todo, settings)
     with _open_output(source, todo, settings) as output:
-        pipeline.run(source.blocks(todo.block_frames), _steps(engine, advanced), output.write)
+        pipeline.run(source.blocks(todo.block_frames), _steps(engine, advanced), output.write,
+                     source.cancel, output.cancel, overlap=todo.overlaps)
         if not (engine.levels.clipped and settings.on_clip == "limit"):
             warnings = (*source.warnings, *output.warnings, *_level_warnings(engine))
             _refuse(engine, warnings, settings)
@@ -135,8 +144,17 @@ def _refuse(engine: Engine, warnings: tuple[str, ...], settings: Settings) -> No
         raise FileError("; ".join(warnings))
 
 
-def _open_output(source: Source, todo: JobPlan, settings: Settings) -> Output:
+def _open_output(source: Source, todo: JobPlan, settings: Settings) -> Output | PipeOutput:
     plan, facts = todo.plan, todo.facts
+    if todo.job.output == STDIO:
+        return PipeOutput(
+            plan.fs,
+            plan.channels,
+            todo.output_format,
+            facts.tags if settings.tags else {},
+            todo.output_bytes if facts.container != "MP3" else None,  # of an MP3 it is an estimate
+            baggage=source.baggage if settings.tags else None,
+        )
     return Output(
         todo.job.output,
         plan.fs,
@@ -155,10 +173,26 @@ def _measure(source: Source, todo: JobPlan, settings: Settings, advanced: Callab
     plan = todo.plan
     while plan.passes > 1:
         engine = _open_engine(plan.measuring(), todo, settings)
-        pipeline.run(source.blocks(todo.block_frames), _steps(engine, advanced), lambda block: None)
+        pipeline.run(source.blocks(todo.block_frames), _steps(engine, advanced), lambda block: None, source.cancel,
+                     overlap=todo.overlaps)
         plan = plan.measured(engine.levels.peak)
         source.rewind()
     return plan
+
+
+def _rehearse(source: Source, todo: JobPlan, plan: RenderPlan, settings: Settings, advanced: Callable[[int], None]
+              ) -> tuple[RenderPlan, float]:
+    """`plan` turned down until nothing clips, and by how many dB: what went into a pipe cannot be taken back."""
+    lowered_db = 0.0
+    while True:
+        engine = _open_engine(plan, todo, settings)
+        pipeline.run(source.blocks(todo.block_frames), _steps(engine, advanced), lambda block: None, source.cancel,
+                     overlap=todo.overlaps)
+        source.rewind()
+        if not engine.levels.clipped:
+            return plan, lowered_db
+        plan, change_db = plan.turned_down(engine.levels.peak)
+        lowered_db += change_db
 
 
 def _open_engine(plan: RenderPlan, todo: JobPlan, settings: Settings) -> Engine:

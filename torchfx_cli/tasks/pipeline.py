@@ -22,8 +22,15 @@ POLL_S = 0.1  # how soon a thread notices that the other side has given up
 _END = object()
 
 
-def read_ahead(items: Iterable[T]) -> Iterator[T]:
-    """`items`, produced in a thread of its own up to DEPTH ahead; its errors are raised here."""
+def _nothing() -> None:
+    """Files need no cancelling: reads and writes of theirs always end."""
+
+
+def read_ahead(items: Iterable[T], cancel: Callable[[], None] = _nothing) -> Iterator[T]:
+    """`items`, produced in a thread of its own up to DEPTH ahead; its errors are raised here.
+
+    cancel  lets a read that waits in that thread end, when nobody wants more.
+    """
     queue: Queue[Any] = Queue(DEPTH)
     stop = threading.Event()
     failure: list[BaseException] = []
@@ -44,6 +51,7 @@ def read_ahead(items: Iterable[T]) -> Iterator[T]:
             yield item
     finally:
         stop.set()
+        cancel()
         thread.join()
     if failure:
         raise failure[0]
@@ -52,11 +60,11 @@ def read_ahead(items: Iterable[T]) -> Iterator[T]:
 class WriteBehind(Generic[T]):
     """Hands items to `consume` in a thread of its own; leaving the block waits for the last one.
 
-    An error of `consume` is raised by the next `put`, or on leaving.
+    An error of `consume` is raised by the next `put`, or on leaving. `cancel` lets one that waits end after an error.
     """
 
-    def __init__(self, consume: Callable[[T], object]) -> None:
-        self._consume = consume
+    def __init__(self, consume: Callable[[T], object], cancel: Callable[[], None] = _nothing) -> None:
+        self._consume, self._cancel = consume, cancel
         self._queue: Queue[Any] = Queue(DEPTH)
         self._stop = threading.Event()
         self._failure: BaseException | None = None
@@ -75,6 +83,7 @@ class WriteBehind(Generic[T]):
     ) -> None:
         if kind is not None:
             self._stop.set()
+            self._cancel()
         _put(self._queue, _END, self._stop)
         self._thread.join()
         if kind is None:
@@ -125,8 +134,19 @@ def _start(thread: threading.Thread) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def run(blocks: Iterable[T], steps: Callable[[Iterator[T]], Iterator[T]], consume: Callable[[T], object]) -> None:
-    """Read `blocks`, pass them through `steps` in this thread, hand what comes out to `consume`."""
-    with closing(read_ahead(blocks)) as ahead, WriteBehind(consume) as behind:  # type: ignore[type-var]
+def run(blocks: Iterable[T], steps: Callable[[Iterator[T]], Iterator[T]], consume: Callable[[T], object],
+        cancel_read: Callable[[], None] = _nothing, cancel_write: Callable[[], None] = _nothing, *,
+        overlap: bool = True) -> None:
+    """Read `blocks`, pass them through `steps` in this thread, hand what comes out to `consume`.
+
+    overlap  read and consume in threads of their own; without it all is done here, which is less work for few blocks.
+    `cancel_read` and `cancel_write` are called when it ends, or ends early: pipes may wait for ever.
+    """
+    if not overlap:
+        for block in steps(iter(blocks)):
+            consume(block)
+        return
+    with (closing(read_ahead(blocks, cancel_read)) as ahead,  # type: ignore[type-var]
+          WriteBehind(consume, cancel_write) as behind):
         for block in steps(ahead):
             behind.put(block)

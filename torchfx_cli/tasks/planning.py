@@ -11,17 +11,22 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.stream.formats import check_words, extension_of
+from torchfx_cli.stream.pipewriter import check_format
+from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.tasks import journal
 from torchfx_cli.tasks.backup import is_unreplaced
 from torchfx_cli.tasks.conflicts import find_conflicts
+from torchfx_cli.tasks.fileplan import PIPE_FORMAT
 from torchfx_cli.tasks.inputs import Input
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.naming import DEFAULT_FOLDER, output_path
 
+STDIN_NAME = "stdin.wav"  # of what has none
 MAX_PROBLEMS = 10  # shown; a mistake in the command may give one a file
 
 
@@ -32,12 +37,16 @@ def plan_jobs(inputs: Sequence[Input], output: str | None, settings: Settings, *
     template  of the names of outputs, see `naming`; `chain` is what {chain} stands for.
     resume    outputs of the run before are no conflict; needs one output folder.
     """
+    piped = str(STDIO)
+    if output == piped or (output is None and any(found.path == piped for found in inputs)):
+        return [_into_pipe(inputs, settings)]
+    inputs = [replace(found, relative=STDIN_NAME) if found.path == piped else found for found in inputs]
     extension = None if settings.format is None else extension_of(settings.format)
     jobs = []
     for number, found in enumerate(inputs, 1):
         path = output_path(found, output=output, inputs=len(inputs), template=template, extension=extension,
                            chain=chain, number=number)
-        jobs.append(Job(Path(found.path), Path(path), root=_root_of(found, output, path)))
+        jobs.append(Job(_path(found.path), Path(path), root=_root_of(found, output, path)))
     problems = _impossible_formats(jobs, settings)
     problems += find_conflicts([(str(job.source), str(job.output)) for job in jobs], in_place=False)
     if settings.skip_existing:
@@ -47,6 +56,22 @@ def plan_jobs(inputs: Sequence[Input], output: str | None, settings: Settings, *
         problems += _occupied(jobs, replaceable=settings.overwrite or known)
     _refuse(problems)
     return jobs
+
+
+def _into_pipe(inputs: Sequence[Input], settings: Settings) -> Job:
+    """The job that writes the standard output."""
+    if len(inputs) > 1:
+        raise UsageError(f"the standard output is one file, but there are {len(inputs)} inputs; give a folder with -o")
+    word = PIPE_FORMAT if settings.format is None else settings.format
+    check_words(STDIO, word, settings.subtype)
+    check_format(extension_of(word)[1:])
+    return Job(_path(inputs[0].path), STDIO)
+
+
+def _path(name: str) -> Path:
+    """`name` as a path; a file called ./- is none of the standard streams."""
+    path = Path(name)
+    return path.absolute() if path == STDIO and name != str(STDIO) else path
 
 
 def plan_in_place(inputs: Sequence[Input], backup: str, *, resume: bool = False) -> list[Job]:
@@ -75,8 +100,14 @@ def _settled(job: Job, resume: bool, problems: list[str]) -> Job:
 def _root_of(found: Input, output: str | None, path: str) -> Path | None:
     if output is None:
         top = os.path.dirname(found.path) if found.root is None else found.root
-        return Path(top, DEFAULT_FOLDER)
-    return None if os.path.normpath(path) == os.path.normpath(output) else Path(output)
+        return _one_path(os.path.join(top, DEFAULT_FOLDER))
+    return None if os.path.normpath(path) == os.path.normpath(output) else _one_path(output)
+
+
+@lru_cache(maxsize=16)
+def _one_path(name: str) -> Path:
+    """The same object for all jobs of a batch: a path takes some 500 bytes."""
+    return Path(name)
 
 
 def _impossible_formats(jobs: Iterable[Job], settings: Settings) -> list[str]:

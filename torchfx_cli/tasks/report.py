@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -12,7 +14,7 @@ Status = Literal["ok", "failed", "skipped"]
 KINDS = ("ok", "warned", "failed", "skipped")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileResult:
     """The fate of one input. `peak` is linear, 1 = full scale; times in seconds; `fs` in Hz.
 
@@ -49,7 +51,7 @@ class FileResult:
         return "warned" if self.status == "ok" and self.warnings else self.status
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 def failed(source: object, output: object, error: str, reason: str, elapsed_s: float = 0.0) -> FileResult:
@@ -59,40 +61,67 @@ def failed(source: object, output: object, error: str, reason: str, elapsed_s: f
 
 
 @dataclass
+class _Totals:
+    """Sums over all results: seconds of audio, and files with which the policies had to do something."""
+
+    duration_s: float = 0.0
+    clipped_files: int = 0
+    turned_down_files: int = 0
+    repaired_files: int = 0
+    truncated_files: int = 0
+
+    def add(self, result: FileResult) -> None:
+        self.duration_s += result.duration_s
+        self.clipped_files += result.clipped > 0
+        self.turned_down_files += result.turned_down_db > 0
+        self.repaired_files += result.repaired > 0
+        self.truncated_files += result.truncated
+
+
+@dataclass
 class Report:
-    """Every result so far, by the number of its job; `planned` is how many there will be."""
+    """What came of a run so far; `planned` is how many results there will be.
+
+    keeps_all  keep every result, for `as_dict`; without it only the failed ones, so that memory does not grow with the
+               files of a batch. All are counted.
+    """
 
     planned: int = 0
-    by_number: dict[int, FileResult] = field(default_factory=dict)
+    keeps_all: bool = True
+    exit_code: int = 0  # 0 where every planned output exists, else the code of the failed files
+    _kept: dict[int, FileResult] = field(default_factory=dict)
+    _kinds: Counter[str] = field(default_factory=Counter)
+    _totals: _Totals = field(default_factory=_Totals)
 
     def add(self, number: int, result: FileResult) -> None:
-        self.by_number[number] = result
+        """The result of job `number`, once."""
+        self._kinds[result.kind] += 1
+        self._totals.add(result)
+        self.exit_code = max(self.exit_code, result.exit_code)
+        if self.keeps_all or result.status == "failed":
+            self._kept[number] = result
 
     @property
     def results(self) -> list[FileResult]:
-        """In the order of the jobs."""
-        return [self.by_number[number] for number in sorted(self.by_number)]
+        """Those that are kept, in the order of the jobs."""
+        return [self._kept[number] for number in sorted(self._kept)]
 
     @property
     def counts(self) -> dict[str, int]:
         """ok, warned, failed, skipped: together as many as results; "ok" leaves out those that were warned."""
-        kinds = Counter(result.kind for result in self.by_number.values())
-        return {kind: kinds[kind] for kind in KINDS}
-
-    @property
-    def exit_code(self) -> int:
-        """0 where every planned output exists, else the code of the failed files."""
-        return max((result.exit_code for result in self.by_number.values()), default=0)
+        return {kind: self._kinds[kind] for kind in KINDS}
 
     def as_dict(self) -> dict[str, Any]:
-        """For `--report`: the counts, what the policies had to do, and every file."""
-        results = self.results
-        return {
-            "counts": self.counts | {"not_done": max(0, self.planned - len(results))},
-            "duration_s": sum(result.duration_s for result in results),
-            "clipped_files": sum(result.clipped > 0 for result in results),
-            "turned_down_files": sum(result.turned_down_db > 0 for result in results),
-            "repaired_files": sum(result.repaired > 0 for result in results),
-            "truncated_files": sum(result.truncated for result in results),
-            "files": [result.as_dict() for result in results],
-        }
+        """For `--report`: the counts, what the policies had to do, and every file that is kept."""
+        return self._head() | {"files": [result.as_dict() for result in self.results]}
+
+    def json_lines(self) -> Iterator[str]:
+        """`as_dict` as JSON, a line a file."""
+        yield json.dumps(self._head(), indent=1).removesuffix("\n}") + ',\n "files": ['
+        for place, result in enumerate(self.results):
+            yield (",\n  " if place else "\n  ") + json.dumps(result.as_dict())
+        yield "\n ]\n}\n"
+
+    def _head(self) -> dict[str, Any]:
+        done = self._kinds.total()
+        return {"counts": self.counts | {"not_done": max(0, self.planned - done)}, **asdict(self._totals)}

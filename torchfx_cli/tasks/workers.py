@@ -31,7 +31,7 @@ STOP_S = 1.5  # a worker that was asked to stop is killed after so long: the who
 SET_PDEATHSIG = 1  # prctl(2)
 
 
-@dataclass
+@dataclass(slots=True)
 class Task:
     """A job, its number among the jobs of the run, and how often it was begun."""
 

@@ -1,0 +1,39 @@
+"""What cannot be asked for together with `-`, the standard input or output as audio."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from torchfx_cli.errors import UsageError
+from torchfx_cli.stream.stdio import STDIO, check_stdin, check_stdout
+from torchfx_cli.tasks.inputs import STDIN
+from torchfx_cli.tasks.job import Job
+
+if TYPE_CHECKING:
+    from torchfx_cli.cli.batch import Asked
+
+
+def check_words(asked: Asked) -> None:
+    """Raise UsageError for options that make no sense with a pipe."""
+    reads, writes = STDIN in asked.inputs, _writes(asked)
+    if asked.inputs.count(STDIN) + (asked.files_from == STDIN) > 1:
+        raise UsageError("the standard input can be read once, but - is given twice")
+    if writes and asked.as_json and not asked.dry_run:
+        raise UsageError("--json and audio cannot both go to the standard output; give a file with --output, or "
+                         "--report FILE instead of --json")
+    for option, given in (("--resume", asked.resume), ("--in-place", asked.backup is not None)):
+        if given and (reads or writes):
+            raise UsageError(f"{option} is for files; - is a pipe, which nobody can read again")
+
+
+def check_streams(jobs: Sequence[Job], *, writes: bool) -> None:
+    """Raise UsageError where a person sits at the other end of a pipe; `writes`: they will be written."""
+    if any(job.source == STDIO for job in jobs):
+        check_stdin()
+    if writes and any(job.output == STDIO for job in jobs):
+        check_stdout()
+
+
+def _writes(asked: Asked) -> bool:
+    return asked.output == STDIN or (asked.output is None and STDIN in asked.inputs)

@@ -1,0 +1,137 @@
+"""`torchfx watch`: a folder whose files are done as they come."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from torchfx_cli.cli import choices, options, show
+from torchfx_cli.errors import UsageError, printable
+
+if TYPE_CHECKING:
+    from torchfx_cli.tasks.job import Job, Settings
+    from torchfx_cli.tasks.watch import Pace, Place
+
+
+def watch(
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", hidden=True)],
+    chain: choices.Chain = None,
+    effect: choices.Effect = None,
+    output: Annotated[str | None, typer.Option(
+        "--output", "-o", metavar="FOLDER", help="Where outputs go, in the same tree; must be given.")] = None,
+    name: choices.Name = None,
+    include: choices.Include = None,
+    exclude: choices.Exclude = None,
+    poll: Annotated[str, typer.Option(metavar="SECONDS", help="Time from one look to the next.")] = "1",
+    settle: Annotated[str, typer.Option(
+        metavar="SECONDS", help="A file is taken when it has not changed for so long.")] = "2",
+    once: Annotated[bool, typer.Option("--once", help="Do what is there, and leave.")] = False,
+    jobs: choices.Jobs = None,
+    timeout: choices.Timeout = None,
+    keep_mtime: choices.KeepMtime = False,
+    device: choices.Device = "auto",
+    engine: choices.Engine = "auto",
+    chunk: choices.Chunk = None,
+    format: choices.Format = None,
+    subtype: choices.Subtype = None,
+    dither: choices.Dither = "auto",
+    tail: choices.Tail = "0",
+    on_nan: choices.OnNan = "fail",
+    on_truncated: choices.OnTruncated = "keep",
+    on_clip: choices.OnClip = "keep",
+    no_tags: choices.NoTags = False,
+    overwrite: Annotated[bool, typer.Option(
+        "--overwrite", help="Make outputs anew where their inputs have changed; without it, they stay.")] = False,
+    strict: choices.Strict = False,
+    as_json: choices.Json = False,
+    quiet: choices.Quiet = False,
+    verbose: choices.Verbose = False,
+) -> None:
+    """Apply a chain to all that is put into FOLDER, as soon as it is whole.
+
+    \b
+      torchfx watch incoming/ -c voice.yaml -o done/
+      torchfx watch incoming/ -c voice.yaml -o done/ --once      (from cron)
+
+    What was done is noted in the output folder, so it can be stopped (Ctrl-C) and started again. Files that fail are
+    told of, and tried again when they change.
+    """
+    from torchfx_cli.cli.asked import chain_of, chain_word, settings_of
+    from torchfx_cli.render.choose import check_engine
+    from torchfx_cli.tasks.watch import Pace
+
+    options.check_together({"--quiet": quiet, "--verbose": verbose})
+    if verbose:
+        show.be_verbose()
+    settings = settings_of(
+        chain_of(chain or [], effect or []), device=device, engine=engine, chunk=chunk, format=format,
+        subtype=subtype, dither=dither, tail=tail, on_nan=on_nan, on_truncated=on_truncated, on_clip=on_clip,
+        keep_mtime=keep_mtime, tags=not no_tags, overwrite=overwrite, strict=strict)
+    place = _place(folder, output, settings, name=name, include=include or [], exclude=exclude or [],
+                   settle_s=options.wait_seconds("--settle", settle, zero=True),
+                   chain=chain_word(chain or [], effect or []))
+    poll_s, timeout_s, at_a_time = (
+        options.wait_seconds("--poll", poll), options.timeout_seconds(timeout), options.job_count(jobs))
+    engine, device = check_engine(engine, device)
+    settings = replace(settings, engine=engine, device=device)
+    pace = Pace(at_a_time or options.usual_jobs(engine), poll_s, once, engine == "torch", timeout_s)
+    raise typer.Exit(_run(place, settings, pace, quiet=quiet, verbose=verbose, as_json=as_json))
+
+
+def _place(folder: str, output: str | None, settings: Settings, *, name: str | None, include: Sequence[str],
+           exclude: Sequence[str], settle_s: float, chain: str) -> Place:
+    """What is watched; raises UsageError where that cannot be."""
+    from torchfx_cli.stream.formats import check_words
+    from torchfx_cli.tasks.naming import check_template
+    from torchfx_cli.tasks.watch import Place
+
+    shown = printable(folder)
+    if not os.path.isdir(folder):
+        raise UsageError(f"{shown} is not a folder; watch takes one" if os.path.lexists(folder)
+                         else f"no such folder: {shown}")
+    if output is None:
+        raise UsageError("watch needs a folder for its outputs: give it with -o FOLDER")
+    if os.path.lexists(output) and not os.path.isdir(output):
+        raise UsageError(f"-o: {printable(output)} is a file; watch needs a folder")
+    if os.path.realpath(output) == os.path.realpath(folder):
+        raise UsageError(f"outputs cannot go into {shown}, which is watched; give another folder with -o")
+    if name is not None:
+        check_template(name)
+    if settings.format is not None:
+        check_words("-", settings.format, settings.subtype)
+    return Place(folder, Path(output), settle_s, include, exclude, name, chain)
+
+
+def _run(place: Place, settings: Settings, pace: Pace, *, quiet: bool, verbose: bool, as_json: bool) -> int:
+    """Watch until it is over; returns the exit code."""
+    from torchfx_cli.cli.listener import Teller
+    from torchfx_cli.tasks import watch as hot
+    from torchfx_cli.tasks.report import KINDS
+
+    tellers: list[Teller] = []
+    counts: Counter[str] = Counter()
+    code = 0
+
+    def listen(jobs: Sequence[Job]) -> Teller:
+        computing = f"{settings.engine} on {settings.device}"
+        tellers[:] = [Teller(jobs, computing, quiet=quiet, verbose=verbose, as_json=as_json)]
+        return tellers[0]
+
+    if not quiet and not pace.once:
+        show.tell(f"watching {printable(place.folder)}; outputs go to {printable(str(place.root))}; Ctrl-C ends it")
+    try:
+        for result in hot.watch(place, settings, listen, pace):
+            counts[result.kind] += 1
+            code = max(code, result.exit_code)
+    finally:
+        for teller in tellers:
+            teller.stop()
+        if not quiet:
+            show.tell(", ".join(f"{counts[kind]} {kind}" for kind in KINDS))
+    return code

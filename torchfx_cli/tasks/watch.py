@@ -1,0 +1,217 @@
+"""A hot folder: whatever is put into it is done, once, as soon as it is whole.
+
+Nobody tells when a file is whole, so the folder is looked at again and again: a file is taken when its size and its
+time have stayed the same for a while (or its time is that long ago already, as for what lay there before). What was
+done stands in the journal of the output folder, so a watch that is started again goes on where it was. A file that
+failed, or whose output was there before, is left alone until it changes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torchfx_cli.errors import FileError, RunError, UsageError
+from torchfx_cli.stream.formats import check_words, extension_of
+from torchfx_cli.stream.writer import remove_stale
+from torchfx_cli.tasks import journal
+from torchfx_cli.tasks.folders import make_root
+from torchfx_cli.tasks.inputs import Input
+from torchfx_cli.tasks.job import Job, Settings
+from torchfx_cli.tasks.naming import output_path
+from torchfx_cli.tasks.onefile import Listener
+from torchfx_cli.tasks.report import FileResult, failed
+from torchfx_cli.tasks.scan import Finder
+from torchfx_cli.tasks.workers import Crew, Task
+
+POLL_S = 1.0
+SETTLE_S = 2.0
+OUTPUT_EXISTS = "the output exists, older than the input; --overwrite would make it anew"
+
+Stamp = tuple[int, int, int]
+Listen = Callable[[Sequence[Job]], Listener]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where files come from and where they go.
+
+    folder    is searched, with all below it; `root`, the output folder, gets the same tree.
+    settle_s  how long a file must have stayed the same.
+    template  of the names of outputs, see `naming`; `chain` is what {chain} stands for.
+    """
+
+    folder: str
+    root: Path
+    settle_s: float = SETTLE_S
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    template: str | None = None
+    chain: str = ""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """`jobs` files at a time, one look every `poll_s`; `once`: end when nothing is left to do. See also `Manner`."""
+
+    jobs: int = 1
+    poll_s: float = POLL_S
+    once: bool = False
+    fresh: bool = False
+    timeout_s: float | None = None
+    pause: Callable[[float], None] = time.sleep
+
+
+def watch(place: Place, settings: Settings, listen: Listen, pace: Pace) -> Iterator[FileResult]:
+    """Do what is in `place` and what comes, for ever; the result of each file as it ends.
+
+    listen  is given the jobs of a round, those found ripe at one look, and hears how they go.
+
+    Raises RunError where the run cannot go on: a folder that is gone, a full disk, another run in the output folder.
+    """
+    make_root(place.root)
+    with journal.opened(place.root, settings.work) as notes:
+        look = Look(place, settings, notes)
+        while True:
+            jobs = look.ripe()
+            if jobs:
+                yield from _round(jobs, settings, listen(jobs), pace, notes)
+            elif pace.once and not look.unripe:
+                return
+            else:
+                pace.pause(pace.poll_s)
+
+
+def _round(jobs: Sequence[Job], settings: Settings, listener: Listener, pace: Pace, notes: journal.Journal
+           ) -> Iterator[FileResult]:
+    with closing(_results(jobs, settings, listener, pace, notes)) as results:
+        for number, result in results:
+            if result.status == "ok":
+                notes.add(jobs[number])
+            listener.finished(jobs[number], result)
+            yield result
+
+
+def _results(jobs: Sequence[Job], settings: Settings, listener: Listener, pace: Pace, notes: journal.Journal
+             ) -> Generator[tuple[int, FileResult], None, None]:
+    tasks = []
+    for number, job in enumerate(jobs):
+        problem = _problem(job, settings)
+        if job.skip:
+            yield number, FileResult("skipped", str(job.source), str(job.output), warnings=(job.skip,))
+        elif problem:
+            yield number, failed(job.source, job.output, problem, FileError.reason)
+        else:
+            tasks.append(Task(number, job))
+    crew = Crew(min(pace.jobs, len(tasks)), settings, listener, timeout_s=pace.timeout_s, fresh=pace.fresh,
+                private=(notes.fd,))
+    yield from crew.run(tasks)
+
+
+def _problem(job: Job, settings: Settings) -> str:
+    """What is wrong with this output before its input is opened; for one file of many no reason to end the run."""
+    try:
+        check_words(job.output, settings.format, settings.subtype)
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
+@dataclass
+class Sighting:
+    """A file as it was seen last; since when, in `time.monotonic` seconds; whether that is dealt with."""
+
+    stamp: Stamp
+    since_s: float
+    is_settled: bool = False
+
+
+class Look:
+    """Looks at a place and remembers what it saw. `unripe`: files that were not yet whole at the last look."""
+
+    def __init__(self, place: Place, settings: Settings, notes: journal.Journal,
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        self._place, self._settings, self._notes, self._clock = place, settings, notes, clock
+        self._extension = None if settings.format is None else extension_of(settings.format)
+        self._seen: dict[str, Sighting] = {}
+        self._owners: dict[str, str] = {}
+        self._tidied: set[Path] = set()
+        self._number = 0
+        self.unripe = 0
+
+    def ripe(self) -> list[Job]:
+        """Jobs for all files that are whole and not dealt with; each is told of once."""
+        found = dict(self._found())
+        self._seen = {path: seen for path, seen in self._seen.items() if path in found}
+        self.unripe = 0
+        jobs = []
+        for path, relative in found.items():
+            seen = self._sighting(path)
+            if seen is None or seen.is_settled:
+                continue
+            if self._is_ripe(seen):
+                seen.is_settled = True
+                jobs += self._jobs(path, relative)
+            else:
+                self.unripe += 1
+        return jobs
+
+    def _found(self) -> Iterator[tuple[str, str]]:
+        place = self._place
+        if not os.path.isdir(place.folder):
+            raise RunError(f"the watched folder {place.folder} is gone")
+        return Finder(place.include, place.exclude, str(place.root), Counter(), []).folder(place.folder)
+
+    def _sighting(self, path: str) -> Sighting | None:
+        try:
+            facts = os.stat(path)
+        except OSError:
+            return None
+        stamp = facts.st_size, facts.st_mtime_ns, facts.st_ino
+        seen = self._seen.get(path)
+        if seen is None or seen.stamp != stamp:
+            seen = self._seen[path] = Sighting(stamp, self._clock())
+        return seen
+
+    def _is_ripe(self, seen: Sighting) -> bool:
+        age_s = time.time() - seen.stamp[1] / 1e9
+        return max(age_s, self._clock() - seen.since_s) >= self._place.settle_s
+
+    def _jobs(self, path: str, relative: str) -> list[Job]:
+        """The job of a file that is ripe, or none where it was done before."""
+        job = self._job(path, relative)
+        if job.skip:
+            return [job]
+        if self._notes.settled([job])[0].skip:
+            return []
+        if job.output.parent not in self._tidied:
+            self._tidied.add(job.output.parent)
+            remove_stale(job.output.parent)
+        if self._settings.overwrite or not os.path.lexists(job.output):
+            return [job]
+        return [replace(job, skip=OUTPUT_EXISTS)] if _is_newer(job.source, job.output) else []
+
+    def _job(self, path: str, relative: str) -> Job:
+        place = self._place
+        self._number += 1
+        found = Input(path, relative, place.folder)
+        try:
+            output = output_path(found, output=os.path.join(place.root, ""), inputs=2, template=place.template,
+                                 extension=self._extension, chain=place.chain, number=self._number)
+        except UsageError as error:
+            return Job(Path(path), place.root, skip=str(error))
+        owner = self._owners.setdefault(os.path.normpath(output), path)
+        skip = None if owner == path else f"{owner} becomes {output}, too"
+        return Job(Path(path), Path(output), skip=skip, root=place.root)
+
+
+def _is_newer(source: Path, output: Path) -> bool:
+    try:
+        return source.stat().st_mtime_ns > output.lstat().st_mtime_ns
+    except OSError:
+        return False
