@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import signal
@@ -212,3 +213,23 @@ def test_a_file_that_is_called_dash_is_a_file(torchfx: Torchfx, tmp_path: Path, 
     done = torchfx("process", "./-", *EFFECTS, "-o", "out.wav", shell='"$@" < /dev/null')
     assert done.returncode == 0
     assert (tmp_path / "out.wav").read_bytes() == truth
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "FLOAT", "ULAW"])
+def test_a_pipe_of_unknown_length_ends_with_its_last_frame(tmp_path: Path, subtype: str) -> None:
+    soundfile.write(tmp_path / "in.wav", np.random.default_rng(9).uniform(-0.4, 0.4, 5001), FS, subtype)
+    data = bytearray((tmp_path / "in.wav").read_bytes())
+    at = data.find(b"data") + 4
+    data[at : at + 4] = b"\xff\xff\xff\xff"
+    out = through_pipes(bytes(data))
+    with soundfile.SoundFile(io.BytesIO(out)) as made:
+        assert len(made.read()) == 5001
+    known = through_pipes((tmp_path / "in.wav").read_bytes())
+    fact = known.find(b"fact")
+    assert fact < 0 or int.from_bytes(known[fact + 8 : fact + 12], "little") == 5001
+
+
+def through_pipes(data: bytes) -> bytes:
+    done = subprocess.run(command("-", "-e", "gain:0", "-o", "-"), input=data, capture_output=True, env=environment())
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -73,6 +73,11 @@ class OutPipe(io.RawIOBase):
                 data = data[count:]
                 self.sent += count
 
+    @property
+    def can_settle(self) -> bool:
+        """Whether a header may still be put right at the end."""
+        return self._start is not None
+
     def settle(self) -> None:
         """Put what was written too late in its place, where that is possible."""
         if self._start is not None:

@@ -58,6 +58,7 @@ class PipeOutput:
         self._pipe = OutPipe(audio_descriptor())
         self._sound: soundfile.SoundFile | None = None
         self._has_header = False
+        self._header_bytes = 0  # of a WAV
 
     def __enter__(self) -> PipeOutput:
         major = "WAV" if self.format.major == "RF64" else self.format.major
@@ -97,6 +98,8 @@ class PipeOutput:
             self._close_sound()
         except LibraryError as error:
             raise RunError(f"cannot write to the standard output: {error.error_string}") from None
+        if self._header_bytes and self._sample_bytes is None and not self._pipe.can_settle:
+            self._drop_pad()
         self._send()
         self._pipe.settle()
         return Written(STDIO, self.frames, self._pipe.sent)
@@ -104,8 +107,15 @@ class PipeOutput:
     def _send(self) -> None:
         if not self._has_header and self.frames:
             self._has_header = True
-            _tell_sizes(self._pipe.waiting, self._sample_bytes)
+            frame_bytes = self.channels * self.format.bytes_per_sample
+            self._header_bytes = _tell_sizes(self._pipe.waiting, self._sample_bytes, frame_bytes)
         self._pipe.send()
+
+    def _drop_pad(self) -> None:
+        """A pad byte behind samples whose number the header does not tell would be read as one more."""
+        end = self._header_bytes + self.frames * self.channels * self.format.bytes_per_sample
+        if self._pipe.sent + len(self._pipe.waiting) == end + 1:
+            del self._pipe.waiting[-1:]
 
     def _close_sound(self) -> None:
         sound, self._sound = self._sound, None
@@ -113,17 +123,25 @@ class PipeOutput:
             library.close_written(sound)
 
 
-def _tell_sizes(begin: bytearray, sample_bytes: int | None) -> None:
-    """Put the sizes that are known into the header that `begin` begins with; nothing for formats without them."""
+def _tell_sizes(begin: bytearray, sample_bytes: int | None, frame_bytes: int) -> int:
+    """Put the sizes that are known into the header that `begin` begins with; nothing for formats without them.
+
+    Gives the length of the header of a WAV, 0 for others.
+    """
     known = sample_bytes if sample_bytes is not None and sample_bytes < UNKNOWN_SIZE - len(begin) else None
     if begin[:4] == b".snd":
         struct.pack_into(">I", begin, 8, UNKNOWN_SIZE if known is None else known)
     if begin[:4] != b"RIFF":
-        return
+        return 0
     at = 12
     while begin[at : at + 4] != b"data":
+        if begin[at : at + 4] == b"fact":
+            frames = UNKNOWN_SIZE if known is None else known // frame_bytes
+            struct.pack_into("<I", begin, at + 8, frames)
         size = struct.unpack_from("<I", begin, at + 4)[0]
         at += 8 + size + size % 2
-    whole = None if known is None else at + known + known % 2
+    at += 8
+    whole = None if known is None else at - 8 + known + known % 2
     struct.pack_into("<I", begin, 4, UNKNOWN_SIZE if whole is None else whole)
-    struct.pack_into("<I", begin, at + 4, UNKNOWN_SIZE if known is None else known)
+    struct.pack_into("<I", begin, at - 4, UNKNOWN_SIZE if known is None else known)
+    return at
