@@ -30,7 +30,7 @@ COMMANDS = [
 ]
 # The same, on a few seconds of sound and of time.
 SMALLER = {"--durations 5,60": "--durations 1", "--durations 60": "--durations 1", "--reps 50": "--reps 2",
-           "--budget 20": "--budget 3"}
+           "--budget 20": "--budget 1"}
 
 
 def test_the_first_chain_of_the_readme_is_read_as_it_stands() -> None:
@@ -67,7 +67,7 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     for words, fewer in SMALLER.items():
         command = command.replace(words, fewer)
     if not re.search("--(budget|reps)", command):
-        command = command.replace("torchfx bench", "torchfx bench --budget 3")
+        command = command.replace("torchfx bench", "torchfx bench --budget 1")
     function = f'torchfx() {{ {shlex.quote(sys.executable)} -m torchfx_cli "$@"; }}'
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "XDG_CONFIG_HOME": str(folder / "config")}
     return subprocess.run(["bash", "-c", f"{function}\nset -o pipefail; {command}"], cwd=folder, capture_output=True,

@@ -221,7 +221,8 @@ def test_a_pipe_of_unknown_length_ends_with_its_last_frame(tmp_path: Path, subty
     data = bytearray((tmp_path / "in.wav").read_bytes())
     at = data.find(b"data") + 4
     data[at : at + 4] = b"\xff\xff\xff\xff"
-    out = through_pipes(bytes(data))
+    pad = (len(data) - at - 4) % 5001  # behind samples of unknown number a pad byte is a sample
+    out = through_pipes(bytes(data[: len(data) - pad]))
     with soundfile.SoundFile(io.BytesIO(out)) as made:
         assert len(made.read()) == 5001
     known = through_pipes((tmp_path / "in.wav").read_bytes())

@@ -227,7 +227,7 @@ def test_a_failing_call_in_a_worker_or_in_the_run_never_gives_a_wrong_output(tre
     quickly = [] if "signal=" in fault else ["--seccomp-bpf"]  # stops at these calls alone, but cannot send signals
     strace = ("strace", "-f", *quickly, "-qq", "-o", str(log), "-e", f"trace={calls}", "-e", f"inject={fault}")
     with nothing_lost(tree.inputs, tree.truth, killed="SIGKILL" in fault or "SIGSEGV" in fault, also=JOURNAL):
-        done = tree.run(before=strace)
+        done = tree.run("--chunk", "0.1", before=strace)
     assert "INJECTED" in log.read_text() or "+++ killed by" in log.read_text(), "the fault was not reached"
     assert "Traceback" not in done.stderr, done.stderr
     if done.returncode == 0 or "signal=" not in fault:  # a worker that is killed after the renaming counts as failed

@@ -68,7 +68,7 @@ def test_a_failing_call_ends_in_an_error_and_the_old_file_or_in_the_whole_new_on
     folder, log = tmp_path / "out", tmp_path / "log"
     folder.mkdir()
     path, only_part = folder / name, ("-P", str(folder / PART))
-    strace = ("strace", "-f", "-qq", "-o", str(log))
+    strace = ("strace", "-f", "--seccomp-bpf", "-qq", "-o", str(log))
     assert run(path, *strace, *only_part, "-e", "trace=write").returncode == 0
     whole = path.read_bytes()
     writes = log.read_text().count("write(")

@@ -67,7 +67,7 @@ def test_a_failing_write_of_metadata_leaves_the_old_file_or_the_whole_new_one(
     folder, log = tmp_path / "out", tmp_path / "log"
     folder.mkdir()
     path, source = folder / name, maker(tmp_path)
-    strace = ("strace", "-f", "-qq", "-o", str(log), "-P", str(folder / PART))
+    strace = ("strace", "-f", "--seccomp-bpf", "-qq", "-o", str(log), "-P", str(folder / PART))
     calls = "write,pwrite64,ftruncate"
     assert run(path, source, *strace, "-e", f"trace={calls}").returncode == 0
     whole = path.read_bytes()
