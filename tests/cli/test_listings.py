@@ -115,6 +115,13 @@ def test_info_with_check_reads_everything(run: Any, ramp: Path) -> None:
     assert "warning: 1000 of 8000 frames" in out
 
 
+def test_info_names_what_a_file_holds_besides_samples(run: Any, ramp: Path) -> None:
+    data = ramp.read_bytes() + b"bext\2\0\0\0ab" + b"cue \4\0\0\0\0\0\0\0"
+    ramp.write_bytes(data[:4] + (len(data) - 8).to_bytes(4, "little") + data[8:])
+    assert json.loads(run("info", ramp, "--json").out)["also"] == ["bext", "cue"]
+    assert "  also holds: bext, cue" in run("info", ramp).out.splitlines()
+
+
 def test_info_goes_on_after_a_bad_file(run: Any, ramp: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "nan.wav", np.array([0.0, np.nan]), FS, "FLOAT")
     done = run("info", tmp_path / "nan.wav", tmp_path / "gone.wav", ramp, "--check")

@@ -41,6 +41,7 @@ def info(
 
 
 def _facts(path: Path, *, check: bool) -> dict[str, Any]:
+    from torchfx_cli.stream.load import contents
     from torchfx_cli.stream.reader import open_source
 
     with open_source(path) as source:
@@ -55,6 +56,7 @@ def _facts(path: Path, *, check: bool) -> dict[str, Any]:
             "duration_s": facts.duration_s,
             "file_bytes": facts.file_bytes,
             "tags": dict(facts.tags),
+            "also": list(contents(source.baggage)),
         }
         if check:
             peak = _read_all(source, facts)
@@ -84,6 +86,8 @@ def _lines(record: dict[str, Any]) -> list[str]:
     if "peak" in record:
         lines.append(f"peak {show.level(record['peak'])}")
     lines += [f"{tag}: {printable(text)}" for tag, text in record["tags"].items()]
+    if record["also"]:
+        lines.append(f"also holds: {', '.join(record['also'])}")
     lines += [f"{kind}: {printable(text)}" for kind in ("note", "warning") for text in record[f"{kind}s"]]
     return [printable(record["input"]), *(f"  {line}" for line in lines)]
 
