@@ -61,7 +61,10 @@ class Crew:
             while waiting or self._busy():
                 self._hand_out(waiting)
                 for worker in self._ready():
-                    yield from self._hear(worker, waiting)
+                    for number, result in self._hear(worker, waiting):
+                        if result.status == "ok":  # the caller notes it on the disk, which takes a while
+                            self._hand_out(waiting)
+                        yield number, result
         finally:
             self.stop()
 
