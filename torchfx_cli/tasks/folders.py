@@ -10,6 +10,8 @@ from pathlib import Path
 from torchfx_cli.errors import FileError, RunError
 from torchfx_cli.tasks.job import Job
 
+DEFAULT_FOLDER = "processed"  # where outputs go that nobody gave a place
+
 
 def make_root(root: Path) -> None:
     """The output folder of a run, one level: a mistyped path should not grow a tree. Raises RunError."""

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.stream.formats import is_audio_name
+from torchfx_cli.tasks.folders import DEFAULT_FOLDER
 
 if TYPE_CHECKING:
     from torchfx_cli.tasks.inputs import Input
 
-DEFAULT_FOLDER = "processed"
 MAX_NAME_BYTES = 255
 WIDTH = re.compile(r"0?[1-9]")  # of {number}; one of a thousand digits would make a name of a thousand bytes
 FIELDS = {

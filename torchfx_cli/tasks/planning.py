@@ -22,9 +22,10 @@ from torchfx_cli.tasks import journal
 from torchfx_cli.tasks.backup import is_unreplaced
 from torchfx_cli.tasks.conflicts import find_conflicts
 from torchfx_cli.tasks.fileplan import PIPE_FORMAT
+from torchfx_cli.tasks.folders import DEFAULT_FOLDER
 from torchfx_cli.tasks.inputs import Input
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.naming import DEFAULT_FOLDER, output_path
+from torchfx_cli.tasks.naming import output_path
 
 STDIN_NAME = "stdin.wav"  # of what has none
 MAX_PROBLEMS = 10  # shown; a mistake in the command may give one a file

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.stream.formats import is_audio_name
 from torchfx_cli.tasks import patterns
-from torchfx_cli.tasks.naming import DEFAULT_FOLDER
+from torchfx_cli.tasks.folders import DEFAULT_FOLDER
 
 Found = tuple[str, str]  # a path, and the same below the folder that is searched
 
