@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -184,7 +185,9 @@ class Worker:
         foreign = [*self.foreign, self.pipe.fileno()] if self.context.get_start_method() == "fork" else []
         self.process = self.context.Process(
             target=_work, args=(theirs, self.settings, self.wants_plans, foreign), name="torchfx-worker", daemon=True)
-        self.process.start()
+        with warnings.catch_warnings():  # Python 3.12 warns of any thread, such as those that libraries keep idle
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.process.start()
         theirs.close()
 
     @property
