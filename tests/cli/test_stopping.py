@@ -61,6 +61,32 @@ def test_a_signal_that_the_caller_ignores_stays_ignored(tmp_path: Path) -> None:
     assert child.returncode == 143
 
 
+def test_a_signal_that_comes_inside_a_destructor_is_not_lost() -> None:
+    script = """
+import os, signal, time
+from torchfx_cli.cli import signals
+from torchfx_cli.errors import Interrupted
+
+class Unlucky:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        sum(range(100))
+
+with signals.raised():
+    try:
+        for _ in range(500):
+            Unlucky()
+            time.sleep(0.01)
+            break
+        time.sleep(5)
+        print("lost")
+    except Interrupted as stop:
+        print(stop.exit_code)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=20)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "143\n", "")
+
+
 def test_the_second_signal_ends_at_once() -> None:
     script = """
 import os, signal, time

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
+from typing import Any
 
 from torchfx_cli.errors import Interrupted
 
+AGAIN_S = 0.01  # enough to be out of the callback
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -23,15 +27,19 @@ def raised() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    heard = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
-    for number in heard:
-        signal.signal(number, _first)
+    before = {number: signal.getsignal(number) for number in (*STOPPING, signal.SIGALRM)}
+    hook = sys.unraisablehook
+    for number in STOPPING:
+        if before[number] is not signal.SIG_IGN:
+            signal.signal(number, _first)
+    sys.unraisablehook = partial(_raise_again, hook)
     try:
         yield
     finally:
-        for number in heard:
-            signal.signal(number, before[number])
+        sys.unraisablehook = hook
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _first(number: int, frame: FrameType | None) -> None:
@@ -39,6 +47,20 @@ def _first(number: int, frame: FrameType | None) -> None:
         if signal.getsignal(other) is _first:
             signal.signal(other, _second)
     raise Interrupted(number)
+
+
+def _raise_again(otherwise: Callable[[Any], object], lost: Any) -> None:
+    """A signal that comes while a destructor or a callback of the interpreter runs is lost there: raise it again."""
+    error = lost.exc_value
+    if not isinstance(error, Interrupted):
+        otherwise(lost)
+        return
+    signal.signal(signal.SIGALRM, lambda number, frame: _raise(Interrupted(error.exit_code - 128)))
+    signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+
+
+def _raise(error: Interrupted) -> None:
+    raise error
 
 
 def _second(number: int, frame: FrameType | None) -> None:
