@@ -226,3 +226,10 @@ def test_an_unforeseen_error_is_one_line_and_shows_its_trace_only_when_debugging
     assert "Traceback" not in run("process", ramp, "-e", "lowpas", "-v").err, "the message of this one says all"
     monkeypatch.setenv("TORCHFX_DEBUG", "1")
     assert "Traceback" in run("process", ramp, "-e", HALF).err
+
+
+def test_verbose_says_why_the_device_was_chosen(run: Any, ramp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torchfx_cli.cli.batch.has_driver", lambda: False)
+    assert "cpu: no driver of a GPU is installed" in run("process", ramp, "-e", HALF, "-v").told
+    assert "cpu: " not in run("process", ramp, "-e", HALF, "--overwrite").err
+    assert "cpu: " not in run("process", ramp, "-e", HALF, "--overwrite", "-v", "--device", "cpu").err

@@ -81,8 +81,12 @@ def run(asked: Asked, settings: Settings) -> int:
 
 def _computer(jobs: list[Job], settings: Settings, *, verbose: bool) -> tuple[str, str]:
     """The engine and the device, both definite. What the work is matters only where there may be a GPU."""
-    work = estimated_work(jobs, settings) if settings.device == "auto" and has_driver() else None
     explain = show.tell if verbose else _keep_quiet
+    work = None
+    if settings.device == "auto" and has_driver():
+        work = estimated_work(jobs, settings)
+    elif settings.device == "auto":
+        explain("cpu: no driver of a GPU is installed")
     return check_engine(settings.engine, settings.device, work, explain)
 
 
