@@ -79,7 +79,7 @@ def test_quiet_tells_failures_only(run: Any, ramp: Path, tmp_path: Path) -> None
 
 
 def test_verbose_tells_the_plan_before_the_result(run: Any, ramp: Path) -> None:
-    told = run("process", ramp, "-e", "highpass:cutoff=80,order=4", "-v").told
+    told = run("process", ramp, "-e", "highpass:cutoff=80,order=4", "-v", "--device", "cpu").told
     assert told[0] == f"{ramp} -> {ramp.parent}/processed/in.wav"
     assert "WAV PCM_16, 8000 Hz, 2 channels -> WAV PCM_16" in told[1]
     assert any("2 second-order sections" in line for line in told)
