@@ -13,6 +13,7 @@ from torchfx_cli.render.choose import check_engine
 from torchfx_cli.render.device import has_driver
 from torchfx_cli.tasks import inputs as finding
 from torchfx_cli.tasks import naming
+from torchfx_cli.tasks.bundle import is_bundled
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.local import Manner, run_jobs
 from torchfx_cli.tasks.planning import plan_in_place, plan_jobs
@@ -67,8 +68,8 @@ def run(asked: Asked, settings: Settings) -> int:
         report = Report(keeps_all=asked.report is not None)
         teller = Teller(jobs, computing, quiet=asked.quiet, verbose=asked.verbose, as_json=asked.as_json)
         is_batch = len(jobs) > 1 or asked.resume or any(found.root is not None for found in gathered.inputs)
-        manner = Manner(is_batch, at_a_time, asked.resume, fresh=engine == "torch", fail_fast=asked.fail_fast,
-                        timeout_s=asked.timeout_s, hashes=asked.hashes)
+        manner = Manner(is_batch, at_a_time, asked.resume, fresh=engine == "torch", bundled=is_bundled(settings),
+                        fail_fast=asked.fail_fast, timeout_s=asked.timeout_s, hashes=asked.hashes)
         try:
             run_jobs(jobs, settings, teller, report, manner)
         finally:

@@ -64,6 +64,7 @@ def watch(
     """
     from torchfx_cli.cli.asked import chain_of, chain_word, settings_of
     from torchfx_cli.render.choose import check_engine
+    from torchfx_cli.tasks.bundle import is_bundled
     from torchfx_cli.tasks.watch import Pace
 
     options.check_together({"--quiet": quiet, "--verbose": verbose})
@@ -80,7 +81,8 @@ def watch(
         options.wait_seconds("--poll", poll), options.timeout_seconds(timeout), options.job_count(jobs))
     engine, device = check_engine(engine, device)
     settings = replace(settings, engine=engine, device=device)
-    pace = Pace(at_a_time or options.usual_jobs(engine), poll_s, once, engine == "torch", timeout_s)
+    pace = Pace(at_a_time or options.usual_jobs(engine), poll_s, once, engine == "torch", timeout_s,
+                bundled=is_bundled(settings))
     raise typer.Exit(_run(place, settings, pace, quiet=quiet, verbose=verbose, as_json=as_json))
 
 

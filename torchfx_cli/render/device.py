@@ -137,3 +137,8 @@ def first_line(text: str) -> str:
 def _cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def name_of(device: str) -> str:
+    """What reports call the torch engine on `device`."""
+    return "torch" if device == "cpu" else f"torch {device}"

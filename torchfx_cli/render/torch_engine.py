@@ -19,6 +19,7 @@ from torchfx_cli.errors import DeviceError
 from torchfx_cli.plan.assemble import RenderPlan
 from torchfx_cli.render import cascade_tables, modules
 from torchfx_cli.render.cascade import SOSCascade
+from torchfx_cli.render.device import name_of
 from torchfx_cli.render.devicefaults import failing_as_one, is_out_of_memory
 from torchfx_cli.render.engine import Block, Engine
 from torchfx_cli.render.lanes import Lanes, lanes_of
@@ -45,7 +46,7 @@ class TorchEngine(Engine):
         self, plan: RenderPlan, device: str = "cpu", unit_frames: int | None = None, lanes: Lanes | None = None
     ) -> None:
         self.device = torch.device(device)
-        self.name = "torch" if self.device.type == "cpu" else f"torch {device}"
+        self.name = name_of(device)
         self.unit_frames = unit_of(plan, self.device.type, unit_frames)
         with failing_as_one(self.device):
             if self.device.type == "cuda":

@@ -1,6 +1,6 @@
 """Does the jobs of a run on this machine; a bad file never stops the rest.
 
-Files are done by worker processes (see `workers`); what a batch has done is noted in the journal of its output folder.
+Files are done by worker processes (see `crew`); what a batch has done is noted in the journal of its output folder.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.stream.writer import remove_stale
 from torchfx_cli.tasks import journal
+from torchfx_cli.tasks.bundle import process_one
+from torchfx_cli.tasks.crew import Crew
 from torchfx_cli.tasks.folders import make_root
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.onefile import Listener, process_file
 from torchfx_cli.tasks.report import FileResult, Report
-from torchfx_cli.tasks.workers import Crew, Task
+from torchfx_cli.tasks.workers import Task
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Manner:
     fail_fast  the first failed file ends the run.
     timeout_s  for one file; None for no limit.
     hashes     note SHA-256 sums in the journal.
+    bundled    short files are done many at a time; see `bundle.is_bundled`.
     """
 
     is_batch: bool = False
@@ -39,6 +42,7 @@ class Manner:
     fail_fast: bool = False
     timeout_s: float | None = None
     hashes: bool = False
+    bundled: bool = False
 
 
 def run_jobs(jobs: Sequence[Job], settings: Settings, listener: Listener, report: Report | None = None,
@@ -80,11 +84,11 @@ def _results(jobs: Sequence[Job], settings: Settings, listener: Listener, manner
     if waiting:
         private = () if notes is None else (notes.fd,)
         crew = Crew(min(manner.jobs, len(waiting)), settings, listener, timeout_s=manner.timeout_s, fresh=manner.fresh,
-                    private=private)
+                    private=private, bundled=manner.bundled)
         yield from crew.run(waiting)
     for task in here:  # behind the workers: a fork copies no threads, and engines have some
         listener.started(task.job)
-        yield task.number, process_file(task.job, settings, listener)
+        yield task.number, (process_one if manner.bundled else process_file)(task.job, settings, listener)
 
 
 def _journal(jobs: Sequence[Job], manner: Manner, settings: Settings) -> AbstractContextManager[journal.Journal | None]:

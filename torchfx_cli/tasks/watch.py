@@ -20,6 +20,7 @@ from torchfx_cli.errors import FileError, RunError, UsageError
 from torchfx_cli.stream.formats import check_words, extension_of
 from torchfx_cli.stream.writer import remove_stale
 from torchfx_cli.tasks import journal
+from torchfx_cli.tasks.crew import Crew
 from torchfx_cli.tasks.folders import make_root
 from torchfx_cli.tasks.inputs import Input
 from torchfx_cli.tasks.job import Job, Settings
@@ -27,7 +28,7 @@ from torchfx_cli.tasks.naming import output_path
 from torchfx_cli.tasks.onefile import Listener
 from torchfx_cli.tasks.report import FileResult, failed
 from torchfx_cli.tasks.scan import Finder
-from torchfx_cli.tasks.workers import Crew, Task
+from torchfx_cli.tasks.workers import Task
 
 POLL_S = 1.0
 SETTLE_S = 2.0
@@ -64,6 +65,7 @@ class Pace:
     once: bool = False
     fresh: bool = False
     timeout_s: float | None = None
+    bundled: bool = False
     pause: Callable[[float], None] = time.sleep
 
 
@@ -109,7 +111,7 @@ def _results(jobs: Sequence[Job], settings: Settings, listener: Listener, pace: 
         else:
             tasks.append(Task(number, job))
     crew = Crew(min(pace.jobs, len(tasks)), settings, listener, timeout_s=pace.timeout_s, fresh=pace.fresh,
-                private=(notes.fd,))
+                private=(notes.fd,), bundled=pace.bundled)
     yield from crew.run(tasks)
 
 

@@ -1,0 +1,126 @@
+"""How a file ends, whichever way it was filtered: its output in its place, or what went wrong in words."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import log10
+from typing import TypeVar
+
+from torchfx_cli.errors import FileError, TorchfxError
+from torchfx_cli.render.engine import Levels
+from torchfx_cli.stream.pipewriter import PipeOutput
+from torchfx_cli.stream.reader import Source
+from torchfx_cli.stream.stdio import STDIO
+from torchfx_cli.stream.writer import Output
+from torchfx_cli.tasks.backup import kept
+from torchfx_cli.tasks.fileplan import JobPlan
+from torchfx_cli.tasks.job import Job, Settings
+from torchfx_cli.tasks.report import FileResult, failed
+
+T = TypeVar("T")
+
+
+def guarded(job: Job, settings: Settings, since_s: float, step: Callable[[], T]) -> T | FileResult:
+    """What `step` gives; what is the fault of this file becomes a failed result, errors that end the run are raised.
+
+    since_s  the `time.perf_counter` from which the time of the failed file counts.
+    """
+    try:
+        return step()
+    except FileError as error:
+        words, reason = str(error), error.reason
+    except TorchfxError:
+        raise
+    except MemoryError:
+        words, reason = f"not enough memory{_smaller(settings)}", "memory"
+    except Exception as error:
+        if os.environ.get("TORCHFX_DEBUG"):
+            raise
+        words = f"{type(error).__name__}: {error} (a mistake in torchfx; TORCHFX_DEBUG=1 shows where)"
+        reason = "internal"
+    return failed(job.source, job.output, words, reason, time.perf_counter() - since_s)
+
+
+def _smaller(settings: Settings) -> str:
+    return "" if settings.chunk_s is None else f" for --chunk {settings.chunk_s:g}; a smaller one needs less"
+
+
+def open_output(source: Source, todo: JobPlan, settings: Settings) -> Output | PipeOutput:
+    """The output of `todo`, to be used in a `with` and ended with `commit`."""
+    plan, facts = todo.plan, todo.facts
+    if todo.job.output == STDIO:
+        return PipeOutput(
+            plan.fs,
+            plan.channels,
+            todo.output_format,
+            facts.tags if settings.tags else {},
+            todo.output_bytes if facts.container != "MP3" else None,  # of an MP3 it is an estimate
+            baggage=source.baggage if settings.tags else None,
+        )
+    return Output(
+        todo.job.output,
+        plan.fs,
+        plan.channels,
+        todo.output_format,
+        facts.tags if settings.tags else {},
+        todo.output_bytes,
+        overwrite=settings.overwrite or todo.job.overwrite,
+        baggage=source.baggage if settings.tags else None,
+        times_ns=(source.stat.st_atime_ns, source.stat.st_mtime_ns) if settings.keep_mtime else None,
+        mode=source.stat.st_mode & 0o777 if todo.job.backup else None,
+    )
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """How the samples of an output came about; `engine` by name."""
+
+    levels: Levels
+    engine: str
+    notes: tuple[str, ...] = ()
+    turned_down_db: float = 0.0
+
+
+def commit(source: Source, todo: JobPlan, output: Output | PipeOutput, rendered: Rendered, settings: Settings,
+           since_s: float) -> FileResult:
+    """Give the written `output` its name, unless what was seen on the way is not to be lived with (FileError)."""
+    levels = rendered.levels
+    warnings = (*source.warnings, *output.warnings, *_level_warnings(levels))
+    _refuse(levels, warnings, settings)
+    with kept(todo.job):
+        written = output.commit()
+    return FileResult(
+        status="ok",
+        input=str(todo.job.source),
+        output=str(todo.job.output),
+        fs=todo.plan.fs,
+        channels=todo.plan.channels,
+        frames=written.frames,
+        subtype=todo.output_format.subtype,
+        duration_s=written.frames / todo.plan.fs,
+        elapsed_s=time.perf_counter() - since_s,
+        peak=levels.peak,
+        clipped=levels.clipped,
+        turned_down_db=rendered.turned_down_db,
+        repaired=source.repaired,
+        truncated=source.truncated,
+        engine=rendered.engine,
+        warnings=warnings,
+        notes=(*source.notes, *output.notes, *rendered.notes),
+    )
+
+
+def _refuse(levels: Levels, warnings: tuple[str, ...], settings: Settings) -> None:
+    if levels.clipped and settings.on_clip == "fail":
+        raise FileError(_level_warnings(levels)[0])
+    if settings.strict and warnings:
+        raise FileError("; ".join(warnings))
+
+
+def _level_warnings(levels: Levels) -> tuple[str, ...]:
+    if not levels.clipped:
+        return ()
+    return (f"{levels.clipped} samples clipped (peak {20 * log10(levels.peak):+.1f} dBFS)",)
