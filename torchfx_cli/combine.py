@@ -1,27 +1,39 @@
-"""How the library's modules combine: `a | b` one after the other, `a + b` side by side, from rest or in blocks."""
+"""How the library's modules combine: `a | b` one after the other, `a + b` side by side, from rest or in blocks.
+
+What is only asked for its numbers, on the CPU, is computed by the CPU engine (`render.hosted`); everything else, and
+all on other devices, by the modules of matrices and transforms (`render.modules`).
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-# Samples that `forward` filters at a time: on a CPU a unit fits the second-level cache, elsewhere it hides launches.
-UNIT_SAMPLES = {"cpu": 1 << 17}
-MOST_SAMPLES = 1 << 24
+from torchfx_cli.design.stages import Stage
+from torchfx_cli.plan.fuse import fuse
+from torchfx_cli.render import hosted, modules
+from torchfx_cli.render.torch_engine import module_of
+
+# Samples that `forward` filters at a time: on a CPU a unit fits the second-level cache; on a GPU it hides the launches
+# and its memory, some ten numbers a sample, is a small part of the device's.
+UNIT_SAMPLES = 1 << 17
+MOST_SAMPLES = 1 << 26
+BYTES_A_SAMPLE = 512  # of the device's memory, for each sample of a unit
 UNIT_GRID = 4096  # whole blocks of the modules
 
 
 class Module(nn.Module):
     """Base of the library's filters and effects: `a | b` is one after the other, `a + b` the sum of both."""
 
-    def __or__(self, other: nn.Module) -> Chain:
-        return Chain(*_parts(self, Chain), *_parts(other, Chain))
+    def __or__(self, other: nn.Module) -> Chain | Pipeline:
+        return chained([*_parts(self, Chain, Pipeline), *_parts(other, Chain, Pipeline)])
 
     def __add__(self, other: nn.Module) -> Sum:
         return Sum(*_parts(self, Sum), *_parts(other, Sum))
@@ -39,6 +51,11 @@ class Linear(Module, ABC):
     def delay_frames(self) -> int:
         """Frames of delay that `forward` removes."""
 
+    @property
+    @abstractmethod
+    def stages(self) -> tuple[Stage, ...] | None:
+        """The stages that it is one after the other, fused; None where it is no row of stages."""
+
     @abstractmethod
     def rest(self, channels: int) -> Any:
         """The state before the first frame of [channels, frames]."""
@@ -55,18 +72,19 @@ class Linear(Module, ABC):
             raise ValueError(f"{self._name()} filters [..., frames], not a single number")
         if not x.numel():
             return x
-        rows = x.reshape(-1, x.shape[-1]).double()
-        y = self._from_rest(pad(rows, (0, self.delay_frames)))
-        return y[..., self.delay_frames :].reshape(x.shape).to(x.dtype)
+        return self.from_rest(x.reshape(-1, x.shape[-1]), self.delay_frames).reshape(x.shape)
 
-    def _from_rest(self, rows: Tensor) -> Tensor:
-        """`step` over units of `rows` [channels, frames] that stay in the caches of the device."""
-        samples = UNIT_SAMPLES.get(rows.device.type, MOST_SAMPLES)
-        unit = -(-samples // len(rows) // UNIT_GRID) * UNIT_GRID
-        state, done = self.rest(len(rows)), []
-        for piece in rows.split(unit, dim=-1):
+    def from_rest(self, x: Tensor, skipped: int) -> Tensor:
+        """Filter `x` [channels, frames], then silence, and leave out the first `skipped` frames of the output."""
+        stages = self.stages
+        if stages is not None and hosted.is_plain(x) and device_of(self) == x.device:
+            return hosted.from_rest(stages, x, skipped)
+        state, done = self.rest(len(x)), []
+        for piece in _pieces(x, skipped):
             y, state = self.step(piece, state)
-            done.append(y)
+            dropped = min(skipped, y.shape[-1])
+            skipped -= dropped
+            done.append(y[..., dropped:].to(x.dtype))
         return done[0] if len(done) == 1 else torch.cat(done, dim=-1)
 
     def _name(self) -> str:
@@ -74,35 +92,59 @@ class Linear(Module, ABC):
 
 
 class Chain(Linear):
-    """Modules one after another, any `nn.Module` among them; with one that is not `Linear` it cannot be streamed."""
+    """Linear modules one after another. Where all are filters they are fused, and computed as one."""
 
-    def __init__(self, *parts: nn.Module) -> None:
+    def __init__(self, *parts: Linear) -> None:
         super().__init__()
         self.parts = nn.ModuleList(parts)
+        self.core: modules.Chain | None = None
+        self._fused: tuple[Stage, ...] = ()
+        self._fused_of: list[Stage] = []
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`x` [..., frames] through all parts. Linear neighbours are run as one, see `Linear`."""
-        for linear, run in groupby(self.parts, lambda part: isinstance(part, Linear)):
-            if linear:
-                x = Linear.forward(Chain(*run), x)
-            else:
-                for part in run:
-                    x = part(x)
-        return x
+    def _parts(self) -> Iterable[Linear]:
+        return cast("Iterable[Linear]", self.parts)
 
     @property
     def delay_frames(self) -> int:
-        return sum(part.delay_frames for part in _linear(self.parts))
+        return sum(part.delay_frames for part in self._parts())
 
-    def rest(self, channels: int) -> list[Any]:
-        return [part.rest(channels) for part in _linear(self.parts)]
+    @property
+    def stages(self) -> tuple[Stage, ...] | None:
+        stages: list[Stage] = []
+        for part in self._parts():
+            own = part.stages
+            if own is None:
+                return None
+            stages += own
+        if self._fused_of != stages:
+            self._fused_of, self._fused, self.core = stages, fuse(stages), None
+        return self._fused
 
-    def step(self, x: Tensor, state: Any) -> tuple[Tensor, list[Any]]:
+    def rest(self, channels: int) -> Any:
+        stages = self.stages
+        if stages is None:
+            return [part.rest(channels) for part in self._parts()]
+        if self.core is None:
+            self.core = modules.Chain(*map(module_of, stages)).to(device_of(self))
+        return self.core.rest(channels)
+
+    def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+        if self.core is not None:
+            return self.core.step(x, state)
         ends = []
-        for part, before in zip(_linear(self.parts), state, strict=True):
+        for part, before in zip(self._parts(), state, strict=True):
             x, end = part.step(x, before)
             ends.append(end)
         return x, ends
+
+    def from_rest(self, x: Tensor, skipped: int) -> Tensor:
+        """See `Linear`."""
+        if self.stages is not None:
+            return super().from_rest(x, skipped)
+        y = pad(x.double(), (0, skipped))
+        for part in self._parts():
+            y = part.from_rest(y, 0)
+        return y[..., skipped:].to(x.dtype)
 
 
 class Sum(Linear):
@@ -110,32 +152,105 @@ class Sum(Linear):
 
     def __init__(self, *parts: nn.Module) -> None:
         super().__init__()
-        self.parts = nn.ModuleList(parts)
+        self.parts = nn.ModuleList(linear(parts))
+
+    def _parts(self) -> Sequence[Linear]:
+        return cast("Sequence[Linear]", self.parts)
+
+    @property
+    def stages(self) -> None:
+        return None
 
     @property
     def delay_frames(self) -> int:
-        delays = {part.delay_frames for part in _linear(self.parts)}
+        delays = {part.delay_frames for part in self._parts()}
         if len(delays) > 1:
             raise ValueError(f"the parts of a Sum remove different delays: {sorted(delays)} frames")
         return delays.pop()
 
-    def rest(self, channels: int) -> list[Any]:
-        return [part.rest(channels) for part in _linear(self.parts)]
+    def rest(self, channels: int) -> Any:
+        return [part.rest(channels) for part in self._parts()]
 
-    def step(self, x: Tensor, state: Any) -> tuple[Tensor, list[Any]]:
-        done = [part.step(x, before) for part, before in zip(_linear(self.parts), state, strict=True)]
+    def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
+        done = [part.step(x, before) for part, before in zip(self._parts(), state, strict=True)]
         return torch.stack([y for y, _ in done]).sum(dim=0), [end for _, end in done]
 
+    def from_rest(self, x: Tensor, skipped: int) -> Tensor:
+        """See `Linear`."""
+        wide = x.double()
+        first, *others = self._parts()
+        y = first.from_rest(wide, skipped)
+        for part in others:
+            y = y + part.from_rest(wide, skipped)
+        return y.to(x.dtype)
 
-def _parts(module: nn.Module, kind: type[Chain] | type[Sum]) -> Iterator[nn.Module]:
-    """Chains in a chain are one chain, and sums in a sum one sum."""
+
+class Pipeline(Module):
+    """Modules one after another, any `nn.Module` among them, so it cannot be streamed. Linear ones are chained."""
+
+    def __init__(self, *parts: nn.Module) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` [..., frames] through all parts."""
+        for part in self.parts:
+            x = part(x)
+        return x
+
+
+def chained(parts: Sequence[nn.Module]) -> Chain | Pipeline:
+    """`parts` one after another: a `Chain` where all are linear."""
+    if all(isinstance(part, Linear) for part in parts):
+        return Chain(*linear(parts))
+    joined: list[nn.Module] = []
+    for is_linear, run in groupby(parts, lambda part: isinstance(part, Linear)):
+        neighbours = list(run)
+        joined += [Chain(*linear(neighbours))] if is_linear else neighbours
+    return Pipeline(*joined)
+
+
+def linear(parts: Iterable[nn.Module]) -> list[Linear]:
+    """`parts`, none of which may be anything but `Linear`: ValueError."""
+    found = []
+    for part in parts:
+        for one in part.parts if isinstance(part, Pipeline) else (part,):
+            if not isinstance(one, Linear):
+                name = type(one).__name__
+                raise ValueError(f"{name} carries no state between blocks: it cannot be streamed or added")
+            found.append(one)
+    return found
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where the coefficients inside `module` are; ValueError where they are not together."""
+    devices = {buffer.device for buffer in module.buffers()} or {torch.device("cpu")}
+    if len(devices) > 1:
+        raise ValueError(f"coefficients on {' and '.join(sorted(map(str, devices)))}: move all of them with .to()")
+    return devices.pop()
+
+
+@lru_cache(maxsize=8)
+def _unit_samples(device: torch.device) -> int:
+    if device.type != "cuda":
+        return UNIT_SAMPLES
+    return min(MOST_SAMPLES, torch.cuda.get_device_properties(device).total_memory // BYTES_A_SAMPLE)
+
+
+def _pieces(x: Tensor, silent: int) -> Iterator[Tensor]:
+    """`x` [channels, frames] and `silent` more frames in float64, in units that suit the device."""
+    unit = -(-_unit_samples(x.device) // len(x) // UNIT_GRID) * UNIT_GRID
+    *most, last = x.split(unit, dim=-1)
+    yield from (piece.double() for piece in most)
+    yield pad(last.double(), (0, silent)) if silent else last.double()
+
+
+def _parts(module: nn.Module, *kinds: type[Chain] | type[Sum] | type[Pipeline]) -> Iterator[nn.Module]:
+    """What `module` consists of where it is one of `kinds`: chains in a chain are one chain, sums in a sum one sum."""
     if not isinstance(module, nn.Module):
         raise TypeError(f"a filter combines with an nn.Module, not with {type(module).__name__}")
-    yield from module.parts if isinstance(module, kind) else (module,)
-
-
-def _linear(parts: Iterable[nn.Module]) -> Iterator[Linear]:
-    for part in parts:
-        if not isinstance(part, Linear):
-            raise ValueError(f"{type(part).__name__} carries no state between blocks: it cannot be streamed or added")
-        yield part
+    if isinstance(module, kinds):
+        for part in module.parts:
+            yield from _parts(part, *kinds)
+    else:
+        yield module

@@ -44,14 +44,14 @@ class Filter(Linear):
         if isinstance(self.spec, NormalizeSpec):
             raise ValueError("normalize needs the whole recording: use effect.Normalize")
         self.fs: float | None = None
+        self.stage: Stage | None = None
         self.core: modules.Filter | None = None
-        self._delay_frames = 0
         if fs is not None or self._suits_any_rate():
             self.take_rate(fs or 1.0)
 
     def take_rate(self, fs: float, device: torch.device | None = None) -> None:
         """Design for `fs` in Hz, on `device`; a filter has one rate for its life, unless nothing in it needs one."""
-        if self.core is not None and self._suits_any_rate():
+        if self.stage is not None and self._suits_any_rate():
             return
         if self.fs is None:
             self.fs = fs
@@ -64,15 +64,13 @@ class Filter(Linear):
         """Design for `fs` again and return the coefficients; ValueError where the rate is not known or impossible."""
         if self.fs is None:
             raise ValueError(self._needs_a_rate())
+        device = self.coefficients.device if self.stage else None
         try:
-            (stage,) = design(self.spec, self.fs)
+            (self.stage,) = design(self.spec, self.fs)
         except TorchfxError as error:
             raise ValueError(str(error)) from None
-        device = self.coefficients.device if self.core else None
-        self.core, values = module_of(stage), _coefficients(stage)
-        self._delay_frames = stage.delay_frames if isinstance(stage, Taps) else 0
-        self.register_buffer("coefficients", torch.tensor(values, dtype=torch.float64))
-        self.to(device)
+        self.core, values = None, _coefficients(self.stage)
+        self.register_buffer("coefficients", torch.tensor(values, dtype=torch.float64, device=device))
         return self.coefficients
 
     def move_coeff(self, device: str | torch.device) -> None:
@@ -81,11 +79,17 @@ class Filter(Linear):
 
     @property
     def delay_frames(self) -> int:
-        return self._delay_frames
+        return self.stage.delay_frames if isinstance(self.stage, Taps) else 0
+
+    @property
+    def stages(self) -> tuple[Stage]:
+        if self.stage is None:
+            raise ValueError(self._needs_a_rate())
+        return (self.stage,)
 
     def rest(self, channels: int) -> Any:
         if self.core is None:
-            raise ValueError(self._needs_a_rate())
+            self.core = module_of(*self.stages).to(self.coefficients.device)
         return self.core.rest(channels)
 
     def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -107,7 +111,7 @@ class Filter(Linear):
         rate, saved = state.get(f"{prefix}_extra_state"), state.get(f"{prefix}coefficients")
         if self.fs is None and rate is not None:
             self.take_rate(rate)
-        if self.core is not None and saved is not None and not _alike(self.coefficients, saved):
+        if self.stage is not None and saved is not None and not _alike(self.coefficients, saved):
             rest[-1].append(f"{prefix}coefficients are those of another filter than {self}")
             return
         super()._load_from_state_dict(state, prefix, *rest)

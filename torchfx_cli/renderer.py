@@ -13,15 +13,16 @@ from torch import Tensor, nn
 
 from torchfx_cli.chain import parse, presets
 from torchfx_cli.chain.spec import ChainSpec, NormalizeSpec, StageSpec
-from torchfx_cli.combine import Chain, Linear
+from torchfx_cli.combine import Chain, Pipeline, chained, linear
 from torchfx_cli.effect import Normalize
 from torchfx_cli.filter import Filter, set_rate
+from torchfx_cli.render.hosted import Stream
 
 
-def load_chain(chain: str | ChainSpec, fs: float | None = None) -> Chain:
+def load_chain(chain: str | ChainSpec, fs: float | None = None) -> Chain | Pipeline:
     """The stages of a chain file, a preset or a parsed chain, as modules. Raises ChainError, ValueError."""
     spec = chain if isinstance(chain, ChainSpec) else parse.load_chain(presets.find(chain))
-    return Chain(*(_part(stage, fs) for stage in spec.stages))
+    return chained([_part(stage, fs) for stage in spec.stages])
 
 
 def _part(stage: StageSpec, fs: float | None) -> nn.Module:
@@ -41,9 +42,8 @@ class Renderer:
     def __init__(self, chain: str | ChainSpec | nn.Module, fs: float, channels: int,
                  device: str | torch.device = "cpu") -> None:
         module = chain if isinstance(chain, nn.Module) else load_chain(chain)
-        module = Chain(*module) if isinstance(module, nn.Sequential) else module
-        if not isinstance(module, Linear):
-            raise ValueError(f"{type(module).__name__} cannot be streamed: give a chain of this library's filters")
+        parts = linear(module if isinstance(module, nn.Sequential) else [module])
+        module = Chain(*parts) if len(parts) != 1 else parts[0]
         set_rate(module, fs)
         self.module, self.fs, self.channels = module.to(device), fs, channels
         self.device = torch.device(device)
@@ -52,7 +52,10 @@ class Renderer:
 
     def reset(self) -> None:
         """Forget everything heard."""
-        self._state = self.module.rest(self.channels)
+        stages = self.module.stages if self.device.type == "cpu" else None
+        self._hosted = Stream(stages, self.channels) if stages is not None else None
+        if self._hosted is None or not self._hosted.in_step:
+            self._hosted, self._state = None, self.module.rest(self.channels)
         self._to_skip = self.latency_frames
         self._dtype = torch.float32
 
@@ -78,7 +81,10 @@ class Renderer:
         return last
 
     def _advance(self, x: Tensor) -> Tensor:
-        y, self._state = self.module.step(x, self._state)
+        if self._hosted is not None:
+            y = self._hosted.step(x)
+        else:
+            y, self._state = self.module.step(x, self._state)
         skipped = min(self._to_skip, y.shape[-1])
         self._to_skip -= skipped
-        return y[..., skipped:].to(self._dtype)
+        return y[..., skipped:].to(self._dtype).contiguous()

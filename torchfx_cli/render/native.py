@@ -6,13 +6,14 @@ enough to stay in the second-level cache from the first stage to the last.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import numpy as np
 
 from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
 from torchfx_cli.render.engine import HostEngine, Samples
-from torchfx_cli.render.kernel.load import Kernel
+from torchfx_cli.render.kernel.base import FftFir, Kernel
 
 
 class _Filter(Protocol):
@@ -49,6 +50,24 @@ class _Gain:
         return samples
 
 
+class Filters:
+    """`stages` one after another and all that runs in them, at rest, for blocks [frames, channels] of float64.
+
+    `in_step` says whether as many frames come out of each block as go in: a convolution by FFT gives its own in
+    bursts, late, the last of them only after zeros.
+    """
+
+    def __init__(self, kernel: Kernel, stages: Iterable[Stage], channels: int) -> None:
+        self._filters = [_filter(kernel, stage, channels) for stage in stages]
+        self.in_step = not any(isinstance(stage, FftFir) for stage in self._filters)
+
+    def process(self, samples: Samples) -> Samples:
+        """What comes out; `samples` may be overwritten. What is not finite is not noticed here, and spreads."""
+        for stage in self._filters:
+            samples = stage.process(samples)
+        return samples
+
+
 def _filter(kernel: Kernel, stage: Stage, channels: int) -> _Filter:
     if isinstance(stage, Sections):
         return _Cascade(kernel, stage, channels)
@@ -67,9 +86,7 @@ class NativeEngine(HostEngine):
     name = "native"
 
     def _start(self) -> None:
-        self._filters = [_filter(self.kernel, stage, self.plan.channels) for stage in self.plan.stages]
+        self._filters = Filters(self.kernel, self.plan.stages, self.plan.channels)
 
     def _advance(self, samples: Samples) -> Samples:
-        for stage in self._filters:
-            samples = stage.process(samples)
-        return samples
+        return self._filters.process(samples)
