@@ -84,7 +84,7 @@ class Linear(Module, ABC):
             y, state = self.step(piece, state)
             dropped = min(skipped, y.shape[-1])
             skipped -= dropped
-            done.append(y[..., dropped:].to(x.dtype))
+            done.append(y.narrow(-1, dropped, y.shape[-1] - dropped).to(x.dtype))
         return done[0] if len(done) == 1 else torch.cat(done, dim=-1)
 
     def _name(self) -> str:
@@ -144,7 +144,7 @@ class Chain(Linear):
         y = pad(x.double(), (0, skipped))
         for part in self._parts():
             y = part.from_rest(y, 0)
-        return y[..., skipped:].to(x.dtype)
+        return y.narrow(-1, skipped, x.shape[-1]).to(x.dtype)
 
 
 class Sum(Linear):

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gpu.correct import packed_plan, snr_db, through
 from gpu.rows import Check
+from torchfx_cli.bench.suites import FIR, IIR
 from torchfx_cli.chain.parse import join
 from torchfx_cli.design.design import design_chain
 from torchfx_cli.design.stages import Taps
@@ -26,15 +27,7 @@ from torchfx_cli.render.quantiser import by_tensors
 from torchfx_cli.render.torch_engine import TorchEngine, modules_of
 
 FS = 44_100
-SUITES = {
-    "fir": [f"fir:lowpass={f},taps={n}" for f, n in zip((1000, 5000, 1500, 1800, 1850), range(101, 106), strict=True)],
-    "iir": [
-        "highpass:1000",
-        "lowpass:5000",
-        "highpass:cutoff=1500,family=chebyshev1",
-        "lowpass:cutoff=1800,family=chebyshev1",
-    ],
-}
+SUITES = {"fir": [*FIR], "iir": [*IIR]}
 TO_HOLD_DB = 140.0
 HEAD_FRAMES = FS
 

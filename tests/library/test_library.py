@@ -16,6 +16,8 @@ import soundfile
 
 torch = pytest.importorskip("torch")
 
+from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
+
 import torchfx_cli as fx  # noqa: E402
 from torchfx_cli.chain.spec import KINDS  # noqa: E402
 from torchfx_cli.plan.assemble import assemble  # noqa: E402
@@ -173,6 +175,16 @@ def test_the_filters_of_a_chain_are_one_on_other_devices() -> None:
     chain = FILTERS.DesignableFIR(101, 1000, FS) | FILTERS.DesignableFIR(102, 5000, FS) | fx.effect.Gain(-3)
     assert chain.to("meta")(noise().to("meta")).shape == (2, 5000)
     assert [module.taps for module in chain.core.filters] == [202]
+
+
+def test_nothing_is_left_behind_on_the_way_to_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Fake tensors know their device and shape only, and refuse to be mixed with those of another one.
+    monkeypatch.setattr("torchfx_cli.combine._unit_samples", lambda device: 1 << 20)  # asks a real one otherwise
+    module = copy.deepcopy(CROSSOVER)
+    with FakeTensorMode():
+        moved = {key: torch.empty(b.shape, dtype=b.dtype, device="cuda") for key, b in module.named_buffers()}
+        y = torch.func.functional_call(module, moved, (torch.empty(2, 5000, device="cuda"),))
+    assert (y.device.type, y.shape, y.dtype) == ("cuda", (2, 5000), torch.float32)
 
 
 def test_a_filter_without_a_rate_is_designed_where_the_wave_is() -> None:
