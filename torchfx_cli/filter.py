@@ -66,7 +66,7 @@ class Filter(Linear):
             raise ValueError(self._needs_a_rate())
         device = self.coefficients.device if self.stage else None
         try:
-            (self.stage,) = design(self.spec, self.fs)
+            self.stage = design(self.spec, self.fs)
         except TorchfxError as error:
             raise ValueError(str(error)) from None
         self.core, values = None, _coefficients(self.stage)

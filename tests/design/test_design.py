@@ -63,7 +63,7 @@ LABELS = [
 @pytest.mark.parametrize("fs", RATES)
 @pytest.mark.parametrize(("kind", "values", "label"), LABELS, ids=[label for _, _, label in LABELS])
 def test_a_stage_says_what_it_is_and_is_stable_at_every_rate(kind: str, values: dict, label: str, fs: int) -> None:
-    (stage,) = design(spec(kind, **values), fs)
+    stage = design(spec(kind, **values), fs)
     assert stage.label == label
     if isinstance(stage, Sections):
         assert is_stable(stage.sos)
@@ -82,7 +82,7 @@ def test_gains_and_levels_are_factors() -> None:
 
 
 def test_raw_sections_are_divided_by_a0() -> None:
-    (stage,) = design(spec("sos", sections=((2.0, 1.0, 0.0, 2.0, -1.0, 0.5),), rate_hz=48000.0), 48000)
+    stage = design(spec("sos", sections=((2.0, 1.0, 0.0, 2.0, -1.0, 0.5),), rate_hz=48000.0), 48000)
     assert isinstance(stage, Sections)
     assert stage.sos.tolist() == [[1.0, 0.5, 0.0, 1.0, -0.5, 0.25]]
 
@@ -126,7 +126,7 @@ def test_raw_sections_for_another_rate_are_refused() -> None:
                                              ((2.0, 0.0, 2.0), "1")])
 def test_raw_sections_on_or_outside_the_circle_are_refused_with_the_radius(row: tuple[float, ...], radius: str) -> None:
     message = refusal(44100, "sos", sections=((1.0, 0.0, 0.0, *row),))
-    assert f"not stable: pole radius {radius};" in message
+    assert f"not stable in float64: pole radius {radius};" in message
 
 
 @pytest.mark.parametrize("values", [
@@ -148,11 +148,11 @@ def test_what_is_not_refused_has_its_edge_where_it_says(order: int, family: str)
     wanted_db = {"chebyshev1": -0.5, "elliptic": -0.5, "chebyshev2": -60.0, "linkwitz_riley": -20 * np.log10(2)}
     for cutoff_hz in (1e-3, 0.1, 2.0, 20.0, 1000.0, 95999.0):
         try:
-            stages = design(spec("lowpass", cutoff_hz=cutoff_hz, order=order, family=family), 192000)
+            stage = design(spec("lowpass", cutoff_hz=cutoff_hz, order=order, family=family), 192000)
         except DesignError:
             assert cutoff_hz < 2.0 or order > 20
             continue
-        got_db = 20 * np.log10(np.abs(response(stages, cutoff_hz, 192000)[0]))
+        got_db = 20 * np.log10(np.abs(response([stage], cutoff_hz, 192000)[0]))
         assert got_db == pytest.approx(wanted_db.get(family, -10 * np.log10(2)), abs=0.01)
 
 
@@ -209,7 +209,7 @@ def test_any_values_give_a_stable_stage_or_a_reason(kind: str, data: st.DataObje
         values["q"] = 1.0
     message = ""
     try:
-        (stage,) = design(spec(kind, **values), data.draw(st.sampled_from(RATES)))
+        stage = design(spec(kind, **values), data.draw(st.sampled_from(RATES)))
     except DesignError as error:
         message = str(error)
     if message:

@@ -25,7 +25,7 @@ def spec(**settings: object) -> FirSpec:
 
 
 def taps_of(fs: float, **settings: object) -> Taps:
-    (stage,) = design(spec(**settings), fs)
+    stage = design(spec(**settings), fs)
     assert isinstance(stage, Taps)
     return stage
 

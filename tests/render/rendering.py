@@ -62,7 +62,7 @@ FORMATS = {"int8": INT8, "int16": INT16, "int24": INT24, "int32": INT32, "float3
 
 
 def stages_of(*names: str, fs: float = 48000) -> tuple[Stage, ...]:
-    return tuple(stage for name in names for stage in design(SPECS[name], fs))
+    return tuple(design(SPECS[name], fs) for name in names)
 
 
 def plan_of(
