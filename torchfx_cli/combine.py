@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from itertools import groupby
 from typing import Any, cast
 
@@ -230,7 +229,6 @@ def device_of(module: nn.Module) -> torch.device:
     return devices.pop()
 
 
-@lru_cache(maxsize=8)
 def _unit_samples(device: torch.device) -> int:
     if device.type != "cuda":
         return UNIT_SAMPLES
