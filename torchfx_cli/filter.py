@@ -12,7 +12,8 @@ TypeError.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy.typing as npt
@@ -27,6 +28,8 @@ from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
 from torchfx_cli.errors import TorchfxError
 from torchfx_cli.render import modules
 from torchfx_cli.render.torch_engine import module_of
+
+SHOWN_NUMBERS = 4  # of a tuple, in a filter's representation
 
 
 class Filter(Linear):
@@ -97,7 +100,11 @@ class Filter(Linear):
         return self.core.step(x, state)
 
     def extra_repr(self) -> str:
-        return f"{self.spec}" if self.fs is None else f"{self.spec}, fs={self.fs:g}"
+        rate = [] if self.fs is None or self._suits_any_rate() else [f"fs={self.fs:g}"]
+        return ", ".join([self.spec.kind, *_settings(self.spec), *rate])
+
+    def __repr__(self) -> str:
+        return f"{self._name()}({self.extra_repr()})"  # not what computes it, which is not there from the beginning
 
     def _needs_a_rate(self) -> str:
         return f"{self._name()} has no sample rate: give fs=..., or apply it to a Wave"
@@ -313,6 +320,20 @@ def _coefficients(stage: Stage) -> npt.ArrayLike:
         return stage.taps
     assert isinstance(stage, Gain)
     return [stage.factor]
+
+
+def _settings(spec: StageSpec) -> Iterator[str]:
+    """What was said and not left as it is anyway, such as "cutoff_hz=80"."""
+    for field in fields(spec):
+        value = getattr(spec, field.name)
+        if field.name in ("kind", "origin") or value == field.default:
+            continue
+        is_long = isinstance(value, tuple) and len(value) > SHOWN_NUMBERS
+        yield f"{field.name}=" + (f"{len(value)} values" if is_long else _shown(value))
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else repr(value)
 
 
 def _alike(ours: Tensor, theirs: Tensor) -> bool:

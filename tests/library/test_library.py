@@ -229,6 +229,18 @@ def test_a_filter_survives_being_copied(way: str) -> None:
     assert torch.equal(again(noise()), module(noise()))
 
 
+@pytest.mark.parametrize(("module", "text"), [
+    (FILTERS.HiButterworth(80, order=4, fs=FS), "HiButterworth(highpass, cutoff_hz=80, order=4, fs=48000)"),
+    (FILTERS.Peaking(3200.5, -2.5), "Peaking(peaking, frequency_hz=3200.5, gain_db=-2.5)"),
+    (FILTERS.FIR([0.5, 0.25]), "FIR(fir, taps=(0.5, 0.25))"),
+    (FILTERS.FIR(np.ones(99)), "FIR(fir, taps=99 values)"),
+    (FILTERS.Filter("highpass:80,q=2"), "Filter(highpass, cutoff_hz=80, q=2)"),
+    (fx.effect.Gain(-3), "Gain(gain, gain_db=-3)"),
+])
+def test_a_filter_shows_what_was_asked_for(module: torch.nn.Module, text: str) -> None:
+    assert repr(module) == text
+
+
 def test_the_state_of_another_filter_is_refused() -> None:
     with pytest.raises(RuntimeError, match="coefficients are those of another filter"):
         FILTERS.LoButterworth(1000, fs=FS).load_state_dict(FILTERS.LoButterworth(1200, fs=FS).state_dict())
