@@ -11,6 +11,7 @@ from accuracy import FLOAT32, FLOAT64, INT16, RATES, render
 from cases import all_chains
 
 from gpu.rows import Check
+from torchfx_cli.bench.accuracy import snr_db
 from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.design.design import design_chain
 from torchfx_cli.errors import DesignError
@@ -53,11 +54,6 @@ def against_the_cpu(check: Check, chain: ChainSpec) -> dict[str, Any]:
         truth, got = render(plan, x, "native", "cpu"), render(plan, x, "torch", check.device)
         worst, rates = min(worst, snr_db(got, truth)), rates + 1
     return {"ok": worst >= TO_HOLD_DB, "snr_db": round(min(worst, 999.0), 1), "rates": rates}
-
-
-def snr_db(found: np.ndarray, truth: np.ndarray) -> float:
-    error = float(np.sum((found - truth) ** 2))
-    return float(10 * np.log10(np.sum(truth**2) / error)) if error else float("inf")
 
 
 def law(check: Check, chain: ChainSpec) -> dict[str, Any]:

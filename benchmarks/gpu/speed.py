@@ -14,8 +14,9 @@ import torch
 from accuracy import FLOAT32, FLOAT64, render
 from torch import Tensor
 
-from gpu.correct import packed_plan, snr_db, through
+from gpu.correct import packed_plan, through
 from gpu.rows import Check
+from torchfx_cli.bench.accuracy import snr_db
 from torchfx_cli.bench.suites import FIR, IIR
 from torchfx_cli.chain.parse import join
 from torchfx_cli.design.design import design_chain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -159,3 +160,11 @@ def test_signal_over_error_is_the_formula_at_its_ends_too() -> None:
     for got in (wanted[:, :1], wanted * np.nan, wanted * np.inf, wanted * 1e200):
         assert accuracy.snr_db(got, wanted) == -np.inf
     assert accuracy.snr_db(wanted, 0.0 * wanted) == -np.inf
+
+
+@pytest.mark.parametrize(("got", "wanted", "db"), [
+    ([[1.0]], [[1.0]], math.inf), ([[0.9]], [[1.0]], 20.0), ([[1.0], [2.0]], [[1.0]], -math.inf),
+    ([[1.0, 1.0]], [[1.0]], -math.inf), ([[math.nan]], [[1.0]], -math.inf), ([[1.0]], [[0.0]], -math.inf),
+])
+def test_the_error_is_the_ratio_of_energies(got: list[list[float]], wanted: list[list[float]], db: float) -> None:
+    assert accuracy.snr_db(got, np.array(wanted)) == pytest.approx(db)

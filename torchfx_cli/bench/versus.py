@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import inf, log10
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from torchfx_cli.bench import probe
+from torchfx_cli.bench.accuracy import snr_db
 from torchfx_cli.bench.records import Cell, Measurement
 from torchfx_cli.bench.rivals import CannotSayError, Rival, Sound, Work, backends
 from torchfx_cli.chain.spec import ChainSpec
@@ -113,7 +113,8 @@ class _Entry:
     def _check(self, result: object) -> float:
         got = result if isinstance(result, np.ndarray) else read_float(self._output, CHECKED_FRAMES)
         delay = self._rival.delay_frames(self._work.stages)
-        return error_db(got, truth(self._work, min(len(got), CHECKED_FRAMES), delay))
+        frames = min(len(self._work.noise) - delay, CHECKED_FRAMES)
+        return snr_db(got[:frames], truth(self._work, frames, delay))
 
 
 def truth(work: Work, frames: int, delay_frames: int) -> Array:
@@ -124,17 +125,6 @@ def truth(work: Work, frames: int, delay_frames: int) -> Array:
     heard = work.noise[: frames + delay_frames]
     silence = np.zeros((frames + delay_frames - len(heard), heard.shape[1]), np.float32)
     return np.asarray(engine.process(np.concatenate([heard, silence]))[delay_frames:], dtype=np.float64)
-
-
-def error_db(got: npt.ArrayLike, wanted: Array) -> float:
-    """10 log10 of the energy of `wanted` over that of the difference; -inf where `got` has other shape or no number."""
-    got = np.asarray(got, dtype=np.float64)[: len(wanted)]
-    if got.shape != wanted.shape or not np.isfinite(got).all():
-        return -inf
-    wrong, right = float(((got - wanted) ** 2).sum()), float((wanted**2).sum())
-    if not wrong:
-        return inf
-    return 10.0 * log10(right / wrong) if right else -inf
 
 
 class _FloatFacts(probe.NoiseFacts):
