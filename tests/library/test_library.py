@@ -171,6 +171,14 @@ def test_on_the_cpu_the_numbers_are_the_command_lines_to_the_last_bit() -> None:
         assert np.array_equal(MANY(x).T.numpy(), np.concatenate(blocks))
 
 
+def test_what_is_computed_together_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = noise(13)
+    alone = torch.cat([MANY(channel) for channel in x.split(1)])
+    monkeypatch.setattr("torchfx_cli.render.hosted.THREAD_SAMPLES", 1)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 4)
+    assert torch.equal(MANY(x), alone)
+
+
 def test_the_filters_of_a_chain_are_one_on_other_devices() -> None:
     chain = FILTERS.DesignableFIR(101, 1000, FS) | FILTERS.DesignableFIR(102, 5000, FS) | fx.effect.Gain(-3)
     assert chain.to("meta")(noise().to("meta")).shape == (2, 5000)

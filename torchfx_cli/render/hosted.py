@@ -6,8 +6,11 @@ It is for who wants numbers and nothing else: see `is_plain`. They are the comma
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
@@ -18,6 +21,9 @@ from torchfx_cli.render.native import Filters
 from torchfx_cli.samples import block_frames
 
 LEAST_FRAMES = 4096  # at a time: what a convolution by FFT owes at the end must not be fetched a frame at a time
+THREAD_SAMPLES = 1 << 18  # a millisecond of work: less is not worth a thread
+
+Array = npt.NDArray[np.floating]
 
 
 def is_plain(x: Tensor) -> bool:
@@ -41,14 +47,26 @@ def from_rest(stages: Sequence[Stage], x: Tensor, skipped: int) -> Tensor:
     The output has the shape and type of `x`: silence follows its end as far as it must be heard. What is not finite
     spreads, as in scipy.signal.
     """
-    channels, frames = x.shape
     samples = (x if x.dtype == torch.float32 else x.double()).detach().numpy()
     y = np.empty_like(samples)
+    threads = max(1, min(torch.get_num_threads(), len(x) // 2, x.numel() // THREAD_SAMPLES))
+    labels = ", ".join(stage.label for stage in stages)
+    with torch.profiler.record_function(f"torchfx_cli: {labels}"):
+        if threads == 1:
+            _filter(stages, skipped, samples, y)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(partial(_filter, stages, skipped), *(np.array_split(a, threads) for a in (samples, y))))
+    return torch.from_numpy(y).to(x.dtype)
+
+
+def _filter(stages: Sequence[Stage], skipped: int, samples: Array, y: Array) -> None:
+    """Some of the channels of `from_rest`, into `y`: none of them depends on which are done together."""
+    channels, frames = samples.shape
     filters = Filters(load(), stages, channels)
     step = min(block_frames(channels), max(frames + skipped, LEAST_FRAMES))
-    labels = ", ".join(stage.label for stage in stages)
     start, made, to_skip = 0, 0, skipped
-    with torch.profiler.record_function(f"torchfx_cli: {labels}"), np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         while made < frames:
             block = np.zeros((step, channels))
             heard = samples[:, start : start + step].T
@@ -58,7 +76,6 @@ def from_rest(stages: Sequence[Stage], x: Tensor, skipped: int) -> Tensor:
             kept = out[late : late + frames - made]
             y[:, made : made + len(kept)] = kept.T
             start, made, to_skip = start + step, made + len(kept), to_skip - late
-    return torch.from_numpy(y).to(x.dtype)
 
 
 class Stream:
