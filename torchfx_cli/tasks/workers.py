@@ -144,9 +144,12 @@ def _work(pipe: Any, settings: Settings, wants_plans: bool, foreign: Sequence[in
     murmur = Murmur()
     listener = _Telling(pipe, wants_plans)
     try:
-        while True:
-            for message in _messages(pipe.recv(), settings, listener, murmur, bundled):
-                pipe.send(message)
+        try:
+            while True:
+                for message in _messages(pipe.recv(), settings, listener, murmur, bundled):
+                    pipe.send(message)
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # not in the middle of tidying
     except (EOFError, OSError, Interrupted) as end:  # the run has ended, or wants this one to
         remove_unfinished()
         os._exit(isinstance(end, OSError))
@@ -187,4 +190,6 @@ def _obey_only_the_run() -> None:
 
 def _interrupted(number: int, frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, STOP_S)  # the run may be gone, and nobody else there to kill it
     raise Interrupted(number)
