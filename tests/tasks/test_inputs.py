@@ -31,6 +31,14 @@ def paths(found: Gathered) -> list[str]:
     return [one.path for one in found.inputs]
 
 
+def test_who_listens_hears_of_each_that_is_left_out(tree: Path) -> None:
+    heard: list[tuple[str, str]] = []
+    found = gather(["in", "in/a.wav"], exclude=["sub"], left_out=lambda path, reason: heard.append((path, reason)))
+    assert paths(found) == ["in/a.wav", "in/b.flac"]
+    assert {("in/.hidden.wav", "hidden"), ("in/sub", "excluded"), ("in/a.wav", "named twice")} <= set(heard)
+    assert len(heard) == found.skipped.total()
+
+
 def test_a_folder_gives_its_sounds_in_order_with_their_places(tree: Path) -> None:
     found = gather(["in"])
     assert found.inputs == [

@@ -100,7 +100,8 @@ def _gathered(asked: Asked) -> finding.Gathered:
         raise UsageError("no input: name files, folders, patterns or lists, or give --files-from (see --help)")
     gathered = finding.gather(
         asked.inputs, files_from=asked.files_from, zero=asked.null, include=asked.include, exclude=asked.exclude,
-        output=asked.output, stdin=None if sys.stdin is None else sys.stdin.buffer)
+        output=asked.output, stdin=None if sys.stdin is None else sys.stdin.buffer,
+        left_out=_tell_left_out if asked.verbose else None)
     if not asked.quiet:
         for remark in gathered.remarks:
             show.tell(f"torchfx: warning: {printable(remark)}", "yellow")
@@ -108,6 +109,10 @@ def _gathered(asked: Asked) -> finding.Gathered:
         if left_out:
             show.tell(f"left out: {', '.join(left_out)}")
     return gathered
+
+
+def _tell_left_out(path: str, reason: str) -> None:
+    show.tell(f"left out: {path} ({reason})")
 
 
 def _jobs(asked: Asked, settings: Settings, inputs: list[finding.Input]) -> list[Job]:

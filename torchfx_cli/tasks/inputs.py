@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -22,7 +21,7 @@ from torchfx_cli.errors import RunError, UsageError
 from torchfx_cli.stream.formats import format_words
 from torchfx_cli.tasks.lists import STDIN, read_commented, read_names
 from torchfx_cli.tasks.patterns import is_pattern
-from torchfx_cli.tasks.scan import Finder
+from torchfx_cli.tasks.scan import Finder, LeftOut
 
 LIST_MARK = "@"
 TREE_MARK = "/./"  # in a list: where the part of a path begins that an output keeps, as rsync reads it
@@ -48,24 +47,26 @@ class Gathered:
     """The inputs in order; how many were left out, by reason; and what is worth a word, a line each."""
 
     inputs: list[Input] = field(default_factory=list)
-    skipped: Counter[str] = field(default_factory=Counter)
+    skipped: LeftOut = field(default_factory=LeftOut)
     remarks: list[str] = field(default_factory=list)
 
 
 def gather(words: Sequence[str], *, files_from: str | None = None, zero: bool = False, include: Sequence[str] = (),
-           exclude: Sequence[str] = (), output: str | None = None, stdin: BinaryIO | None = None) -> Gathered:
+           exclude: Sequence[str] = (), output: str | None = None, stdin: BinaryIO | None = None,
+           left_out: Callable[[str, str], None] | None = None) -> Gathered:
     """All inputs that `words` and the list `files_from` (a path, or - for `stdin`) mean, each once.
 
     zero              names in `files_from` end with NUL, not with a line.
     include, exclude  patterns for what is found in folders and by patterns; of its name, or of its relative path. A
                       folder that is excluded is not searched.
     output            the output folder, which is never searched; None for `processed` folders.
+    left_out          hears the path of each file and folder that is left out, and why.
 
     Raises UsageError for a list or a pattern that makes no sense, RunError where nothing was found at all.
     """
     if STDIN in words and files_from == STDIN:
         raise UsageError("the standard input cannot be both an input and the list of them")
-    found = Gathered()
+    found = Gathered(skipped=LeftOut(left_out))
     finder = Finder(include, exclude, output, found.skipped, found.remarks)
     empty: list[str] = []
     for word in words:
@@ -86,7 +87,7 @@ def gather(words: Sequence[str], *, files_from: str | None = None, zero: bool = 
     return found
 
 
-def _of_word(word: str, finder: Finder, skipped: Counter[str], *, mirrored: bool) -> Iterator[Input]:
+def _of_word(word: str, finder: Finder, skipped: LeftOut, *, mirrored: bool) -> Iterator[Input]:
     if not word:
         raise UsageError("an input is an empty word; is a variable of the shell not set?")
     if word == STDIN:
@@ -108,11 +109,11 @@ def _named(path: str) -> Input:
     return Input(path, os.path.basename(path.rstrip("/")), None)
 
 
-def _listed(names: Iterable[str], skipped: Counter[str], *, mirrored: bool) -> Iterator[Input]:
+def _listed(names: Iterable[str], skipped: LeftOut, *, mirrored: bool) -> Iterator[Input]:
     """The inputs in a list; `mirrored` under an output folder, where they keep their relative paths."""
     for name in names:
         if os.path.isdir(name):
-            skipped["a folder in a list"] += 1
+            skipped.note(name, "a folder in a list")
         elif TREE_MARK in name:
             root, relative = name.split(TREE_MARK, 1)
             yield Input(name, relative, root)
@@ -128,12 +129,12 @@ def in_list(found: Input) -> str:
     return found.path if found.root is None else f"{found.root.rstrip('/')}{TREE_MARK}{found.relative}"
 
 
-def _once(inputs: Iterable[Input], skipped: Counter[str]) -> list[Input]:
+def _once(inputs: Iterable[Input], skipped: LeftOut) -> list[Input]:
     """Each path once: a list and a pattern may name the same file."""
     seen: dict[str, Input] = {}
     for one in inputs:
         if seen.setdefault(_plain(one.path), one) is not one:
-            skipped["named twice"] += 1
+            skipped.note(one.path, "named twice")
     return list(seen.values())
 
 
@@ -152,7 +153,7 @@ def _twins(paths: Iterable[str]) -> Iterator[str]:
             yield f"{other} and {path} are one name where case or the form of accents does not count"
 
 
-def _nothing(empty: Iterable[str], files_from: str | None, skipped: Counter[str]) -> str:
+def _nothing(empty: Iterable[str], files_from: str | None, skipped: LeftOut) -> str:
     places = ", ".join([*empty, *([f"the list {files_from}"] if files_from is not None else [])])
     left_out = ", ".join(f"{number} {reason}" for reason, number in skipped.items())
     return (f"no audio files in {places} (looked for {', '.join('.' + word for word in format_words()[:6])}, ...)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.stream.formats import is_audio_name
@@ -15,13 +15,26 @@ from torchfx_cli.tasks.folders import DEFAULT_FOLDER
 Found = tuple[str, str]  # a path, and the same below the folder that is searched
 
 
+class LeftOut(Counter[str]):
+    """How many names were left out, by reason; `told(path, reason)` hears of each."""
+
+    def __init__(self, told: Callable[[str, str], None] | None = None) -> None:
+        super().__init__()
+        self._told = told
+
+    def note(self, path: str, reason: str) -> None:
+        self[reason] += 1
+        if self._told:
+            self._told(path, reason)
+
+
 class Finder:
-    """Searches folders; counts what it leaves out in `skipped`, by reason, and remarks on what is odd.
+    """Searches folders; notes what it leaves out in `skipped`, and remarks on what is odd.
 
     output  the output folder of the run, never searched; None: no folder called `processed` is.
     """
 
-    def __init__(self, include: Sequence[str], exclude: Sequence[str], output: str | None, skipped: Counter[str],
+    def __init__(self, include: Sequence[str], exclude: Sequence[str], output: str | None, skipped: LeftOut,
                  remarks: list[str]) -> None:
         self._include = [patterns.compiled(pattern.rstrip("/")) for pattern in include]
         self._exclude = [patterns.compiled(pattern.rstrip("/")) for pattern in exclude]
@@ -54,7 +67,7 @@ class Finder:
             for entry in self._entries(folder or "."):
                 path, relative = prefix + entry.name, below + entry.name
                 if _is_folder(entry):
-                    if depth != deepest and self._is_searched(entry.name, relative):
+                    if depth != deepest and self._is_searched(entry.name, path, relative):
                         folders.append((path, relative + "/", depth + 1))
                 elif (wanted is None or wanted.fullmatch(relative)) and self._is_wanted(entry, path, relative):
                     yield path, relative
@@ -64,10 +77,10 @@ class Finder:
         """What is in `folder`; each is entered once, however links lead to it."""
         identity = folder_identity(folder)
         if identity is not None and identity == self._output:
-            self._skipped["in the output folder"] += 1
+            self._skipped.note(folder, "in the output folder")
             return []
         if identity in self._entered:
-            self._skipped["reached twice through links"] += 1
+            self._skipped.note(folder, "reached twice through links")
             return []
         try:
             with os.scandir(folder) as entries:
@@ -79,7 +92,7 @@ class Finder:
             self._entered.add(identity)
         return found
 
-    def _is_searched(self, name: str, relative: str) -> bool:
+    def _is_searched(self, name: str, path: str, relative: str) -> bool:
         if name.startswith("."):
             reason = "hidden"
         elif self._default and name == DEFAULT_FOLDER:
@@ -88,7 +101,7 @@ class Finder:
             reason = "excluded"
         else:
             return True
-        self._skipped[reason] += 1
+        self._skipped.note(path, reason)
         return False
 
     def _is_wanted(self, entry: os.DirEntry[str], path: str, relative: str) -> bool:
@@ -101,7 +114,7 @@ class Finder:
             reason = "excluded"
         else:
             return self._is_file(entry, path)
-        self._skipped[reason] += 1
+        self._skipped.note(path, reason)
         return False
 
     def _is_excluded(self, name: str, relative: str) -> bool:
@@ -114,7 +127,7 @@ class Finder:
                 return True
             if entry.is_symlink():
                 os.stat(path)  # says why a link leads to nothing
-            self._skipped["no regular file"] += 1
+            self._skipped.note(path, "no regular file")
         except FileNotFoundError:
             self._remarks.append(f"{path}: a link that leads nowhere")
         except OSError as error:

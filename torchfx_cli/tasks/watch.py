@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.naming import output_path
 from torchfx_cli.tasks.onefile import Listener
 from torchfx_cli.tasks.report import FileResult, failed
-from torchfx_cli.tasks.scan import Finder
+from torchfx_cli.tasks.scan import Finder, LeftOut
 from torchfx_cli.tasks.workers import Task
 
 POLL_S = 1.0
@@ -167,7 +166,7 @@ class Look:
         place = self._place
         if not os.path.isdir(place.folder):
             raise RunError(f"the watched folder {place.folder} is gone")
-        return Finder(place.include, place.exclude, str(place.root), Counter(), []).folder(place.folder)
+        return Finder(place.include, place.exclude, str(place.root), LeftOut(), []).folder(place.folder)
 
     def _sighting(self, path: str) -> Sighting | None:
         try:
