@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -50,5 +51,5 @@ def tmpfs(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
         return folder
 
     yield mount
-    if mounted:
+    if os.path.ismount(folder):
         subprocess.run(["umount", str(folder)], check=True)

@@ -170,6 +170,20 @@ def test_an_output_folder_that_is_removed_meanwhile_ends_the_run(tree: Tree) -> 
     assert not tree.out.exists()
 
 
+def test_an_output_disk_that_is_unmounted_meanwhile_ends_the_run(tree: Tree, tmpfs: Callable[[str], Path]) -> None:
+    tmpfs("size=8m")
+    child = tree.start()
+    while len([path for path in tree.truth if path.exists()]) < 2 and child.poll() is None:
+        time.sleep(0.005)
+    subprocess.run(["umount", "--lazy", str(tree.out)], check=True)
+    _, told = child.communicate(timeout=60)
+    assert child.returncode == 1, told
+    assert re.search(f"the output folder {tree.out}(/.)? was removed or replaced during the run", told)
+    astray = [path for path in tree.out.rglob("*") if path.is_file()]
+    assert len(astray) <= 2, "no more than was begun in the moment between"
+    assert all(path.read_bytes() == tree.truth[path] for path in astray)
+
+
 def test_an_input_that_changes_while_it_is_read_fails(tree: Tree) -> None:
     victim = tree.source / "0" / "a.wav"
     stop = threading.Event()

@@ -259,6 +259,22 @@ def test_the_journal_says_what_was_made_from_what(batch: list[Job]) -> None:
     }
 
 
+def test_an_output_folder_in_whose_place_another_comes_ends_the_run(batch: list[Job]) -> None:
+    root = batch[0].root
+    assert root is not None
+
+    class Swapping(Listener):
+        def finished(self, job: Job, result: FileResult) -> None:
+            if not root.with_name("before").exists():
+                root.rename(root.with_name("before"))
+                root.mkdir()
+
+    report = Report()
+    with pytest.raises(RunError, match=f"{root} was removed or replaced during the run"):
+        run_jobs(batch, SETTINGS, Swapping(), report, Manner(is_batch=True))
+    assert len(report.results) == 1
+
+
 def test_an_output_folder_that_vanishes_is_not_made_again(batch: list[Job]) -> None:
     root = batch[0].root
     assert root is not None

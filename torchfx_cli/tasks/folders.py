@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterator
+import os
+import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from torchfx_cli.errors import FileError, RunError
@@ -32,6 +34,28 @@ def make_folder(job: Job) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         else:
             raise RunError(f"the output folder {job.root} was removed during the run")
+
+
+class Roots:
+    """The output folders of a run. A disk that is unmounted leaves an empty folder of the same name on another disk."""
+
+    def __init__(self, jobs: Iterable[Job]) -> None:
+        self._first = {root: identity_of(root) for root in {job.root for job in jobs} if root is not None}
+
+    def check(self) -> None:
+        """Raises RunError where one that was there is no more, or is another."""
+        for root, identity in self._first.items():
+            if identity is not None and identity_of(root) != identity:
+                raise RunError(f"the output folder {root} was removed or replaced during the run")
+
+
+def identity_of(path: str | Path) -> tuple[int, int] | None:
+    """Device and inode of the folder that `path` leads to; None where it leads to none."""
+    try:
+        facts = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return (facts.st_dev, facts.st_ino) if stat.S_ISDIR(facts.st_mode) else None
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from torchfx_cli.stream.writer import remove_stale
 from torchfx_cli.tasks import journal
 from torchfx_cli.tasks.bundle import process_one
 from torchfx_cli.tasks.crew import Crew
-from torchfx_cli.tasks.folders import make_root
+from torchfx_cli.tasks.folders import Roots, make_root
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.onefile import Listener, process_file
 from torchfx_cli.tasks.report import FileResult, Report
@@ -55,11 +55,13 @@ def run_jobs(jobs: Sequence[Job], settings: Settings, listener: Listener, report
         remove_stale(folder)  # what a killed run has left there
     with ExitStack() as stack:
         notes = stack.enter_context(_journal(jobs, manner, settings))
+        roots = Roots(jobs)
         if manner.resume and notes is not None:
             jobs = notes.settled(jobs)
         results = stack.enter_context(closing(_results(jobs, settings, listener, manner, notes)))
         for number, result in results:
             job = jobs[number]
+            roots.check()
             if notes is not None and result.status == "ok":
                 notes.add(job)
             report.add(number, result)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.stream.formats import is_audio_name
 from torchfx_cli.tasks import patterns
-from torchfx_cli.tasks.folders import DEFAULT_FOLDER
+from torchfx_cli.tasks.folders import DEFAULT_FOLDER, identity_of
 
 Found = tuple[str, str]  # a path, and the same below the folder that is searched
 
@@ -38,7 +37,7 @@ class Finder:
                  remarks: list[str]) -> None:
         self._include = [patterns.compiled(pattern.rstrip("/")) for pattern in include]
         self._exclude = [patterns.compiled(pattern.rstrip("/")) for pattern in exclude]
-        self._output = folder_identity(output) if output is not None else None
+        self._output = identity_of(output) if output is not None else None
         self._default = output is None
         self._skipped, self._remarks = skipped, remarks
         self._entered: set[tuple[int, int]] = set()
@@ -56,7 +55,7 @@ class Finder:
         return root, self._search(root, wanted, patterns.folders_deep(rest))
 
     def _search(self, top: str, wanted: patterns.Pattern | None, deepest: int | None) -> Iterator[Found]:
-        if self._output is not None and folder_identity(top or ".") == self._output:
+        if self._output is not None and identity_of(top or ".") == self._output:
             raise UsageError(f"{printable(top or '.')} would be searched for inputs and is the output folder; "
                              "choose another --output")
         self._entered = set()  # one folder may be given twice; its files are told apart later
@@ -75,7 +74,7 @@ class Finder:
 
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
         """What is in `folder`; each is entered once, however links lead to it."""
-        identity = folder_identity(folder)
+        identity = identity_of(folder)
         if identity is not None and identity == self._output:
             self._skipped.note(folder, "in the output folder")
             return []
@@ -144,12 +143,3 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself: told with the files, where it is called like one
         return False
-
-
-def folder_identity(path: str) -> tuple[int, int] | None:
-    """Device and inode of the folder that `path` leads to; None where it leads to none."""
-    try:
-        facts = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return (facts.st_dev, facts.st_ino) if stat.S_ISDIR(facts.st_mode) else None
