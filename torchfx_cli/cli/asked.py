@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any
 
 from torchfx_cli.chain.parse import join, load_chain
@@ -16,6 +17,32 @@ NO_CHAIN = (
     "nothing to apply: give a chain (-c podcast-voice, -c eq.yaml) or an effect (-e highpass:80); "
     "`torchfx presets` lists chains, `torchfx filters` effects"
 )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """All that a run is asked for beside what shapes an output (`Settings`); see the options of `process`."""
+
+    inputs: list[str]
+    files_from: str | None
+    null: bool
+    include: list[str]
+    exclude: list[str]
+    output: str | None
+    name: str | None
+    chain_word: str
+    backup: str | None
+    jobs: int | None
+    resume: bool
+    hashes: bool
+    fail_fast: bool
+    timeout_s: float | None
+    report: str | None
+    failed: str | None
+    dry_run: bool
+    as_json: bool
+    quiet: bool
+    verbose: bool
 
 
 def chain_of(names: list[str], effects: list[str]) -> ChainSpec:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from torchfx_cli.cli import options, piping, show
+from torchfx_cli.cli.asked import Asked
 from torchfx_cli.cli.listener import Teller
 from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.render.choose import check_engine
@@ -20,32 +21,6 @@ from torchfx_cli.tasks.planning import plan_in_place, plan_jobs
 from torchfx_cli.tasks.preflight import estimated_work
 from torchfx_cli.tasks.report import Report
 from torchfx_cli.tasks.textfile import TextFile
-
-
-@dataclass(frozen=True)
-class Asked:
-    """All that a run is asked for beside what shapes an output (`Settings`); see the options of `process`."""
-
-    inputs: list[str]
-    files_from: str | None
-    null: bool
-    include: list[str]
-    exclude: list[str]
-    output: str | None
-    name: str | None
-    chain_word: str
-    backup: str | None
-    jobs: int | None
-    resume: bool
-    hashes: bool
-    fail_fast: bool
-    timeout_s: float | None
-    report: str | None
-    failed: str | None
-    dry_run: bool
-    as_json: bool
-    quiet: bool
-    verbose: bool
 
 
 def run(asked: Asked, settings: Settings) -> int:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from torchfx_cli.cli.asked import Asked
 from torchfx_cli.errors import UsageError
 from torchfx_cli.stream.stdio import STDIO, check_stdin, check_stdout
 from torchfx_cli.tasks.inputs import STDIN
 from torchfx_cli.tasks.job import Job
-
-if TYPE_CHECKING:
-    from torchfx_cli.cli.batch import Asked
 
 
 def check_words(asked: Asked) -> None:

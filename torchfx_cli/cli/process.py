@@ -73,8 +73,8 @@ def process(
     Exit codes: 0 every output was written and read back, 1 the run could not go on, 2 a wrong option or chain,
     3 some file failed, 130 and 143 interrupted.
     """
-    from torchfx_cli.cli.asked import chain_of, chain_word, settings_of
-    from torchfx_cli.cli.batch import Asked, run
+    from torchfx_cli.cli.asked import Asked, chain_of, chain_word, settings_of
+    from torchfx_cli.cli.batch import run
 
     options.check_together({
         "--quiet": quiet, "--verbose": verbose, "--overwrite": overwrite, "--skip-existing": skip_existing,
