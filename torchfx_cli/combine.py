@@ -9,16 +9,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from torchfx_cli.cores import Cores, apart
 from torchfx_cli.design.stages import Stage
 from torchfx_cli.plan.fuse import fuse
 from torchfx_cli.render import hosted, modules
-from torchfx_cli.render.torch_engine import module_of
 
 # Samples that `forward` filters at a time: on a CPU a unit fits the second-level cache; on a GPU it hides the launches
 # and its memory, some ten numbers a sample, is a small part of the device's.
@@ -41,9 +41,13 @@ class Module(nn.Module):
 class Linear(Module, ABC):
     """Base of what is linear and remembers: it can be run from rest or in blocks, and may have a delay to remove.
 
-    `step` is causal; `forward` removes `delay_frames`, once for everything inside: were each filter of a chain to
+    Its `core` is causal; `forward` removes `delay_frames`, once for everything inside: were each filter of a chain to
     cut its own output, the next one would begin and end in the middle of it.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cores = Cores()
 
     @property
     @abstractmethod
@@ -55,13 +59,11 @@ class Linear(Module, ABC):
     def stages(self) -> tuple[Stage, ...] | None:
         """The stages that it is one after the other, fused; None where it is no row of stages."""
 
-    @abstractmethod
-    def rest(self, channels: int) -> Any:
-        """The state before the first frame of [channels, frames]."""
-
-    @abstractmethod
-    def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Filter the next frames `x`, float64, on from `state`; gives the output and the state behind it."""
+    def core(self) -> modules.Filter:
+        """What computes it, float64 [channels, frames], on the device where its coefficients are."""
+        stages = self.stages
+        assert stages is not None, "who has none joins the cores of its parts"
+        return self._cores.of(stages, home_of(self))
 
     def forward(self, x: Tensor) -> Tensor:
         """Filter `x` [..., frames] from rest; the output has its shape and type."""
@@ -76,11 +78,12 @@ class Linear(Module, ABC):
     def from_rest(self, x: Tensor, skipped: int) -> Tensor:
         """Filter `x` [channels, frames], then silence, and leave out the first `skipped` frames of the output."""
         stages = self.stages
-        if stages is not None and hosted.is_plain(x) and device_of(self) == x.device:
+        if stages is not None and hosted.is_plain(x) and home_of(self).device == x.device:
             return hosted.from_rest(stages, x, skipped)
-        state, done = self.rest(len(x)), []
+        core = self.core()
+        state, done = core.rest(len(x)), []
         for piece in _pieces(x, skipped):
-            y, state = self.step(piece, state)
+            y, state = core.step(piece, state)
             dropped = min(skipped, y.shape[-1])
             skipped -= dropped
             done.append(y.narrow(-1, dropped, y.shape[-1] - dropped).to(x.dtype))
@@ -96,7 +99,6 @@ class Chain(Linear):
     def __init__(self, *parts: Linear) -> None:
         super().__init__()
         self.parts = nn.ModuleList(parts)
-        self.core: modules.Chain | None = None
         self._fused: tuple[Stage, ...] = ()
         self._fused_of: list[Stage] = []
 
@@ -116,25 +118,12 @@ class Chain(Linear):
                 return None
             stages += own
         if self._fused_of != stages:
-            self._fused_of, self._fused, self.core = stages, fuse(stages), None
+            self._fused_of, self._fused = stages, apart(fuse, stages)
         return self._fused
 
-    def rest(self, channels: int) -> Any:
-        stages = self.stages
-        if stages is None:
-            return [part.rest(channels) for part in self._parts()]
-        if self.core is None:
-            self.core = modules.Chain(*map(module_of, stages)).to(device_of(self))
-        return self.core.rest(channels)
-
-    def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
-        if self.core is not None:
-            return self.core.step(x, state)
-        ends = []
-        for part, before in zip(self._parts(), state, strict=True):
-            x, end = part.step(x, before)
-            ends.append(end)
-        return x, ends
+    def core(self) -> modules.Filter:
+        """See `Linear`."""
+        return super().core() if self.stages is not None else modules.Chain(*(part.core() for part in self._parts()))
 
     def from_rest(self, x: Tensor, skipped: int) -> Tensor:
         """See `Linear`."""
@@ -167,12 +156,9 @@ class Sum(Linear):
             raise ValueError(f"the parts of a Sum remove different delays: {sorted(delays)} frames")
         return delays.pop()
 
-    def rest(self, channels: int) -> Any:
-        return [part.rest(channels) for part in self._parts()]
-
-    def step(self, x: Tensor, state: Any) -> tuple[Tensor, Any]:
-        done = [part.step(x, before) for part, before in zip(self._parts(), state, strict=True)]
-        return torch.stack([y for y, _ in done]).sum(dim=0), [end for _, end in done]
+    def core(self) -> modules.Filter:
+        """See `Linear`."""
+        return modules.Sum(*(part.core() for part in self._parts()))
 
     def from_rest(self, x: Tensor, skipped: int) -> Tensor:
         """See `Linear`."""
@@ -221,12 +207,13 @@ def linear(parts: Iterable[nn.Module]) -> list[Linear]:
     return found
 
 
-def device_of(module: nn.Module) -> torch.device:
-    """Where the coefficients inside `module` are; ValueError where they are not together."""
-    devices = {buffer.device for buffer in module.buffers()} or {torch.device("cpu")}
+def home_of(module: nn.Module) -> Tensor:
+    """One of the coefficients inside `module`; ValueError where they are not together on one device."""
+    buffers = list(module.buffers())
+    devices = {str(buffer.device) for buffer in buffers}
     if len(devices) > 1:
-        raise ValueError(f"coefficients on {' and '.join(sorted(map(str, devices)))}: move all of them with .to()")
-    return devices.pop()
+        raise ValueError(f"coefficients on {' and '.join(sorted(devices))}: move all of them with .to()")
+    return buffers[0] if buffers else torch.empty(0)
 
 
 def _unit_samples(device: torch.device) -> int:

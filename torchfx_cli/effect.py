@@ -1,11 +1,11 @@
-"""The effects of the Python library that are not filters of frequencies; see `filter`."""
+"""The effects of the Python library that are not filters of frequencies; see `designed`."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
 from torchfx_cli.combine import Module
-from torchfx_cli.filter import Filter
+from torchfx_cli.designed import Filter
 
 
 class Gain(Filter):

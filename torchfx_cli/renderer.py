@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torchfx_cli.chain import parse, presets
 from torchfx_cli.chain.spec import ChainSpec, NormalizeSpec, StageSpec
 from torchfx_cli.combine import Chain, Pipeline, chained, linear
+from torchfx_cli.designed import Filter, set_rate
 from torchfx_cli.effect import Normalize
-from torchfx_cli.filter import Filter, set_rate
 from torchfx_cli.render.hosted import Stream
 
 
@@ -55,7 +55,8 @@ class Renderer:
         stages = self.module.stages if self.device.type == "cpu" else None
         self._hosted = Stream(stages, self.channels) if stages is not None else None
         if self._hosted is None or not self._hosted.in_step:
-            self._hosted, self._state = None, self.module.rest(self.channels)
+            self._hosted, self._core = None, self.module.core()
+            self._state = self._core.rest(self.channels)
         self._to_skip = self.latency_frames
         self._dtype = torch.float32
 
@@ -84,7 +85,7 @@ class Renderer:
         if self._hosted is not None:
             y = self._hosted.step(x)
         else:
-            y, self._state = self.module.step(x, self._state)
+            y, self._state = self._core.step(x, self._state)
         skipped = min(self._to_skip, y.shape[-1])
         self._to_skip -= skipped
         return y[..., skipped:].to(self._dtype).contiguous()

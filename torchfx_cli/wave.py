@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from torchfx_cli.filter import set_rate
+from torchfx_cli.designed import set_rate
 from torchfx_cli.plan.assemble import Dither, assemble
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.samples import SampleFormat, block_frames

@@ -73,7 +73,7 @@ def law(check: Check, chain: ChainSpec) -> dict[str, Any]:
 @torch.inference_mode()
 def cut_modules(check: Check, plan: RenderPlan, x: np.ndarray) -> float:
     """The largest difference that cutting makes to the modules alone."""
-    chain, signal = modules_of(plan).to(check.device), torch.from_numpy(x.T.copy()).to(check.device)
+    chain, signal = modules_of(plan.stages).to(check.device), torch.from_numpy(x.T.copy()).to(check.device)
     state, parts = chain.rest(2), []
     for block in signal.tensor_split(np.sort(np.random.default_rng(1).integers(0, len(x), 30)).tolist(), dim=-1):
         y, state = chain.step(block, state)

@@ -49,7 +49,7 @@ def everything(check: Check) -> None:
 
 
 def chain_of(name: str) -> Filter:
-    return modules_of(assemble(design_chain(join([], SUITES[name]), FS), FS, 1, FLOAT64, FLOAT64)).eval()
+    return modules_of(assemble(design_chain(join([], SUITES[name]), FS), FS, 1, FLOAT64, FLOAT64).stages).eval()
 
 
 @torch.inference_mode()

@@ -138,7 +138,7 @@ CROSSOVER = MANY | (FILTERS.LoButterworth(500, fs=FS) + FILTERS.FIR([0.5, 0.5]))
 
 @pytest.mark.filterwarnings("ignore")  # torch's own, about what it calls itself and how fast it maps
 @pytest.mark.parametrize("module", [FILTERS.HiButterworth(20, 3, fs=FS), MANY, CROSSOVER], ids=["one", "many", "sum"])
-@pytest.mark.parametrize("way", ["gradient", "forward gradient", "vmap", "trace", "export", "units"])
+@pytest.mark.parametrize("way", ["gradient", "forward gradient", "vmap", "trace", "export", "compile", "units"])
 def test_who_asks_for_more_than_numbers_gets_the_same_numbers(
     way: str, module: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +150,9 @@ def test_who_asks_for_more_than_numbers_gets_the_same_numbers(
         got = torch.jit.trace(copy.deepcopy(module), (x,), check_trace=False)(x)
     elif way == "export":
         got = torch.export.export(copy.deepcopy(module), (x,)).module()(x)
+    elif way == "compile":
+        torch.compiler.reset()  # what other tests have compiled would be looked through at each of its frames
+        got = torch.compile(copy.deepcopy(module), backend="eager")(x)
     elif way == "forward gradient":
         got, change = torch.func.jvp(module, (x,), (x,))
         torch.testing.assert_close(change, numbers, rtol=0, atol=LAW)  # of what is linear, the thing itself
@@ -160,6 +163,33 @@ def test_who_asks_for_more_than_numbers_gets_the_same_numbers(
         got = module(x.requires_grad_())
         assert got.requires_grad
     torch.testing.assert_close(got, numbers, rtol=0, atol=LAW)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # jvp uses it
+@pytest.mark.parametrize("way", ["inference", "forward gradient", "default device", "functional", "float32"])
+def test_what_holds_when_a_filter_is_first_used_does_not_stick_to_it(way: str) -> None:
+    x = noise()
+    module = copy.deepcopy(CROSSOVER)
+    if way == "inference":
+        module.to("meta")  # on the CPU no table would be needed
+        with torch.inference_mode():
+            module(x.to("meta"))
+        module(x.to("meta").requires_grad_()).sum().backward()
+        return
+    if way == "forward gradient":
+        torch.func.jvp(module, (x,), (x,))
+    elif way == "default device":
+        with torch.device("meta"):
+            module(x.requires_grad_())
+    elif way == "functional":
+        moved = {name: buffer.to("meta") for name, buffer in module.named_buffers()}
+        assert torch.func.functional_call(module, moved, (x.to("meta"),)).device.type == "meta"
+    else:
+        module(x.requires_grad_())
+        module.float()
+    got = copy.deepcopy(module)(x.requires_grad_())
+    got.sum().backward()
+    torch.testing.assert_close(got, CROSSOVER(x.detach()), rtol=0, atol=LAW)
 
 
 def test_on_the_cpu_the_numbers_are_the_command_lines_to_the_last_bit() -> None:
@@ -182,7 +212,7 @@ def test_what_is_computed_together_changes_no_bit(monkeypatch: pytest.MonkeyPatc
 def test_the_filters_of_a_chain_are_one_on_other_devices() -> None:
     chain = FILTERS.DesignableFIR(101, 1000, FS) | FILTERS.DesignableFIR(102, 5000, FS) | fx.effect.Gain(-3)
     assert chain.to("meta")(noise().to("meta")).shape == (2, 5000)
-    assert [module.taps for module in chain.core.filters] == [202]
+    assert [module.taps for module in chain.core().filters] == [202]
 
 
 def test_nothing_is_left_behind_on_the_way_to_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -183,7 +183,7 @@ def test_a_unit_is_no_longer_than_was_asked_for(most: int) -> None:
 def test_a_plan_leaves_no_tensor_behind_on_the_way_to_another_device(device: str, sink: str) -> None:
     # See test_modules. What is indexed by numbers asks the real device, so the code narrows and selects instead.
     plan = plan_of(stages_of(*BLEND, "fir aligned"), 2, INT16, FORMATS[sink], dither="tpdf")
-    chain = torch_engine.modules_of(plan)
+    chain = torch_engine.modules_of(plan.stages)
     with FakeTensorMode():
         moved = {key: torch.empty(b.shape, dtype=b.dtype, device=device) for key, b in chain.named_buffers()}
         block = torch.empty(5000, 2, dtype=torch.int16, device=device)

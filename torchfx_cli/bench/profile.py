@@ -74,7 +74,7 @@ def _profiled(plan: RenderPlan, device: str, frames: int) -> Any:
 
     from torchfx_cli.render.torch_engine import modules_of
 
-    chain = modules_of(plan).to(device)
+    chain = modules_of(plan.stages).to(device)
     noise = torch.rand(plan.channels, frames, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     x = (2.0 * noise - 1.0).to(device)
     on_cuda = device.startswith("cuda")

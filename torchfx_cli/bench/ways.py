@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from torchfx_cli.bench.loads import Load
-from torchfx_cli.filter import Filter
+from torchfx_cli.designed import Filter
 from torchfx_cli.render.torch_engine import modules_of, unit_of
 
 
 def in_units(load: Load, sound: Tensor) -> Callable[[], Tensor]:
     """The plan's modules from rest over `sound`, float32 to float32, state carried from unit to unit."""
-    chain = modules_of(load.plan).to(sound.device)
+    chain = modules_of(load.plan.stages).to(sound.device)
     step = unit_of(load.plan, sound.device.type)
     out = torch.empty_like(sound)
 

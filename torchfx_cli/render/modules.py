@@ -121,25 +121,37 @@ class Gain(Filter):
         return x * self.factor, None
 
 
-class Chain(Filter):
-    """Filters one after another; the state is the tuple of theirs."""
+class Several(Filter):
+    """Base of what is made of other filters; the state is the tuple of theirs."""
 
     def __init__(self, *filters: Filter) -> None:
         super().__init__()
         self.filters = nn.ModuleList(filters)
 
     def rest(self, *batch: int) -> tuple[Any, ...]:
-        return tuple(stage.rest(*batch) for stage in self._filters())
-
-    def step(self, x: Tensor, state: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
-        after = []
-        for stage, before in zip(self._filters(), state, strict=True):
-            x, end = stage.step(x, before)
-            after.append(end)
-        return x, tuple(after)
+        return tuple(one.rest(*batch) for one in self._filters())
 
     def _filters(self) -> Iterable[Filter]:
         return cast("Iterable[Filter]", self.filters)
+
+
+class Chain(Several):
+    """Filters one after another."""
+
+    def step(self, x: Tensor, state: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
+        after = []
+        for one, before in zip(self._filters(), state, strict=True):
+            x, end = one.step(x, before)
+            after.append(end)
+        return x, tuple(after)
+
+
+class Sum(Several):
+    """Filters side by side on the same input, added."""
+
+    def step(self, x: Tensor, state: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
+        done = [one.step(x, before) for one, before in zip(self._filters(), state, strict=True)]
+        return torch.stack([y for y, _ in done]).sum(dim=0), tuple(end for _, end in done)
 
 
 def toeplitz(taps: Array, hop: int) -> Array:

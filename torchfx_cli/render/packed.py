@@ -58,7 +58,7 @@ class PackedRun:
         self.launch_samples = _launch_samples(device)
         self.notes: list[str] = []
         with failing_as_one(self.device):
-            self.chain = modules_of(plan).to(self.device)
+            self.chain = modules_of(plan.stages).to(self.device)
             self._lanes = lanes or lanes_of(self.device)
 
     def render(self, blocks: Sequence[Block]) -> list[Result]:

@@ -8,7 +8,7 @@ comes back while the next one is under way (see `transfer`): what `process` retu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ class TorchEngine(Engine):
             if self.device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats(self.device)
             self._lanes = lanes or lanes_of(self.device)
-            self.chain = modules_of(plan).to(self.device)
+            self.chain = modules_of(plan.stages).to(self.device)
             shape, dtype = (self.unit_frames, plan.channels), getattr(torch, plan.source.dtype)
             self._uploads = Uploads(self._lanes, shape, dtype)
             super().__init__(plan)
@@ -151,12 +151,12 @@ class TorchEngine(Engine):
             self.notes.append(f"{self.device} ran out of memory: smaller blocks were used from there on")
 
 
-def modules_of(plan: RenderPlan) -> modules.Chain:
-    """The plan's stages as modules."""
-    return modules.Chain(*map(module_of, plan.stages))
+def modules_of(stages: Iterable[Stage]) -> modules.Chain:
+    """The modules that compute `stages`, one after another."""
+    return modules.Chain(*map(_module_of, stages))
 
 
-def module_of(stage: Stage) -> modules.Filter:
+def _module_of(stage: Stage) -> modules.Filter:
     """The module that computes one stage; TypeError for `Normalize`, which is no filter."""
     if isinstance(stage, Sections):
         return SOSCascade(stage.sos)
