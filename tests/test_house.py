@@ -30,7 +30,7 @@ ALLOWED = {
     "filter": {"chain", "designed"},
     "effect": {"combine", "designed"},
     "renderer": {"chain", "combine", "effect", "designed", "render"},
-    "wave": {"samples", "plan", "render", "stream", "designed"},
+    "wave": {"errors", "samples", "plan", "render", "stream", "designed"},
     "__main__": {"errors", "cli"},
     "__init__": set(),
 }

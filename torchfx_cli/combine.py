@@ -37,6 +37,15 @@ class Module(nn.Module):
     def __add__(self, other: nn.Module) -> Sum:
         return Sum(*_parts(self, Sum), *_parts(other, Sum))
 
+    def _check(self, x: Tensor) -> None:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{self._name()} filters tensors, not {type(x).__name__}: a fx.Wave holds either")
+        if not x.is_floating_point():
+            raise TypeError(f"{self._name()} filters floating-point samples, not {x.dtype}: scale them to +-1 first")
+
+    def _name(self) -> str:
+        return type(self).__name__
+
 
 class Linear(Module, ABC):
     """Base of what is linear and remembers: it can be run from rest or in blocks, and may have a delay to remove.
@@ -67,8 +76,7 @@ class Linear(Module, ABC):
 
     def forward(self, x: Tensor) -> Tensor:
         """Filter `x` [..., frames] from rest; the output has its shape and type."""
-        if not x.is_floating_point():
-            raise TypeError(f"{self._name()} filters floating-point samples, not {x.dtype}: scale them to +-1 first")
+        self._check(x)
         if not x.ndim:
             raise ValueError(f"{self._name()} filters [..., frames], not a single number")
         if not x.numel():
@@ -88,9 +96,6 @@ class Linear(Module, ABC):
             skipped -= dropped
             done.append(y.narrow(-1, dropped, y.shape[-1] - dropped).to(x.dtype))
         return done[0] if len(done) == 1 else torch.cat(done, dim=-1)
-
-    def _name(self) -> str:
-        return type(self).__name__
 
 
 class Chain(Linear):

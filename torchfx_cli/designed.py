@@ -7,10 +7,12 @@ starts from rest, like scipy.signal, and is differentiable in the signal. What i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
@@ -29,25 +31,27 @@ class Filter(Linear):
     """One stage of a chain as a module; `spec` is what a chain file would say.
 
     The coefficients are a buffer, `coefficients`: [K, 6] sections or [N] taps; they exist once the rate is known,
-    from `fs` or from the first wave. `Filter("highpass:cutoff=80,order=4")` takes any stage as written after -e.
+    from `fs` or from the first wave. Any stage can be made: `Filter("highpass", 48000, cutoff=80, order=4)`, with the
+    settings of a chain file, or `Filter("highpass:cutoff=80,order=4")`, as written after -e.
     """
 
     coefficients: Tensor
 
-    def __init__(self, stage: str | StageSpec, fs: float | None = None) -> None:
+    def __init__(self, stage: str | StageSpec, fs: float | None = None, **settings: object) -> None:
         super().__init__()
-        self.spec = stage if isinstance(stage, StageSpec) else _parsed(stage, type(self).__name__)
+        self.spec = stage if isinstance(stage, StageSpec) else _parsed(stage, settings, type(self).__name__)
         if isinstance(self.spec, NormalizeSpec):
             raise ValueError("normalize needs the whole recording: use effect.Normalize")
         self.fs: float | None = None
         self.stage: Stage | None = None
         if fs is not None or self._suits_any_rate():
-            self.take_rate(fs or 1.0)
+            self.take_rate(1.0 if fs is None else fs)
 
     def take_rate(self, fs: float, device: torch.device | None = None) -> None:
         """Design for `fs` in Hz, on `device`; a filter has one rate for its life, unless nothing in it needs one."""
         if self.stage is not None and self._suits_any_rate():
             return
+        fs = checked_rate(fs)
         if self.fs is None:
             self.fs = fs
             self.compute_coefficients()
@@ -114,6 +118,16 @@ class Filter(Linear):
             self.take_rate(state)
 
 
+def checked_rate(fs: float) -> float:
+    """A sample rate in Hz as a plain number, an int where it is whole; TypeError or ValueError for what is none."""
+    plain = fs.item() if isinstance(fs, np.generic | Tensor) else fs
+    if not isinstance(plain, int | float):
+        raise TypeError(f"a sample rate is a number in Hz, not {fs!r}")
+    if not 0 < plain < math.inf:
+        raise ValueError(f"a sample rate is above 0 Hz, not {fs!r}")
+    return int(plain) if plain == int(plain) else plain
+
+
 def set_rate(module: nn.Module, fs: float, device: torch.device | None = None) -> None:
     """Give `fs` in Hz to every filter inside `module`; ValueError where one was designed for another rate.
 
@@ -152,9 +166,19 @@ def _alike(ours: Tensor, theirs: Tensor) -> bool:
     return ours.shape == theirs.shape and torch.allclose(ours.cpu(), theirs.cpu(), rtol=1e-9, atol=1e-15)
 
 
-def _parsed(text: str, where: str) -> StageSpec:
+def _parsed(kind: str, settings: dict[str, object], where: str) -> StageSpec:
+    text = kind + ":" * bool(settings) + ",".join(f"{name}={_written(value)}" for name, value in settings.items())
     try:
         (spec,) = parse_effect(text, where)
     except TorchfxError as error:
         raise ValueError(str(error)) from None
     return spec
+
+
+def _written(value: object) -> str:
+    """As in a chain file, where the numbers of NumPy and torch are plain ones."""
+    if isinstance(value, np.generic | np.ndarray | Tensor):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_written, value))}]"
+    return str(value).lower() if isinstance(value, bool) else repr(value)

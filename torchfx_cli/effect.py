@@ -12,7 +12,7 @@ class Gain(Filter):
     """Louder or quieter by `gain` in dB, the same at every sample rate."""
 
     def __init__(self, gain: float) -> None:
-        super().__init__(f"gain:{gain!r}")
+        super().__init__("gain", gain=gain)
 
 
 class Normalize(Module):
@@ -26,8 +26,7 @@ class Normalize(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` of any shape, floating point; one factor for all channels."""
-        if not x.is_floating_point():
-            raise TypeError(f"Normalize takes floating-point samples, not {x.dtype}")
+        self._check(x)
         highest = x.abs().max() if x.numel() else x.new_zeros(())
         return x * (self.peak / highest.double() if highest > 0 else 1.0)
 

@@ -15,6 +15,8 @@ import torch
 from torchfx_cli.chain.spec import FirSpec, Origin
 from torchfx_cli.designed import Filter
 
+FIR_KINDS = ("lowpass", "highpass", "bandpass", "bandstop")
+
 
 class Cut(Filter):
     """Base of the high- and low-passes of a classical family: `cutoff` in Hz, `order`; `fs` in Hz if known."""
@@ -22,8 +24,7 @@ class Cut(Filter):
     kind = family = ""
 
     def __init__(self, cutoff: float, order: int = 2, *, fs: float | None = None, **more: float) -> None:
-        extra = "".join(f",{key}={value!r}" for key, value in more.items())
-        super().__init__(f"{self.kind}:cutoff={cutoff!r},order={order!r},family={self.family}{extra}", fs)
+        super().__init__(self.kind, fs, cutoff=cutoff, order=order, family=self.family, **more)
 
 
 class LoButterworth(Cut):
@@ -103,6 +104,8 @@ class LinkwitzRiley(Cut):
     family = "linkwitz_riley"
 
     def __init__(self, cutoff: float, order: int = 4, kind: str = "lowpass", *, fs: float | None = None) -> None:
+        if kind not in ("lowpass", "highpass"):
+            raise ValueError(f"kind is lowpass or highpass, not {kind!r}")
         self.kind = kind
         super().__init__(cutoff, order, fs=fs)
 
@@ -111,7 +114,7 @@ class Peaking(Filter):
     """Raises or lowers the band around `frequency` in Hz by `gain` in dB."""
 
     def __init__(self, frequency: float, gain: float, q: float = 1.0, *, fs: float | None = None) -> None:
-        super().__init__(f"peaking:frequency={frequency!r},gain={gain!r},q={q!r}", fs)
+        super().__init__("peaking", fs, frequency=frequency, gain=gain, q=q)
 
 
 ParametricEQ = Peaking
@@ -123,7 +126,7 @@ class Shelving(Filter):
     kind = ""
 
     def __init__(self, frequency: float, gain: float, q: float = 0.5**0.5, *, fs: float | None = None) -> None:
-        super().__init__(f"{self.kind}:frequency={frequency!r},gain={gain!r},q={q!r}", fs)
+        super().__init__(self.kind, fs, frequency=frequency, gain=gain, q=q)
 
 
 class LoShelving(Shelving):
@@ -142,21 +145,21 @@ class Notch(Filter):
     """Removes `frequency` in Hz."""
 
     def __init__(self, frequency: float, q: float = 30.0, *, fs: float | None = None) -> None:
-        super().__init__(f"notch:frequency={frequency!r},q={q!r}", fs)
+        super().__init__("notch", fs, frequency=frequency, q=q)
 
 
 class AllPass(Filter):
     """Turns the phase around `frequency` in Hz and leaves the level alone."""
 
     def __init__(self, frequency: float, q: float = 0.5**0.5, *, fs: float | None = None) -> None:
-        super().__init__(f"allpass:frequency={frequency!r},q={q!r}", fs)
+        super().__init__("allpass", fs, frequency=frequency, q=q)
 
 
 class BandPass(Filter):
     """Passes the band around `frequency` in Hz; 0 dB at its peak."""
 
     def __init__(self, frequency: float, q: float = 0.5**0.5, *, fs: float | None = None) -> None:
-        super().__init__(f"bandpass:frequency={frequency!r},q={q!r}", fs)
+        super().__init__("bandpass", fs, frequency=frequency, q=q)
 
 
 class FIR(Filter):
@@ -175,20 +178,25 @@ class DesignableFIR(Filter):
 
     def __init__(self, num_taps: int, cutoff: float | Sequence[float], fs: float | None = None, window: str = "hamming",
                  kind: str = "lowpass", align: bool = False) -> None:
-        where = repr(cutoff) if isinstance(cutoff, float | int) else str(list(cutoff))
-        super().__init__(f"fir:{kind}={where},taps={num_taps!r},window={window},align={str(align).lower()}", fs)
+        if kind not in FIR_KINDS:
+            raise ValueError(f"kind is one of {', '.join(FIR_KINDS)}, not {kind!r}")
+        super().__init__("fir", fs, **{kind: cutoff}, taps=num_taps, window=window, align=align)
 
 
 class SOS(Filter):
     """Raw second-order sections [K, 6], for the rate that they were made for."""
 
     def __init__(self, sos: npt.ArrayLike, fs: float | None = None) -> None:
-        rows = ",".join(str([float(value) for value in row]) for row in torch.as_tensor(sos).tolist())
-        super().__init__(f"sos:sections=[{rows}]", fs)
+        rows = torch.as_tensor(sos, dtype=torch.float64)
+        if rows.ndim != 2 or rows.shape[-1] != 6:
+            raise ValueError(f"sos is [K, 6], rows of b0, b1, b2, a0, a1, a2; got shape {tuple(rows.shape)}")
+        super().__init__("sos", fs, sections=rows)
 
 
 def _flat(taps: npt.ArrayLike) -> list[float]:
     values = torch.as_tensor(taps, dtype=torch.float64)
-    if values.ndim != 1 or not len(values) or not values.isfinite().all():
-        raise ValueError(f"taps are [N], finite, at least one; got shape {tuple(values.shape)}")
+    if values.ndim != 1 or not len(values):
+        raise ValueError(f"taps are [N], at least one; got shape {tuple(values.shape)}")
+    if not values.isfinite().all():
+        raise ValueError("taps are finite numbers; some are not")
     return values.tolist()

@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from torch import Tensor, nn
 
@@ -19,9 +21,9 @@ from torchfx_cli.effect import Normalize
 from torchfx_cli.render.hosted import Stream
 
 
-def load_chain(chain: str | ChainSpec, fs: float | None = None) -> Chain | Pipeline:
+def load_chain(chain: str | os.PathLike[str] | ChainSpec, fs: float | None = None) -> Chain | Pipeline:
     """The stages of a chain file, a preset or a parsed chain, as modules. Raises ChainError, ValueError."""
-    spec = chain if isinstance(chain, ChainSpec) else parse.load_chain(presets.find(chain))
+    spec = chain if isinstance(chain, ChainSpec) else parse.load_chain(presets.find(os.fspath(chain)))
     return chained([_part(stage, fs) for stage in spec.stages])
 
 
@@ -39,8 +41,10 @@ class Renderer:
     delay gives its last frames in `flush`. Normalize, which needs the whole recording, is a ValueError.
     """
 
-    def __init__(self, chain: str | ChainSpec | nn.Module, fs: float, channels: int,
+    def __init__(self, chain: str | os.PathLike[str] | ChainSpec | nn.Module, fs: float, channels: int,
                  device: str | torch.device = "cpu") -> None:
+        if channels < 1:
+            raise ValueError(f"Renderer takes one channel or more, not {channels}")
         module = chain if isinstance(chain, nn.Module) else load_chain(chain)
         parts = linear(module if isinstance(module, nn.Sequential) else [module])
         module = Chain(*parts) if len(parts) != 1 else parts[0]

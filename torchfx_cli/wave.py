@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from torchfx_cli.designed import set_rate
+from torchfx_cli.designed import checked_rate, set_rate
+from torchfx_cli.errors import FileError, WriteError
 from torchfx_cli.plan.assemble import Dither, assemble
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.samples import SampleFormat, block_frames
@@ -45,22 +48,23 @@ class Wave:
     A one-dimensional array is one channel. Integers are refused: their scale would be a guess.
     """
 
-    def __init__(self, samples: npt.ArrayLike | Tensor, fs: int) -> None:
-        ys = torch.as_tensor(samples)
+    def __init__(self, samples: npt.ArrayLike | Tensor, fs: float) -> None:
+        ys = torch.as_tensor(_plain(samples) if isinstance(samples, np.ndarray) else samples)
         if not ys.is_floating_point():
             raise TypeError(f"Wave holds floating-point samples, not {ys.dtype}: scale integers to +-1 first")
         if ys.ndim not in (1, 2):
             raise ValueError(f"Wave holds [channels, frames], not {list(ys.shape)}")
-        if not fs > 0:
-            raise ValueError(f"a sample rate is above 0 Hz, not {fs!r}")
         self.ys = ys.unsqueeze(0) if ys.ndim == 1 else ys
-        self.fs = fs
+        self.fs = checked_rate(fs)
         self.tags: Mapping[str, str] = {}
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Wave:
-        """Read a whole file: float64 where the file has more than 24 bits, else float32. Raises ReadError."""
-        with open_source(Path(path)) as source:
+        """Read a whole file: float64 where the file has more than 24 bits, else float32. Raises ReadError.
+
+        What `torchfx process` would warn of, such as a file that is cut off, is a Python warning.
+        """
+        with _named(path), open_source(Path(path)) as source:
             facts = source.facts
             wide = facts.sample_format.dtype == "float64" or facts.sample_format.bits > FLOAT32_BITS
             sink = SampleFormat("float64" if wide else "float32")
@@ -70,6 +74,7 @@ class Wave:
         empty = np.empty((0, facts.channels), sink.dtype)
         wave = cls(np.ascontiguousarray(np.concatenate([empty, *blocks]).T), facts.fs)
         wave.tags = facts.tags
+        _warn(path, source.warnings)
         return wave
 
     @property
@@ -110,22 +115,48 @@ class Wave:
              overwrite: bool = False) -> None:
         """Write a file, whole and verified or not at all; the extension says the container.
 
-        Without `subtype` ("16", "24", "float", ...) the container's nearest to the samples' type. Raises WriteError.
+        Without `subtype` ("16", "24", "float", ...) the container's nearest to the samples' type. Clipped samples and
+        tags that the format cannot hold are a Python warning. Raises WriteError.
         """
-        samples = np.ascontiguousarray(self.ys.detach().cpu().numpy().T)
-        if samples.dtype not in (np.float32, np.float64):
-            samples = samples.astype(np.float32)
-        source = SampleFormat("float64" if samples.dtype == np.float64 else "float32")
         target = Path(path)
-        form = choose_output(target, _InMemory(self.fs, self.channels, samples.dtype), None, subtype)
-        engine = NativeEngine(assemble((), self.fs, self.channels, source, form.sample_format, dither))
-        size = samples.size * form.bytes_per_sample
-        with Output(target, self.fs, self.channels, form, self.tags, size, overwrite=overwrite) as output:
-            step = block_frames(self.channels)
-            for start in range(0, len(samples), step):
-                output.write(engine.process(samples[start : start + step]))
-            output.commit()
+        with _named(target):
+            fs, dtype = int(self.fs), torch.float64 if self.ys.dtype == torch.float64 else torch.float32
+            if fs != self.fs:
+                raise WriteError(f"a file has a whole sample rate, not {self.fs} Hz")
+            samples = np.ascontiguousarray(self.ys.detach().to("cpu", dtype).numpy().T)
+            source = SampleFormat("float64" if dtype == torch.float64 else "float32")
+            form = choose_output(target, _InMemory(fs, self.channels, samples.dtype), None, subtype)
+            engine = NativeEngine(assemble((), fs, self.channels, source, form.sample_format, dither))
+            size = samples.size * form.bytes_per_sample
+            with Output(target, fs, self.channels, form, self.tags, size, overwrite=overwrite) as output:
+                step = block_frames(self.channels)
+                for start in range(0, len(samples), step):
+                    output.write(engine.process(samples[start : start + step]))
+                _warn(target, [*output.warnings, *engine.levels.warnings])
+                output.commit()
 
     def __repr__(self) -> str:
         where = "" if self.ys.device.type == "cpu" else f" on {self.ys.device}"
-        return f"Wave({self.channels} channels, {self.duration:.3f} s, {self.fs} Hz{where})"
+        plural = "s" * (self.channels != 1)
+        return f"Wave({self.channels} channel{plural}, {self.duration:.3f} s, {self.fs} Hz{where})"
+
+
+def _plain(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """`samples`, copied where torch could not share them: read-only, running backwards, or of the other byte order."""
+    shared = samples.flags.writeable and samples.dtype.isnative and all(stride >= 0 for stride in samples.strides)
+    return samples if shared else samples.astype(samples.dtype.newbyteorder("="), order="C")
+
+
+def _warn(path: str | os.PathLike[str], lines: Iterable[str]) -> None:
+    for line in lines:
+        warnings.warn(f"{Path(path)}: {line}", stacklevel=3)  # of the user's own line
+
+
+@contextmanager
+def _named(path: str | os.PathLike[str]) -> Iterator[None]:
+    """What is wrong with a file names it: the command line says the name in front of the line."""
+    try:
+        yield
+    except FileError as error:
+        name = str(Path(path))
+        raise error if name in str(error) else type(error)(f"{name}: {error}") from None

@@ -360,49 +360,47 @@ def test_a_stream_refuses_what_it_cannot_do() -> None:
         stream.process(torch.zeros(2, 9, dtype=torch.int16))
 
 
+@pytest.mark.parametrize("number", [np.float64, np.float32, np.int64, lambda value: torch.tensor(value)])
+def test_numbers_of_numpy_and_torch_are_numbers(number: Any) -> None:
+    made = [
+        (FILTERS.LoElliptic(number(1000), number(4), number(1), number(60), fs=number(FS)),
+         FILTERS.LoElliptic(1000, 4, 1, 60, fs=FS)),
+        (FILTERS.Peaking(number(1000), number(-3), number(2), fs=FS), FILTERS.Peaking(1000, -3, 2, fs=FS)),
+        (FILTERS.DesignableFIR(number(101), [number(100), number(900)], number(FS), kind="bandpass"),
+         FILTERS.DesignableFIR(101, (100, 900), FS, kind="bandpass")),
+        (FILTERS.Filter("highpass", number(FS), cutoff=number(80), order=number(3)),
+         FILTERS.Filter("highpass:cutoff=80,order=3", FS)),
+        (fx.effect.Gain(number(-3)), fx.effect.Gain(-3)),
+    ]
+    for got, due in made:
+        assert torch.equal(got.coefficients, due.coefficients), due
+
+
 @pytest.mark.parametrize(("make", "error", "words"), [
     (lambda: FILTERS.LoButterworth(30_000, fs=FS), ValueError, "30 kHz is not below 24 kHz"),
     (lambda: FILTERS.LoButterworth(-3), ValueError, r"LoButterworth: lowpass\.cutoff: found '-3'"),
     (lambda: FILTERS.LoButterworth(100, 0), ValueError, r"order: found '0' .* from 1 to 40"),
     (lambda: FILTERS.LinkwitzRiley(100, 3), ValueError, "even"),
     (lambda: FILTERS.SOS([[1, 0, 0, 1, -2.1, 1.2]]), ValueError, "not stable"),
+    (lambda: FILTERS.SOS([1, 0, 0, 1, 0, 0]), ValueError, r"\[K, 6\].*got shape \(6,\)"),
     (lambda: FILTERS.FIR([]), ValueError, "at least one"),
+    (lambda: FILTERS.FIR([1.0, float("nan")]), ValueError, "finite"),
+    (lambda: FILTERS.LinkwitzRiley(100, kind="peaking"), ValueError, "lowpass or highpass, not 'peaking'"),
+    (lambda: FILTERS.DesignableFIR(101, 100, kind="taps"), ValueError, "bandstop, not 'taps'"),
+    (lambda: FILTERS.LoButterworth(100, fs=0), ValueError, "above 0 Hz, not 0"),
+    (lambda: FILTERS.LoButterworth(100, fs="48000"), TypeError, "a number in Hz, not '48000'"),
+    (lambda: FILTERS.LoButterworth(100, fs=FS)(np.zeros(9)), TypeError, "filters tensors, not ndarray"),
+    (lambda: fx.effect.Normalize()(np.zeros(9)), TypeError, "filters tensors, not ndarray"),
+    (lambda: fx.Renderer("podcast-voice", FS, 0), ValueError, "one channel or more, not 0"),
     (lambda: FILTERS.LoButterworth(100)(torch.zeros(9)), ValueError, "no sample rate"),
     (lambda: FILTERS.LoButterworth(100, fs=FS)(torch.zeros(9, dtype=torch.int16)), TypeError, "scale them"),
     (lambda: FILTERS.LoButterworth(100) | 3, TypeError, "nn.Module"),
     (lambda: fx.effect.Normalize(0.0), ValueError, "above 0"),
-    (lambda: fx.Wave(np.zeros(9, np.int16), FS), TypeError, "scale integers"),
-    (lambda: fx.Wave(np.zeros((1, 2, 3)), FS), ValueError, "channels, frames"),
-    (lambda: fx.Wave(np.zeros(3), 0), ValueError, "above 0 Hz"),
-    (lambda: fx.Wave(np.zeros(3), FS) | 3, TypeError, "unsupported operand"),
     (lambda: fx.Wale, AttributeError, "Wale"),
 ])
 def test_wrong_use_is_a_clear_error(make, error: type[Exception], words: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(error, match=words):
         make()
-
-
-@pytest.mark.parametrize(
-    ("subtype", "suffix"), [("PCM_16", "wav"), ("PCM_24", "flac"), ("FLOAT", "wav"), ("DOUBLE", "caf")]
-)
-def test_a_wave_read_and_saved_keeps_every_bit_and_its_tags(tmp_path: Path, subtype: str, suffix: str) -> None:
-    source, target = tmp_path / f"in.{suffix}", tmp_path / f"out.{suffix}"
-    with soundfile.SoundFile(source, "w", FS, 2, subtype) as file:
-        file.title = "a title"
-        file.write(noise().T.numpy())
-    wave = fx.Wave.from_file(source)
-    assert (wave.fs, wave.channels, wave.frames, wave.duration) == (FS, 2, 5000, 5000 / FS)
-    (wave | torch.nn.Identity()).save(target, subtype, dither="none")
-    before, after = (soundfile.read(path, dtype="float64")[0] for path in (source, target))
-    assert (before == after).all()
-    assert soundfile.SoundFile(target).title == (soundfile.SoundFile(source).title)
-
-
-def test_the_blocks_of_a_wave_are_the_wave() -> None:
-    wave = fx.Wave(noise(), FS)
-    pieces = list(wave.blocks(0.01))
-    assert {piece.frames for piece in pieces[:-1]} == {480}
-    assert torch.equal(torch.cat([piece.ys for piece in pieces], dim=-1), wave.ys)
 
 
 def test_normalize_is_linear_and_leaves_silence() -> None:

@@ -115,7 +115,7 @@ def test_a_format_that_cannot_hold_0_frames_says_so(tmp_path: Path, name: str, s
 def test_an_existing_output_is_refused_before_work_and_keeps_its_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(OLD)
-    with pytest.raises(WriteError, match=r"a\.wav exists; use --overwrite"):
+    with pytest.raises(WriteError, match=r"a\.wav exists; with overwrite it is replaced"):
         write(path, noise(output_format("a.wav")), output_format("a.wav"))
     assert path.read_bytes() == OLD
     assert left_in(tmp_path) == ["a.wav"]

@@ -13,6 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import log10
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,14 @@ class Levels:
 
     peak: float = 0.0
     clipped: int = 0
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should hear of it."""
+        if not self.clipped:
+            return ()
+        plural = "s" * (self.clipped != 1)
+        return (f"{self.clipped} sample{plural} clipped (peak {20 * log10(self.peak):+.1f} dBFS)",)
 
 
 class Engine(ABC):

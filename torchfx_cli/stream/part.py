@@ -119,7 +119,7 @@ class Part:
             raise self._exists()
 
     def _exists(self) -> WriteError:
-        return WriteError(f"{self.path} exists; use --overwrite to replace it")
+        return WriteError(f"{self.path} exists; with overwrite it is replaced")
 
     def _check_folder(self) -> None:
         try:

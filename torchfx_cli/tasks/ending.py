@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import log10
 from typing import TypeVar
 
 from torchfx_cli.errors import FileError, TorchfxError
@@ -88,7 +87,7 @@ def commit(source: Source, todo: JobPlan, output: Output | PipeOutput, rendered:
            since_s: float) -> FileResult:
     """Give the written `output` its name, unless what was seen on the way is not to be lived with (FileError)."""
     levels = rendered.levels
-    warnings = (*source.warnings, *output.warnings, *_level_warnings(levels))
+    warnings = (*source.warnings, *output.warnings, *levels.warnings)
     _refuse(levels, warnings, settings)
     with kept(todo.job):
         written = output.commit()
@@ -115,12 +114,6 @@ def commit(source: Source, todo: JobPlan, output: Output | PipeOutput, rendered:
 
 def _refuse(levels: Levels, warnings: tuple[str, ...], settings: Settings) -> None:
     if levels.clipped and settings.on_clip == "fail":
-        raise FileError(_level_warnings(levels)[0])
+        raise FileError(levels.warnings[0])
     if settings.strict and warnings:
         raise FileError("; ".join(warnings))
-
-
-def _level_warnings(levels: Levels) -> tuple[str, ...]:
-    if not levels.clipped:
-        return ()
-    return (f"{levels.clipped} samples clipped (peak {20 * log10(levels.peak):+.1f} dBFS)",)
