@@ -206,6 +206,17 @@ def test_cuda_gives_the_same_numbers_for_every_kind(kind: str) -> None:
     np.testing.assert_allclose(render(on_cuda, plan, x, 509).block, whole, rtol=0, atol=1e-12)  # type: ignore[arg-type]
 
 
+def test_a_process_that_begins_with_a_second_gpu_starts_cuda_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+    for name in ("init", "reset_peak_memory_stats", "max_memory_allocated"):
+        monkeypatch.setattr(torch.cuda, name, lambda *device, name=name: called.append(name) or 3 << 20)
+    x = signal(1000, 2, INT16)
+    engine = TorchEngine(plan_of((), source=INT16, sink=INT16), "cuda:1", lanes=HostLanes())  # no tensor goes there
+    assert np.array_equal(np.concatenate([engine.process(x), *engine.flush()]), x)
+    assert called == ["init", "reset_peak_memory_stats", "max_memory_allocated"]
+    assert engine.notes == ["cuda:1: 3 MB of device memory at most"]
+
+
 class SmallDevice:
     """A chain on a device that holds `most` frames at a time."""
 

@@ -50,6 +50,7 @@ class TorchEngine(Engine):
         self.unit_frames = unit_of(plan, self.device.type, unit_frames)
         with failing_as_one(self.device):
             if self.device.type == "cuda":
+                torch.cuda.init()  # what follows would not, in a worker that was told cuda:1
                 torch.cuda.reset_peak_memory_stats(self.device)
             self._lanes = lanes or lanes_of(self.device)
             self.chain = modules_of(plan.stages).to(self.device)
