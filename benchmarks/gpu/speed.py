@@ -19,6 +19,7 @@ from gpu.rows import Check
 from torchfx_cli.bench.accuracy import snr_db
 from torchfx_cli.bench.suites import FIR, IIR
 from torchfx_cli.chain.parse import join
+from torchfx_cli.combine import UNIT_GRID
 from torchfx_cli.design.design import design_chain
 from torchfx_cli.design.stages import Taps
 from torchfx_cli.plan.assemble import assemble
@@ -31,6 +32,7 @@ FS = 44_100
 SUITES = {"fir": [*FIR], "iir": [*IIR]}
 TO_HOLD_DB = 140.0
 HEAD_FRAMES = FS
+UNITS = (1 << 22, 1 << 24, 1 << 26)  # the first is the engine's; what it loses in launches, it may gain in caches
 
 
 def everything(check: Check) -> None:
@@ -43,6 +45,10 @@ def everything(check: Check) -> None:
         if seconds == sizes[-1][0]:
             size = f"{seconds} s x {channels}"
             check.row("variant", f"fir by matrices {size}", partial(by_matrices, check, signal, copy_s))
+            for name in SUITES:
+                for units in UNITS:
+                    work = partial(in_units, check, name, signal, copy_s, units)
+                    check.row("variant", f"{name} in units of {units} samples {size}", work)
             check.row("stage", "dither and rounding to 16 bits", partial(rounding, check, signal, copy_s))
         del signal
     check.row("packed", "files of 1 to 3 s together, and one by one", lambda: packing(check))
@@ -57,6 +63,22 @@ def suite(check: Check, name: str, signal: Tensor, copy_s: float) -> dict[str, A
     chain = chain_of(name).to(check.device)
     taken = check.seconds(lambda: chain(signal))
     return timed(check, name, signal, copy_s, taken, chain(signal[:, :HEAD_FRAMES].contiguous()))
+
+
+@torch.inference_mode()
+def in_units(check: Check, name: str, signal: Tensor, copy_s: float, samples: int) -> dict[str, Any]:
+    """As the engine and the library do it, the state carried over; with the copy that joins the units again."""
+    chain = chain_of(name).to(check.device)
+
+    def run(x: Tensor) -> Tensor:
+        state, done = chain.rest(len(x)), []
+        for piece in x.split(samples // len(x) // UNIT_GRID * UNIT_GRID, dim=-1):
+            y, state = chain.step(piece, state)
+            done.append(y)
+        return torch.cat(done, dim=-1)
+
+    taken = check.seconds(lambda: run(signal))
+    return timed(check, name, signal, copy_s, taken, run(signal[:, :HEAD_FRAMES].contiguous()))
 
 
 def timed(check: Check, name: str, signal: Tensor, copy_s: float, taken: float, head: Tensor) -> dict[str, Any]:
