@@ -40,13 +40,13 @@ class Roots:
     """The output folders of a run. A disk that is unmounted leaves an empty folder of the same name on another disk."""
 
     def __init__(self, jobs: Iterable[Job]) -> None:
-        self._first = {root: identity_of(root) for root in {job.root for job in jobs} if root is not None}
+        self._first = {root: identity_of(root) if root else None for root in {job.root for job in jobs}}
 
-    def check(self) -> None:
-        """Raises RunError where one that was there is no more, or is another."""
-        for root, identity in self._first.items():
-            if identity is not None and identity_of(root) != identity:
-                raise RunError(f"the output folder {root} was removed or replaced during the run")
+    def check(self, root: Path | None) -> None:
+        """Raises RunError where `root` was there at the beginning and is no more, or is another."""
+        before = self._first.get(root)
+        if root is not None and before is not None and identity_of(root) != before:
+            raise RunError(f"the output folder {root} was removed or replaced during the run")
 
 
 def identity_of(path: str | Path) -> tuple[int, int] | None:

@@ -61,7 +61,7 @@ def run_jobs(jobs: Sequence[Job], settings: Settings, listener: Listener, report
         results = stack.enter_context(closing(_results(jobs, settings, listener, manner, notes)))
         for number, result in results:
             job = jobs[number]
-            roots.check()
+            roots.check(job.root)
             if notes is not None and result.status == "ok":
                 notes.add(job)
             report.add(number, result)
