@@ -10,7 +10,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,19 @@ def parts(folder: Path) -> list[Path]:
 def journal_bytes(tree: Tree) -> int:
     path = tree.out / NAME
     return path.stat().st_size if path.exists() else 0
+
+
+@contextmanager
+def held(child: subprocess.Popen[str], begun: Callable[[], bool]) -> Iterator[None]:
+    """`child`, once it has `begun`, does not go on meanwhile; its workers end what they have in hand."""
+    while not begun():
+        assert child.poll() is None, "it ended before it could be held"
+        time.sleep(0.001)
+    child.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        child.send_signal(signal.SIGCONT)
 
 
 def check_resumed(tree: Tree, *more: str) -> None:
@@ -108,10 +122,8 @@ def test_ctrl_c_at_a_terminal_reaches_workers_too_and_they_leave_it_to_the_run(t
 
 def test_two_runs_into_one_folder_at_once_the_second_refuses(tree: Tree) -> None:
     first = tree.start()
-    while not (tree.out / NAME).exists():
-        assert first.poll() is None
-        time.sleep(0.005)
-    second = tree.run("--resume")
+    with held(first, lambda: journal_bytes(tree) > 0):
+        second = tree.run("--resume")
     assert second.returncode == 1
     assert re.search(rf"the output folder {re.escape(str(tree.out))} is in use by process {first.pid}; ", second.stderr)
     _, told = first.communicate(timeout=60)
@@ -161,9 +173,8 @@ def test_a_low_limit_on_open_files_is_enough_for_many(tmp_path: Path) -> None:
 
 def test_an_output_folder_that_is_removed_meanwhile_ends_the_run(tree: Tree) -> None:
     child = tree.start()
-    while len([path for path in tree.truth if path.exists()]) < 2 and child.poll() is None:
-        time.sleep(0.005)
-    tree.out.rename(tree.folder / "elsewhere")
+    with held(child, lambda: any(path.exists() for path in tree.truth)):
+        tree.out.rename(tree.folder / "elsewhere")
     _, told = child.communicate(timeout=60)
     assert child.returncode == 1, told
     assert "was removed" in told
@@ -173,9 +184,8 @@ def test_an_output_folder_that_is_removed_meanwhile_ends_the_run(tree: Tree) -> 
 def test_an_output_disk_that_is_unmounted_meanwhile_ends_the_run(tree: Tree, tmpfs: Callable[[str], Path]) -> None:
     tmpfs("size=8m")
     child = tree.start()
-    while len([path for path in tree.truth if path.exists()]) < 2 and child.poll() is None:
-        time.sleep(0.005)
-    subprocess.run(["umount", "--lazy", str(tree.out)], check=True)
+    with held(child, lambda: any(path.exists() for path in tree.truth)):
+        subprocess.run(["umount", "--lazy", str(tree.out)], check=True)
     _, told = child.communicate(timeout=60)
     assert child.returncode == 1, told
     assert re.search(f"the output folder {tree.out}(/.)? was removed or replaced during the run", told)
