@@ -150,7 +150,8 @@ def test_a_peak_is_shown_in_dbfs(peak: float, shown: str) -> None:
 
 
 def test_the_note_beside_the_bar_says_how_far_how_fast_and_how_long() -> None:
-    assert progress.progress_note(0.25, 0.5, 0.5) == " 25%  1x  0:02 left"
+    assert progress.progress_note(0.25, 0.5, 0.5) == " 25%  1.0x  0:02 left"
+    assert progress.progress_note(0.25, 0.06, 0.5) == " 25%  0.1x  0:02 left"
     assert progress.progress_note(None, 600.0, 1.0) == "600x"
     assert progress.progress_note(0.0, 0.0, 0.0) == ""
     assert progress.progress_note(None, 0.0, 1.0) == ""

@@ -93,8 +93,8 @@ def result_line(result: FileResult) -> str:
     source, output = printable(result.input), printable(result.output)
     if result.status == "skipped":
         return f"{source}: skipped, {', '.join(result.warnings)}"
-    speed = f" ({result.duration_s / result.elapsed_s:.0f}x)" if result.elapsed_s > 0 and result.duration_s > 0 else ""
-    times = f"{show.clock(result.duration_s)} in {show.clock(result.elapsed_s)}{speed}"
+    speed = show.speed(result.duration_s, result.elapsed_s)
+    times = f"{show.clock(result.duration_s)} in {show.clock(result.elapsed_s)}{speed and f' ({speed})'}"
     lowered = f", turned down by {result.turned_down_db:.1f} dB" if result.turned_down_db else ""
     return f"{source} -> {output}  {times}  peak {show.level(result.peak)}{lowered}"
 

@@ -66,7 +66,7 @@ def shortened(name: str) -> str:
 
 def progress_note(part: float | None, audio_s: float, elapsed_s: float) -> str:
     """`42%  774x  0:12 left`; where no one knows how far it is (`part` is None) only the speed."""
-    speed = f"{audio_s / elapsed_s:.0f}x" if audio_s > 0 and elapsed_s > 0 else ""
+    speed = show.speed(audio_s, elapsed_s)
     if not part:
         return speed
     part = min(1.0, part)

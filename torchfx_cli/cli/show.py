@@ -150,5 +150,13 @@ def level(peak: float) -> str:
     return f"{decibels:+.1f} dBFS" if decibels else "0.0 dBFS"
 
 
+def speed(audio_s: float, elapsed_s: float) -> str:
+    """`774x` as fast as the sound plays, `0.4x` where it is slow, "" where nobody can say."""
+    if audio_s <= 0 or elapsed_s <= 0:
+        return ""
+    times = audio_s / elapsed_s
+    return f"{times:.0f}x" if times >= 10 else f"{times:.1f}x"
+
+
 def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
