@@ -47,7 +47,7 @@ meter.BAR_AFTER_S = workers.TELL_S = 0"""
 def test_a_terminal_shows_a_bar_with_speed_and_time_left_and_then_the_line(ramp: Path, tmp_path: Path) -> None:
     code, seen = on_a_terminal(tmp_path, "process", "in.wav", "-e", HALF, "--chunk", "0.001", script=AT_ONCE)
     assert code == 0
-    assert re.search(r"in\.wav.*\d+%  \d+x  [\d:]+ left", seen), seen
+    assert re.search(r"in\.wav.*\d+%  [\d.]+x  [\d:]+ left", seen), seen
     assert "in.wav -> processed/in.wav  1.00 s in " in seen.split("\x1b[2K")[-1], "the line must stand after the bar"
 
 
