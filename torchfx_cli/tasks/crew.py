@@ -14,6 +14,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from multiprocessing import connection, get_context
 from typing import Any
@@ -22,7 +23,7 @@ from torchfx_cli.errors import DeviceError
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.onefile import Listener
 from torchfx_cli.tasks.report import FileResult, failed
-from torchfx_cli.tasks.workers import STOP_S, Task, Worker
+from torchfx_cli.tasks.workers import STOP_S, Task, Worker, held
 
 ATTEMPTS = 2
 BUNDLE_FILES = 64
@@ -87,8 +88,9 @@ class Crew:
 
     def _hire(self) -> Worker:
         foreign = [*self._private, *(worker.pipe.fileno() for worker in self._workers)]
-        worker = Worker(self._context, self._settings, self._listener.wants_plans, foreign, self._bundled)
-        self._workers.append(worker)
+        with held() if self._context.get_start_method() == "fork" else nullcontext():
+            worker = Worker(self._context, self._settings, self._listener.wants_plans, foreign, self._bundled)
+            self._workers.append(worker)
         return worker
 
     def _ready(self) -> list[Worker]:

@@ -12,6 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any
@@ -27,6 +28,7 @@ from torchfx_cli.tasks.report import FileResult
 TELL_S = 0.1  # how often a worker says how far it is
 STOP_S = 1.5  # a worker that was asked to stop is killed after so long: the whole run has two seconds
 SET_PDEATHSIG = 1  # prctl(2)
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(slots=True)
@@ -40,6 +42,19 @@ class Task:
     job: Job
     attempts: int = 0
     is_alone: bool = False
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Signals wait. A process that is forked meanwhile lets them wait until it has begun to be a worker.
+
+    Before, they would reach the run's own handlers in it, or be lost in the interpreter's.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @dataclass(eq=False)
@@ -145,6 +160,7 @@ def _work(pipe: Any, settings: Settings, wants_plans: bool, foreign: Sequence[in
     listener = _Telling(pipe, wants_plans)
     try:
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
             while True:
                 for message in _messages(pipe.recv(), settings, listener, murmur, bundled):
                     pipe.send(message)

@@ -1,0 +1,36 @@
+"""A worker at its beginning: the run may want it to stop before it has become one."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STOPPED_EARLY = """
+import multiprocessing.util, os, signal, sys, time
+from torchfx_cli.chain.parse import join
+from torchfx_cli.cli import signals
+from torchfx_cli.tasks.crew import Crew
+from torchfx_cli.tasks.job import Settings
+from torchfx_cli.tasks.onefile import Listener
+
+multiprocessing.util.register_after_fork(signals, lambda it: time.sleep(0.3))  # no worker yet, but a process
+with signals.raised():
+    crew = Crew(1, Settings(join([], ["gain:0"])), Listener())
+    worker = crew._hire()
+    time.sleep(0.1)
+    os.kill(worker.process.pid, getattr(signal, sys.argv[1]))
+    worker.process.join(5)
+    print(worker.process.exitcode)
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 0), ("SIGKILL", -signal.SIGKILL)])
+def test_a_worker_that_is_to_stop_before_it_has_begun_ends_without_a_word(name: str, code: int) -> None:
+    done = subprocess.run([sys.executable, "-c", STOPPED_EARLY, name], cwd=ROOT, capture_output=True, text=True,
+                          timeout=60)
+    assert (done.stdout, done.stderr) == (f"{code}\n", "")
