@@ -149,7 +149,7 @@ def test_who_asks_for_more_than_numbers_gets_the_same_numbers(
     elif way == "trace":
         got = torch.jit.trace(copy.deepcopy(module), (x,), check_trace=False)(x)
     elif way == "export":
-        got = torch.export.export(copy.deepcopy(module), (x,)).module()(x)
+        got = torch.export.export(copy.deepcopy(module), (x,), strict=False).module()(x)
     elif way == "compile":
         torch.compiler.reset()  # what other tests have compiled would be looked through at each of its frames
         got = torch.compile(copy.deepcopy(module), backend="eager")(x)
