@@ -45,7 +45,7 @@ def test_a_signal_ends_the_run_and_leaves_nothing_behind(tmp_path: Path, number:
 
 def test_the_counts_of_an_interrupted_batch_add_up(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "b.wav", np.zeros(80, np.int16), 8000)
-    child = started(tmp_path, "b.wav", "c.wav")
+    child = started(tmp_path, "b.wav", "c.wav", "--jobs", "1")
     child.send_signal(signal.SIGINT)
     _, told = child.communicate(timeout=20)
     assert told.splitlines() == ["0 ok, 0 warned, 0 failed, 0 skipped, 3 not done", "torchfx: interrupted"]
