@@ -118,7 +118,7 @@ def test_bessel_poles_are_the_zeros_of_the_reverse_bessel_polynomial(order: int)
         half_power = mpmath.findroot(excess, mpmath.sqrt(order * mpmath.mpf(1.4)))
         for pole in poles:
             value, slope = mpmath.polyval(falling, pole * half_power, derivative=1)
-            assert abs(value / slope / (pole * half_power)) < 1e-15, pole
+            assert abs(value / slope / (pole * half_power)) < 2e-15, pole  # how often it was rounded is up to NumPy
     assert len(set(poles)) == (order + 1) // 2
     assert all(pole.real < 0.0 for pole in poles)
 
