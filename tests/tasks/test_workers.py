@@ -28,6 +28,30 @@ with signals.raised():
     print(worker.process.exitcode)
 """
 
+CTRL_C_EARLY = """
+import os, signal, time
+from torchfx_cli.chain.parse import join
+from torchfx_cli.cli import signals
+from torchfx_cli.tasks.crew import Crew
+from torchfx_cli.tasks.job import Settings
+from torchfx_cli.tasks.onefile import Listener
+
+if __name__ == "__main__":
+    with signals.raised():
+        for delay_s in (0.0, 0.03, 0.1):
+            worker = Crew(1, Settings(join([], ["gain:0"])), Listener(), fresh=True)._hire()
+            time.sleep(delay_s)
+            os.kill(worker.process.pid, signal.SIGINT)
+            worker.pipe.close()
+            worker.process.join(20)
+            print(worker.process.exitcode)
+"""
+
+
+def test_ctrl_c_while_a_new_interpreter_starts_is_left_to_the_run() -> None:
+    done = subprocess.run([sys.executable, "-c", CTRL_C_EARLY], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("0\n0\n0\n", "")
+
 
 @pytest.mark.parametrize(("name", "code"), [("SIGTERM", 0), ("SIGKILL", -signal.SIGKILL)])
 def test_a_worker_that_is_to_stop_before_it_has_begun_ends_without_a_word(name: str, code: int) -> None:

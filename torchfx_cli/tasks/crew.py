@@ -14,9 +14,8 @@ import signal
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
-from multiprocessing import connection, get_context
+from multiprocessing import connection, get_context, resource_tracker
 from typing import Any
 
 from torchfx_cli.errors import DeviceError
@@ -44,7 +43,8 @@ class Crew:
         self._size, self._settings, self._listener = size, settings, listener
         self._timeout_s = math.inf if timeout_s is None else timeout_s
         self._private, self._bundled = private, bundled
-        self._context: Any = get_context("spawn" if fresh else "fork")
+        self._forks = not fresh
+        self._context: Any = get_context("fork" if self._forks else "spawn")
         self._workers: list[Worker] = []
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, FileResult]]:
@@ -88,7 +88,9 @@ class Crew:
 
     def _hire(self) -> Worker:
         foreign = [*self._private, *(worker.pipe.fileno() for worker in self._workers)]
-        with held() if self._context.get_start_method() == "fork" else nullcontext():
+        if not self._forks:
+            resource_tracker.ensure_running()  # it would let signals through again
+        with held(forks=self._forks):
             worker = Worker(self._context, self._settings, self._listener.wants_plans, foreign, self._bundled)
             self._workers.append(worker)
         return worker

@@ -28,7 +28,8 @@ from torchfx_cli.tasks.report import FileResult
 TELL_S = 0.1  # how often a worker says how far it is
 STOP_S = 1.5  # a worker that was asked to stop is killed after so long: the whole run has two seconds
 SET_PDEATHSIG = 1  # prctl(2)
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+FROM_TERMINALS = (signal.SIGINT, signal.SIGHUP)  # which send them to workers too
+STOPPING = (*FROM_TERMINALS, signal.SIGTERM)
 
 
 @dataclass(slots=True)
@@ -45,12 +46,13 @@ class Task:
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """Signals wait. A process that is forked meanwhile lets them wait until it has begun to be a worker.
+def held(*, forks: bool) -> Iterator[None]:
+    """Signals wait. A process that is started meanwhile lets them wait until it has begun to be a worker.
 
-    Before, they would reach the run's own handlers in it, or be lost in the interpreter's.
+    Before, they would reach the run's own handlers in a fork of it, or be lost in the interpreter's. One that is not
+    forked is for seconds busy with importing, and has nothing to tidy: SIGTERM may end it.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING if forks else FROM_TERMINALS)
     try:
         yield
     finally:
