@@ -90,9 +90,6 @@ class Filter(Linear):
         rate = [] if self.fs is None or self._suits_any_rate() else [f"fs={self.fs:g}"]
         return ", ".join([self.spec.kind, *_settings(self.spec), *rate])
 
-    def __repr__(self) -> str:
-        return f"{self._name()}({self.extra_repr()})"  # not what computes it, which is not there from the beginning
-
     def _needs_a_rate(self) -> str:
         return f"{self._name()} has no sample rate: give fs=..., or apply it to a Wave"
 

@@ -1,4 +1,4 @@
-"""The filters as torch modules: FIR, gain and chains of them; `cascade` has the recursive ones. float64, on any device.
+"""The filters as torch modules: FIR, gain, chains, sums; `cascade` has the recursive ones. float64, on any device.
 
 float64 throughout: in float32 a low cut-off leaves 64-78 dB, and an FFT of 4096 points about 135 dB.
 
@@ -9,6 +9,8 @@ for one block after another, and `rest(*batch)`, the state before the first bloc
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import reduce
+from operator import add
 from typing import Any, cast
 
 import numpy as np
@@ -151,7 +153,7 @@ class Sum(Several):
 
     def step(self, x: Tensor, state: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
         done = [one.step(x, before) for one, before in zip(self._filters(), state, strict=True)]
-        return torch.stack([y for y, _ in done]).sum(dim=0), tuple(end for _, end in done)
+        return reduce(add, [y for y, _ in done]), tuple(end for _, end in done)
 
 
 def toeplitz(taps: Array, hop: int) -> Array:
