@@ -18,6 +18,7 @@ The Python library (`import torchfx_cli as fx`) is a second door to the same roo
     fx.filter, .effect  torch modules; `a | b`, `a + b`
     fx.load_chain       a chain file or preset as a module
     fx.Renderer         a chain with carried state, block by block
+    library/            what those are made of
 
 Importing this package loads nothing else; a name of the library loads torch when it is first used (PEP 562).
 """

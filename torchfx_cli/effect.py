@@ -1,11 +1,11 @@
-"""The effects of the Python library that are not filters of frequencies; see `designed`."""
+"""The effects of the Python library that are not filters of frequencies; see `library.designed`."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from torchfx_cli.combine import Module
-from torchfx_cli.designed import Filter
+from torchfx_cli.library.combine import Module
+from torchfx_cli.library.designed import Filter
 
 
 class Gain(Filter):

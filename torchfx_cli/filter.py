@@ -1,4 +1,4 @@
-"""The filters of the Python library, each a torch module [..., channels, frames]; see `designed.Filter`.
+"""The filters of the Python library, each a torch module [..., channels, frames]; see `library.designed.Filter`.
 
     chain = fx.filter.HiButterworth(80, order=4) | fx.filter.Notch(50) | fx.effect.Gain(-3)
     wave | chain                            # takes the wave's rate
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from torchfx_cli.chain.spec import FirSpec, Origin
-from torchfx_cli.designed import Filter
+from torchfx_cli.library.designed import Filter
 
 FIR_KINDS = ("lowpass", "highpass", "bandpass", "bandstop")
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from torchfx_cli.chain import parse, presets
 from torchfx_cli.chain.spec import ChainSpec, NormalizeSpec, StageSpec
-from torchfx_cli.combine import Chain, Pipeline, chained, linear
-from torchfx_cli.designed import Filter, set_rate
 from torchfx_cli.effect import Normalize
+from torchfx_cli.library.combine import Chain, Pipeline, chained, linear
+from torchfx_cli.library.designed import Filter, set_rate
 from torchfx_cli.render.hosted import Stream
 
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from torchfx_cli.designed import checked_rate, set_rate
 from torchfx_cli.errors import FileError, WriteError
+from torchfx_cli.library.designed import checked_rate, set_rate
 from torchfx_cli.plan.assemble import Dither, assemble
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.samples import SampleFormat, block_frames

@@ -158,8 +158,8 @@ def test_who_asks_for_more_than_numbers_gets_the_same_numbers(
         torch.testing.assert_close(change, numbers, rtol=0, atol=LAW)  # of what is linear, the thing itself
     else:
         if way == "units":
-            monkeypatch.setattr("torchfx_cli.combine.UNIT_SAMPLES", 1)
-            monkeypatch.setattr("torchfx_cli.combine.UNIT_GRID", 448)
+            monkeypatch.setattr("torchfx_cli.library.combine.UNIT_SAMPLES", 1)
+            monkeypatch.setattr("torchfx_cli.library.combine.UNIT_GRID", 448)
         got = module(x.requires_grad_())
         assert got.requires_grad
     torch.testing.assert_close(got, numbers, rtol=0, atol=LAW)
@@ -217,7 +217,7 @@ def test_the_filters_of_a_chain_are_one_on_other_devices() -> None:
 
 def test_nothing_is_left_behind_on_the_way_to_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     # Fake tensors know their device and shape only, and refuse to be mixed with those of another one.
-    monkeypatch.setattr("torchfx_cli.combine._unit_samples", lambda device: 1 << 20)  # asks a real one otherwise
+    monkeypatch.setattr("torchfx_cli.library.combine._unit_samples", lambda device: 1 << 20)  # it would ask a real one
     module = copy.deepcopy(CROSSOVER)
     with FakeTensorMode():
         moved = {key: torch.empty(b.shape, dtype=b.dtype, device="cuda") for key, b in module.named_buffers()}

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from torchfx_cli.bench.loads import Load
-from torchfx_cli.designed import Filter
+from torchfx_cli.library.designed import Filter
 from torchfx_cli.render.torch_engine import modules_of, unit_of
 
 

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from torchfx_cli.chain.parse import parse_effect
 from torchfx_cli.chain.spec import FirSpec, GainSpec, InvertSpec, NormalizeSpec, StageSpec
-from torchfx_cli.combine import Linear
 from torchfx_cli.design.design import design
 from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
 from torchfx_cli.errors import TorchfxError
+from torchfx_cli.library.combine import Linear
 
 SHOWN_NUMBERS = 4  # of a tuple, in a filter's representation
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from torchfx_cli.cores import Cores, apart
 from torchfx_cli.design.stages import Stage
+from torchfx_cli.library.cores import Cores, apart
 from torchfx_cli.plan.fuse import fuse
 from torchfx_cli.render import hosted, modules
 
