@@ -112,6 +112,18 @@ def test_one_after_the_other_and_side_by_side() -> None:
     assert level((low + high)(x)) == pytest.approx(level(x), rel=0.02)  # both halves of a crossover: an all-pass
 
 
+@pytest.mark.parametrize("fir", [
+    FILTERS.FIR([0.5, -0.25]), FILTERS.DesignableFIR(31, 900, FS, align=True), FILTERS.DesignableFIR(2001, 900, FS),
+], ids=["in step", "aligned", "in bursts"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_sum_is_rounded_once(fir: torch.nn.Module, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torchfx_cli.render.hosted.THREAD_SAMPLES", 1)
+    x = noise(4, 20_000).to(dtype)
+    gain = fx.effect.Gain(-6) | fir  # as late as the other, where it is aligned
+    other = FILTERS.HiButterworth(80, fs=FS) | fir
+    assert torch.equal((gain + other)(x), (gain(x.double()) + other(x.double())).to(dtype))
+
+
 @pytest.mark.parametrize("nest", ["pipe", "sequential", "module"])
 def test_filters_take_the_rate_of_the_wave_however_they_are_nested(nest: str) -> None:
     class Mine(torch.nn.Module):

@@ -86,8 +86,8 @@ class Linear(Module, ABC):
     def from_rest(self, x: Tensor, skipped: int) -> Tensor:
         """Filter `x` [channels, frames], then silence, and leave out the first `skipped` frames of the output."""
         stages = self.stages
-        if stages is not None and hosted.is_plain(x) and home_of(self).device == x.device:
-            return hosted.from_rest(stages, x, skipped)
+        if stages is not None and self._is_plain(x):
+            return hosted.from_rest([stages], x, skipped)
         core = self.core()
         state, done = core.rest(len(x)), []
         for piece in _pieces(x, skipped):
@@ -96,6 +96,9 @@ class Linear(Module, ABC):
             skipped -= dropped
             done.append(y.narrow(-1, dropped, y.shape[-1] - dropped).to(x.dtype))
         return done[0] if len(done) == 1 else torch.cat(done, dim=-1)
+
+    def _is_plain(self, x: Tensor) -> bool:
+        return hosted.is_plain(x) and home_of(self).device == x.device
 
 
 class Chain(Linear):
@@ -167,6 +170,9 @@ class Sum(Linear):
 
     def from_rest(self, x: Tensor, skipped: int) -> Tensor:
         """See `Linear`."""
+        rows = [part.stages for part in self._parts() if part.stages is not None]
+        if self._is_plain(x) and len(rows) == len(self._parts()) and all(map(hosted.in_step, rows)):
+            return hosted.from_rest(rows, x, skipped)
         wide = x.double()
         first, *others = self._parts()
         y = first.from_rest(wide, skipped)

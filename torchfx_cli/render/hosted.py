@@ -41,29 +41,34 @@ def is_plain(x: Tensor) -> bool:
     return True
 
 
-def from_rest(stages: Sequence[Stage], x: Tensor, skipped: int) -> Tensor:
-    """`stages` over `x` [channels, frames], floating point, less the first `skipped` frames that come out.
+def in_step(stages: Sequence[Stage]) -> bool:
+    """Whether as many frames come out of each block as go in: see `Filters`."""
+    return Filters(load(), stages, 1).in_step
 
-    The output has the shape and type of `x`: silence follows its end as far as it must be heard. What is not finite
-    spreads, as in scipy.signal.
+
+def from_rest(rows: Sequence[Sequence[Stage]], x: Tensor, skipped: int) -> Tensor:
+    """The sum of each of `rows` over `x` [channels, frames], floating point, less the first `skipped` frames of it.
+
+    Where there are several rows of stages, they are `in_step`. The output has the shape and type of `x`: silence
+    follows its end as far as it must be heard. What is not finite spreads, as in scipy.signal.
     """
     samples = (x if x.dtype == torch.float32 else x.double()).detach().numpy()
     y = np.empty_like(samples)
     threads = max(1, min(torch.get_num_threads(), len(x) // 2, x.numel() // THREAD_SAMPLES))
-    labels = ", ".join(stage.label for stage in stages)
+    labels = " + ".join(", ".join(stage.label for stage in stages) for stages in rows)
     with torch.profiler.record_function(f"torchfx_cli: {labels}"):
         if threads == 1:
-            _filter(stages, skipped, samples, y)
+            _filter(rows, skipped, samples, y)
         else:
             with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(partial(_filter, stages, skipped), *(np.array_split(a, threads) for a in (samples, y))))
+                list(pool.map(partial(_filter, rows, skipped), *(np.array_split(a, threads) for a in (samples, y))))
     return torch.from_numpy(y).to(x.dtype)
 
 
-def _filter(stages: Sequence[Stage], skipped: int, samples: Array, y: Array) -> None:
+def _filter(rows: Sequence[Sequence[Stage]], skipped: int, samples: Array, y: Array) -> None:
     """Some of the channels of `from_rest`, into `y`: none of them depends on which are done together."""
     channels, frames = samples.shape
-    filters = Filters(load(), stages, channels)
+    first, *others = [Filters(load(), stages, channels) for stages in rows]
     step = min(block_frames(channels), max(frames + skipped, LEAST_FRAMES))
     start, made, to_skip = 0, 0, skipped
     with np.errstate(over="ignore", invalid="ignore"):
@@ -71,7 +76,10 @@ def _filter(stages: Sequence[Stage], skipped: int, samples: Array, y: Array) -> 
             block = np.zeros((step, channels))
             heard = samples[:, start : start + step].T
             block[: len(heard)] = heard
-            out = filters.process(block)
+            beside = [one.process(block.copy()) for one in others]  # what is processed may be overwritten
+            out = first.process(block)
+            for part in beside:
+                out += part
             late = min(to_skip, len(out))
             kept = out[late : late + frames - made]
             y[:, made : made + len(kept)] = kept.T
