@@ -23,7 +23,7 @@ class Cut(Filter):
 
     kind = family = ""
 
-    def __init__(self, cutoff: float, order: int = 2, *, fs: float | None = None, **more: float) -> None:
+    def __init__(self, cutoff: float, order: int = 2, fs: float | None = None, **more: float) -> None:
         super().__init__(self.kind, fs, cutoff=cutoff, order=order, family=self.family, **more)
 
 
@@ -42,7 +42,7 @@ class HiButterworth(Cut):
 class RippledCut(Cut):
     """Base of those with `ripple` in dB in the pass-band."""
 
-    def __init__(self, cutoff: float, order: int = 2, ripple: float = 0.5, *, fs: float | None = None,
+    def __init__(self, cutoff: float, order: int = 2, ripple: float = 0.5, fs: float | None = None,
                  **more: float) -> None:
         super().__init__(cutoff, order, fs=fs, ripple=ripple, **more)
 
@@ -62,7 +62,7 @@ class HiChebyshev1(RippledCut):
 class AttenuatingCut(Cut):
     """Base of those whose cut-off is where the stop-band begins, `attenuation` dB down."""
 
-    def __init__(self, cutoff: float, order: int = 2, attenuation: float = 60.0, *, fs: float | None = None) -> None:
+    def __init__(self, cutoff: float, order: int = 2, attenuation: float = 60.0, fs: float | None = None) -> None:
         super().__init__(cutoff, order, fs=fs, attenuation=attenuation)
 
 
@@ -81,7 +81,7 @@ class HiChebyshev2(AttenuatingCut):
 class EllipticCut(RippledCut):
     """Base of those with ripple on both sides of the edge."""
 
-    def __init__(self, cutoff: float, order: int = 2, ripple: float = 0.5, attenuation: float = 60.0, *,
+    def __init__(self, cutoff: float, order: int = 2, ripple: float = 0.5, attenuation: float = 60.0,
                  fs: float | None = None) -> None:
         super().__init__(cutoff, order, ripple, fs=fs, attenuation=attenuation)
 
@@ -103,7 +103,7 @@ class LinkwitzRiley(Cut):
 
     family = "linkwitz_riley"
 
-    def __init__(self, cutoff: float, order: int = 4, kind: str = "lowpass", *, fs: float | None = None) -> None:
+    def __init__(self, cutoff: float, order: int = 4, kind: str = "lowpass", fs: float | None = None) -> None:
         if kind not in ("lowpass", "highpass"):
             raise ValueError(f"kind is lowpass or highpass, not {kind!r}")
         self.kind = kind
@@ -113,7 +113,7 @@ class LinkwitzRiley(Cut):
 class Peaking(Filter):
     """Raises or lowers the band around `frequency` in Hz by `gain` in dB."""
 
-    def __init__(self, frequency: float, gain: float, q: float = 1.0, *, fs: float | None = None) -> None:
+    def __init__(self, frequency: float, gain: float, q: float = 1.0, fs: float | None = None) -> None:
         super().__init__("peaking", fs, frequency=frequency, gain=gain, q=q)
 
 
@@ -125,7 +125,7 @@ class Shelving(Filter):
 
     kind = ""
 
-    def __init__(self, frequency: float, gain: float, q: float = 0.5**0.5, *, fs: float | None = None) -> None:
+    def __init__(self, frequency: float, gain: float, q: float = 0.5**0.5, fs: float | None = None) -> None:
         super().__init__(self.kind, fs, frequency=frequency, gain=gain, q=q)
 
 
@@ -144,21 +144,21 @@ class HiShelving(Shelving):
 class Notch(Filter):
     """Removes `frequency` in Hz."""
 
-    def __init__(self, frequency: float, q: float = 30.0, *, fs: float | None = None) -> None:
+    def __init__(self, frequency: float, q: float = 30.0, fs: float | None = None) -> None:
         super().__init__("notch", fs, frequency=frequency, q=q)
 
 
 class AllPass(Filter):
     """Turns the phase around `frequency` in Hz and leaves the level alone."""
 
-    def __init__(self, frequency: float, q: float = 0.5**0.5, *, fs: float | None = None) -> None:
+    def __init__(self, frequency: float, q: float = 0.5**0.5, fs: float | None = None) -> None:
         super().__init__("allpass", fs, frequency=frequency, q=q)
 
 
 class BandPass(Filter):
     """Passes the band around `frequency` in Hz; 0 dB at its peak."""
 
-    def __init__(self, frequency: float, q: float = 0.5**0.5, *, fs: float | None = None) -> None:
+    def __init__(self, frequency: float, q: float = 0.5**0.5, fs: float | None = None) -> None:
         super().__init__("bandpass", fs, frequency=frequency, q=q)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -111,21 +111,23 @@ class Wave:
         for piece in self.ys.split(max(1, round(seconds * self.fs)), dim=-1):
             yield Wave(piece, self.fs)
 
-    def save(self, path: str | os.PathLike[str], subtype: str | None = None, dither: Dither = "auto", *,
+    def save(self, path: str | os.PathLike[str], subtype: str | int | None = None, dither: Dither = "auto", *,
              overwrite: bool = False) -> None:
         """Write a file, whole and verified or not at all; the extension says the container.
 
-        Without `subtype` ("16", "24", "float", ...) the container's nearest to the samples' type. Clipped samples and
+        Without `subtype` (16, 24, "float", ...) the container's nearest to the samples' type. Clipped samples and
         tags that the format cannot hold are a Python warning. Raises WriteError.
         """
-        target = Path(path)
+        if dither not in get_args(Dither):
+            raise ValueError(f"dither is one of {', '.join(get_args(Dither))}, not {dither!r}")
+        target, word = Path(path), None if subtype is None else str(subtype)
         with _named(target):
             fs, dtype = int(self.fs), torch.float64 if self.ys.dtype == torch.float64 else torch.float32
             if fs != self.fs:
                 raise WriteError(f"a file has a whole sample rate, not {self.fs} Hz")
             samples = np.ascontiguousarray(self.ys.detach().to("cpu", dtype).numpy().T)
             source = SampleFormat("float64" if dtype == torch.float64 else "float32")
-            form = choose_output(target, _InMemory(fs, self.channels, samples.dtype), None, subtype)
+            form = choose_output(target, _InMemory(fs, self.channels, samples.dtype), None, word)
             engine = NativeEngine(assemble((), fs, self.channels, source, form.sample_format, dither))
             size = samples.size * form.bytes_per_sample
             with Output(target, fs, self.channels, form, self.tags, size, overwrite=overwrite) as output:

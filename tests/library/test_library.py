@@ -375,9 +375,9 @@ def test_a_stream_refuses_what_it_cannot_do() -> None:
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.int64, lambda value: torch.tensor(value)])
 def test_numbers_of_numpy_and_torch_are_numbers(number: Any) -> None:
     made = [
-        (FILTERS.LoElliptic(number(1000), number(4), number(1), number(60), fs=number(FS)),
+        (FILTERS.LoElliptic(number(1000), number(4), number(1), number(60), number(FS)),
          FILTERS.LoElliptic(1000, 4, 1, 60, fs=FS)),
-        (FILTERS.Peaking(number(1000), number(-3), number(2), fs=FS), FILTERS.Peaking(1000, -3, 2, fs=FS)),
+        (FILTERS.Peaking(number(1000), number(-3), number(2), FS), FILTERS.Peaking(1000, -3, 2, fs=FS)),
         (FILTERS.DesignableFIR(number(101), [number(100), number(900)], number(FS), kind="bandpass"),
          FILTERS.DesignableFIR(101, (100, 900), FS, kind="bandpass")),
         (FILTERS.Filter("highpass", number(FS), cutoff=number(80), order=number(3)),
@@ -391,6 +391,7 @@ def test_numbers_of_numpy_and_torch_are_numbers(number: Any) -> None:
 @pytest.mark.parametrize(("make", "error", "words"), [
     (lambda: FILTERS.LoButterworth(30_000, fs=FS), ValueError, "30 kHz is not below 24 kHz"),
     (lambda: FILTERS.LoButterworth(-3), ValueError, r"LoButterworth: lowpass\.cutoff: found '-3'"),
+    (lambda: FILTERS.LoButterworth(100, FS), ValueError, r"order: found '48000' .* from 1 to 40"),
     (lambda: FILTERS.LoButterworth(100, 0), ValueError, r"order: found '0' .* from 1 to 40"),
     (lambda: FILTERS.LinkwitzRiley(100, 3), ValueError, "even"),
     (lambda: FILTERS.SOS([[1, 0, 0, 1, -2.1, 1.2]]), ValueError, "not stable"),

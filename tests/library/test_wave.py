@@ -66,7 +66,7 @@ def test_what_the_command_line_would_warn_of_is_a_warning(tmp_path: Path) -> Non
     loud, cut = tmp_path / "loud.wav", tmp_path / "cut.wav"
     wave = fx.Wave(np.array([0.5, 1.5, -0.5]), FS)
     with pytest.warns(UserWarning, match=r"loud\.wav: 1 sample clipped \(peak \+3\.5 dBFS\)") as caught:
-        wave.save(loud, "16")
+        wave.save(loud, 16)
     assert caught[0].filename == __file__  # it points at who called
     cut.write_bytes(loud.read_bytes()[:-2])
     with pytest.warns(UserWarning, match=r"cut\.wav: 2 of 3 frames \(cut off\)"):
@@ -84,6 +84,7 @@ def test_what_the_command_line_would_warn_of_is_a_warning(tmp_path: Path) -> Non
     (lambda at: fx.Wave(noise(), FS).save(at / "x.banana"), TorchfxError, r"no audio format .* x\.banana"),
     (lambda at: fx.Wave(noise(), 44_100.5).save(at / "x.wav"), WriteError, r"x\.wav: .*whole .* not 44100\.5 Hz"),
     (lambda at: fx.Wave(noise() * np.nan, FS).save(at / "x.wav"), ReadError, r"x\.wav: non-finite sample at 0\."),
+    (lambda at: fx.Wave(noise(), FS).save(at / "x.wav", dither="loud"), ValueError, "auto, none, tpdf, not 'loud'"),
     (lambda at: fx.Wave(np.zeros(9, np.int16), FS), TypeError, "scale integers"),
     (lambda at: fx.Wave(np.zeros((1, 2, 3)), FS), ValueError, "channels, frames"),
     (lambda at: fx.Wave(np.zeros(3), 0), ValueError, "above 0 Hz"),
