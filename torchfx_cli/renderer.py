@@ -56,8 +56,7 @@ class Renderer:
 
     def reset(self) -> None:
         """Forget everything heard."""
-        stages = self.module.stages if self.device.type == "cpu" else None
-        self._hosted = Stream(stages, self.channels) if stages is not None else None
+        self._hosted = Stream(self.module.row, self.channels) if self.device.type == "cpu" else None
         if self._hosted is None or not self._hosted.in_step:
             self._hosted, self._core = None, self.module.core()
             self._state = self._core.rest(self.channels)

@@ -124,6 +124,24 @@ def test_a_sum_is_rounded_once(fir: torch.nn.Module, dtype: torch.dtype, monkeyp
     assert torch.equal((gain + other)(x), (gain(x.double()) + other(x.double())).to(dtype))
 
 
+@pytest.mark.parametrize("gradient", [False, True])
+@pytest.mark.parametrize("frames", [1, 700, 30_000])
+def test_sums_may_stand_anywhere_and_their_parts_give_their_frames_at_different_times(
+    frames: int, gradient: bool
+) -> None:
+    x = noise(2, frames)
+    short, long = (sp.firwin(taps, 900, fs=FS) for taps in (301, 2001))
+    high, low = sp.butter(2, 80, "high", fs=FS, output="sos"), sp.butter(3, 5000, fs=FS, output="sos")
+    inner = FILTERS.FIR(long) + FILTERS.SOS(low)
+    module = FILTERS.SOS(high) | (FILTERS.FIR(short) + (FILTERS.SOS(low) | inner) + fx.effect.Gain(-6)) | FILTERS.SOS(low)
+    heard = sp.sosfilt(high, x)
+    lowered = sp.sosfilt(low, heard)
+    summed = (sp.lfilter(short, 1.0, heard) + heard * 10 ** (-6 / 20)
+              + sp.lfilter(long, 1.0, lowered) + sp.sosfilt(low, lowered))
+    got = module(x.requires_grad_(gradient)).detach()
+    np.testing.assert_allclose(got, sp.sosfilt(low, summed), rtol=0, atol=ANOTHER_ORDER)
+
+
 @pytest.mark.parametrize("nest", ["pipe", "sequential", "module"])
 def test_filters_take_the_rate_of_the_wave_however_they_are_nested(nest: str) -> None:
     class Mine(torch.nn.Module):
@@ -208,7 +226,7 @@ def test_on_the_cpu_the_numbers_are_the_command_lines_to_the_last_bit() -> None:
     for dtype in ("float32", "float64"):
         x = noise(dtype=getattr(torch, dtype))
         form = SampleFormat(dtype)
-        engine = NativeEngine(assemble(MANY.stages, FS, 2, form, form))
+        engine = NativeEngine(assemble(MANY.row, FS, 2, form, form))
         blocks = [engine.process(x.T.contiguous().numpy()), *engine.flush()]
         assert np.array_equal(MANY(x).T.numpy(), np.concatenate(blocks))
 

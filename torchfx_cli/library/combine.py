@@ -15,9 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from torchfx_cli.design.stages import Stage
 from torchfx_cli.library.cores import Cores, apart
-from torchfx_cli.plan.fuse import fuse
+from torchfx_cli.plan import rows
 from torchfx_cli.render import hosted, modules
 
 # Samples that `forward` filters at a time: on a CPU a unit fits the second-level cache; on a GPU it hides the launches
@@ -65,14 +64,12 @@ class Linear(Module, ABC):
 
     @property
     @abstractmethod
-    def stages(self) -> tuple[Stage, ...] | None:
-        """The stages that it is one after the other, fused; None where it is no row of stages."""
+    def row(self) -> rows.Row:
+        """What it is one after the other, fused."""
 
     def core(self) -> modules.Filter:
         """What computes it, float64 [channels, frames], on the device where its coefficients are."""
-        stages = self.stages
-        assert stages is not None, "who has none joins the cores of its parts"
-        return self._cores.of(stages, home_of(self))
+        return self._cores.of(self.row, home_of(self))
 
     def forward(self, x: Tensor) -> Tensor:
         """Filter `x` [..., frames] from rest; the output has its shape and type."""
@@ -81,13 +78,13 @@ class Linear(Module, ABC):
             raise ValueError(f"{self._name()} filters [..., frames], not a single number")
         if not x.numel():
             return x
-        return self.from_rest(x.reshape(-1, x.shape[-1]), self.delay_frames).reshape(x.shape)
+        return self._from_rest(x.reshape(-1, x.shape[-1])).reshape(x.shape)
 
-    def from_rest(self, x: Tensor, skipped: int) -> Tensor:
-        """Filter `x` [channels, frames], then silence, and leave out the first `skipped` frames of the output."""
-        stages = self.stages
-        if stages is not None and self._is_plain(x):
-            return hosted.from_rest([stages], x, skipped)
+    def _from_rest(self, x: Tensor) -> Tensor:
+        """Filter `x` [channels, frames], then as much silence as was late, without that delay."""
+        skipped = self.delay_frames
+        if hosted.is_plain(x) and home_of(self).device == x.device:
+            return hosted.from_rest(self.row, x, skipped)
         core = self.core()
         state, done = core.rest(len(x)), []
         for piece in _pieces(x, skipped):
@@ -97,9 +94,6 @@ class Linear(Module, ABC):
             done.append(y.narrow(-1, dropped, y.shape[-1] - dropped).to(x.dtype))
         return done[0] if len(done) == 1 else torch.cat(done, dim=-1)
 
-    def _is_plain(self, x: Tensor) -> bool:
-        return hosted.is_plain(x) and home_of(self).device == x.device
-
 
 class Chain(Linear):
     """Linear modules one after another. Where all are filters they are fused, and computed as one."""
@@ -107,8 +101,8 @@ class Chain(Linear):
     def __init__(self, *parts: Linear) -> None:
         super().__init__()
         self.parts = nn.ModuleList(parts)
-        self._fused: tuple[Stage, ...] = ()
-        self._fused_of: list[Stage] = []
+        self._fused: rows.Row = ()
+        self._fused_of: rows.Row = ()
 
     def _parts(self) -> Iterable[Linear]:
         return cast("Iterable[Linear]", self.parts)
@@ -118,29 +112,11 @@ class Chain(Linear):
         return sum(part.delay_frames for part in self._parts())
 
     @property
-    def stages(self) -> tuple[Stage, ...] | None:
-        stages: list[Stage] = []
-        for part in self._parts():
-            own = part.stages
-            if own is None:
-                return None
-            stages += own
-        if self._fused_of != stages:
-            self._fused_of, self._fused = stages, apart(fuse, stages)
+    def row(self) -> rows.Row:
+        row = tuple(stage for part in self._parts() for stage in part.row)
+        if self._fused_of != row:
+            self._fused_of, self._fused = row, apart(rows.fuse_row, row)
         return self._fused
-
-    def core(self) -> modules.Filter:
-        """See `Linear`."""
-        return super().core() if self.stages is not None else modules.Chain(*(part.core() for part in self._parts()))
-
-    def from_rest(self, x: Tensor, skipped: int) -> Tensor:
-        """See `Linear`."""
-        if self.stages is not None:
-            return super().from_rest(x, skipped)
-        y = pad(x.double(), (0, skipped))
-        for part in self._parts():
-            y = part.from_rest(y, 0)
-        return y.narrow(-1, skipped, x.shape[-1]).to(x.dtype)
 
 
 class Sum(Linear):
@@ -154,31 +130,15 @@ class Sum(Linear):
         return cast("Sequence[Linear]", self.parts)
 
     @property
-    def stages(self) -> None:
-        return None
-
-    @property
     def delay_frames(self) -> int:
         delays = {part.delay_frames for part in self._parts()}
         if len(delays) > 1:
             raise ValueError(f"the parts of a Sum remove different delays: {sorted(delays)} frames")
         return delays.pop()
 
-    def core(self) -> modules.Filter:
-        """See `Linear`."""
-        return modules.Sum(*(part.core() for part in self._parts()))
-
-    def from_rest(self, x: Tensor, skipped: int) -> Tensor:
-        """See `Linear`."""
-        rows = [part.stages for part in self._parts() if part.stages is not None]
-        if self._is_plain(x) and len(rows) == len(self._parts()) and all(map(hosted.in_step, rows)):
-            return hosted.from_rest(rows, x, skipped)
-        wide = x.double()
-        first, *others = self._parts()
-        y = first.from_rest(wide, skipped)
-        for part in others:
-            y = y + part.from_rest(wide, skipped)
-        return y.to(x.dtype)
+    @property
+    def row(self) -> rows.Row:
+        return (rows.Sum(tuple(part.row for part in self._parts())),)
 
 
 class Pipeline(Module):

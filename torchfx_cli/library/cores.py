@@ -1,4 +1,4 @@
-"""The modules that compute a row of stages, made when they are first needed and kept, one for each device.
+"""The modules that compute a row, made when they are first needed and kept, one for each device.
 
 They are no submodules of the filter: what torch does to those (`.float()`, `functional_call`) must not reach their
 tables. Nor may what holds while they are made stick to them (inference mode, a transform of torch.func, a default
@@ -7,14 +7,14 @@ device), as they outlive it. All of that belongs to a thread, so they are made i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from torchfx_cli.design.stages import Stage
+from torchfx_cli.plan.rows import Row
 from torchfx_cli.render import modules
 from torchfx_cli.render.torch_engine import modules_of
 
@@ -22,28 +22,28 @@ T = TypeVar("T")
 
 
 class Cores:
-    """What computes one row of stages at a time; a copy, or what comes out of a pickle, makes its own again."""
+    """What computes one row at a time; a copy, or what comes out of a pickle, makes its own again."""
 
     def __init__(self) -> None:
-        self._stages: list[Stage] = []
+        self._row: Row = ()
         self._made: dict[torch.device, modules.Chain] = {}
 
-    def of(self, stages: Sequence[Stage], like: Tensor) -> modules.Chain:
-        """The module for `stages`, on the device of `like`."""
+    def of(self, row: Row, like: Tensor) -> modules.Chain:
+        """The module for `row`, on the device of `like`."""
         if type(like) is not Tensor:  # a tracer's stand-in: it wants tables of its own kind, and they end with it
-            return _made(stages, like.device)
-        if self._stages != list(stages):
-            self._stages, self._made = list(stages), {}
+            return _made(row, like.device)
+        if self._row != row:
+            self._row, self._made = row, {}
         if like.device not in self._made:
-            self._made[like.device] = apart(_made, stages, like.device)
+            self._made[like.device] = apart(_made, row, like.device)
         return self._made[like.device]
 
     def __reduce__(self) -> tuple[type[Cores], tuple[()]]:
         return Cores, ()
 
 
-def _made(stages: Sequence[Stage], device: torch.device) -> modules.Chain:
-    return modules_of(stages).to(device)
+def _made(row: Row, device: torch.device) -> modules.Chain:
+    return modules_of(row).to(device)
 
 
 def apart(make: Callable[..., T], *inputs: Any) -> T:

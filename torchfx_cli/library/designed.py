@@ -81,7 +81,7 @@ class Filter(Linear):
         return self.stage.delay_frames if isinstance(self.stage, Taps) else 0
 
     @property
-    def stages(self) -> tuple[Stage]:
+    def row(self) -> tuple[Stage]:
         if self.stage is None:
             raise ValueError(self._needs_a_rate())
         return (self.stage,)

@@ -5,7 +5,6 @@ It is for who wants numbers and nothing else: see `is_plain`. They are the comma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from torchfx_cli.design.stages import Stage
+from torchfx_cli.plan.rows import Row, label_of
 from torchfx_cli.render.kernel.load import load
 from torchfx_cli.render.native import Filters
 from torchfx_cli.samples import block_frames
@@ -41,34 +40,28 @@ def is_plain(x: Tensor) -> bool:
     return True
 
 
-def in_step(stages: Sequence[Stage]) -> bool:
-    """Whether as many frames come out of each block as go in: see `Filters`."""
-    return Filters(load(), stages, 1).in_step
+def from_rest(row: Row, x: Tensor, skipped: int) -> Tensor:
+    """`row` over `x` [channels, frames], floating point, less the first `skipped` frames of the output.
 
-
-def from_rest(rows: Sequence[Sequence[Stage]], x: Tensor, skipped: int) -> Tensor:
-    """The sum of each of `rows` over `x` [channels, frames], floating point, less the first `skipped` frames of it.
-
-    Where there are several rows of stages, they are `in_step`. The output has the shape and type of `x`: silence
-    follows its end as far as it must be heard. What is not finite spreads, as in scipy.signal.
+    The output has the shape and type of `x`: silence follows its end as far as it must be heard. What is not finite
+    spreads, as in scipy.signal.
     """
     samples = (x if x.dtype == torch.float32 else x.double()).detach().numpy()
     y = np.empty_like(samples)
     threads = max(1, min(torch.get_num_threads(), len(x) // 2, x.numel() // THREAD_SAMPLES))
-    labels = " + ".join(", ".join(stage.label for stage in stages) for stages in rows)
-    with torch.profiler.record_function(f"torchfx_cli: {labels}"):
+    with torch.profiler.record_function(f"torchfx_cli: {label_of(row)}"):
         if threads == 1:
-            _filter(rows, skipped, samples, y)
+            _filter(row, skipped, samples, y)
         else:
             with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(partial(_filter, rows, skipped), *(np.array_split(a, threads) for a in (samples, y))))
+                list(pool.map(partial(_filter, row, skipped), *(np.array_split(a, threads) for a in (samples, y))))
     return torch.from_numpy(y).to(x.dtype)
 
 
-def _filter(rows: Sequence[Sequence[Stage]], skipped: int, samples: Array, y: Array) -> None:
+def _filter(row: Row, skipped: int, samples: Array, y: Array) -> None:
     """Some of the channels of `from_rest`, into `y`: none of them depends on which are done together."""
     channels, frames = samples.shape
-    first, *others = [Filters(load(), stages, channels) for stages in rows]
+    filters = Filters(load(), row, channels)
     step = min(block_frames(channels), max(frames + skipped, LEAST_FRAMES))
     start, made, to_skip = 0, 0, skipped
     with np.errstate(over="ignore", invalid="ignore"):
@@ -76,10 +69,7 @@ def _filter(rows: Sequence[Sequence[Stage]], skipped: int, samples: Array, y: Ar
             block = np.zeros((step, channels))
             heard = samples[:, start : start + step].T
             block[: len(heard)] = heard
-            beside = [one.process(block.copy()) for one in others]  # what is processed may be overwritten
-            out = first.process(block)
-            for part in beside:
-                out += part
+            out = filters.process(block)
             late = min(to_skip, len(out))
             kept = out[late : late + frames - made]
             y[:, made : made + len(kept)] = kept.T
@@ -87,10 +77,10 @@ def _filter(rows: Sequence[Sequence[Stage]], skipped: int, samples: Array, y: Ar
 
 
 class Stream:
-    """`stages` on blocks of float64 [channels, frames] on the CPU, one after another, each answered at once."""
+    """`row` on blocks of float64 [channels, frames] on the CPU, one after another, each answered at once."""
 
-    def __init__(self, stages: Sequence[Stage], channels: int) -> None:
-        self._filters = Filters(load(), stages, channels)
+    def __init__(self, row: Row, channels: int) -> None:
+        self._filters = Filters(load(), row, channels)
 
     @property
     def in_step(self) -> bool:

@@ -6,12 +6,12 @@ enough to stay in the second-level cache from the first stage to the last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Protocol
 
 import numpy as np
 
 from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
+from torchfx_cli.plan.rows import Row, Sum
 from torchfx_cli.render.engine import HostEngine, Samples
 from torchfx_cli.render.kernel.base import FftFir, Kernel
 
@@ -50,16 +50,37 @@ class _Gain:
         return samples
 
 
+class _Sum:
+    """Rows side by side: what one of them has made waits for the others."""
+
+    def __init__(self, kernel: Kernel, stage: Sum, channels: int) -> None:
+        self._rows = [Filters(kernel, row, channels) for row in stage.rows]
+        self._waiting: list[Samples] = []
+        self.in_step: bool = all(row.in_step for row in self._rows)
+
+    def process(self, samples: Samples) -> Samples:
+        made = [row.process(samples.copy()) for row in self._rows]
+        if self._waiting:
+            made = [np.concatenate(pair) for pair in zip(self._waiting, made, strict=True)]
+        ready = min(map(len, made))
+        self._waiting = [] if self.in_step else [out[ready:].copy() for out in made]
+        total, *others = (out[:ready] for out in made)
+        for out in others:
+            total += out
+        return total
+
+
 class Filters:
-    """`stages` one after another and all that runs in them, at rest, for blocks [frames, channels] of float64.
+    """`row` one after another and all that runs in them, at rest, for blocks [frames, channels] of float64.
 
     `in_step` says whether as many frames come out of each block as go in: a convolution by FFT gives its own in
     bursts, late, the last of them only after zeros.
     """
 
-    def __init__(self, kernel: Kernel, stages: Iterable[Stage], channels: int) -> None:
-        self._filters = [_filter(kernel, stage, channels) for stage in stages]
-        self.in_step = not any(isinstance(stage, FftFir) for stage in self._filters)
+    def __init__(self, kernel: Kernel, row: Row, channels: int) -> None:
+        self._filters = [_filter(kernel, stage, channels) for stage in row]
+        self.in_step = all(stage.in_step if isinstance(stage, _Sum) else not isinstance(stage, FftFir)
+                           for stage in self._filters)
 
     def process(self, samples: Samples) -> Samples:
         """What comes out; `samples` may be overwritten. What is not finite is not noticed here, and spreads."""
@@ -68,7 +89,9 @@ class Filters:
         return samples
 
 
-def _filter(kernel: Kernel, stage: Stage, channels: int) -> _Filter:
+def _filter(kernel: Kernel, stage: Stage | Sum, channels: int) -> _Filter:
+    if isinstance(stage, Sum):
+        return _Sum(kernel, stage, channels)
     if isinstance(stage, Sections):
         return _Cascade(kernel, stage, channels)
     if isinstance(stage, Taps):

@@ -8,7 +8,7 @@ comes back while the next one is under way (see `transfer`): what `process` retu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
 from torchfx_cli.errors import DeviceError
 from torchfx_cli.plan.assemble import RenderPlan
+from torchfx_cli.plan.rows import Row, Sum
 from torchfx_cli.render import cascade_tables, modules
 from torchfx_cli.render.cascade import SOSCascade
 from torchfx_cli.render.device import name_of
@@ -152,13 +153,15 @@ class TorchEngine(Engine):
             self.notes.append(f"{self.device} ran out of memory: smaller blocks were used from there on")
 
 
-def modules_of(stages: Iterable[Stage]) -> modules.Chain:
-    """The modules that compute `stages`, one after another."""
-    return modules.Chain(*map(_module_of, stages))
+def modules_of(row: Row) -> modules.Chain:
+    """The modules that compute `row`, one after another."""
+    return modules.Chain(*map(_module_of, row))
 
 
-def _module_of(stage: Stage) -> modules.Filter:
-    """The module that computes one stage; TypeError for `Normalize`, which is no filter."""
+def _module_of(stage: Stage | Sum) -> modules.Filter:
+    """The module that computes one stage or sum; TypeError for `Normalize`, which is no filter."""
+    if isinstance(stage, Sum):
+        return modules.Sum(*map(modules_of, stage.rows))
     if isinstance(stage, Sections):
         return SOSCascade(stage.sos)
     if isinstance(stage, Taps):
