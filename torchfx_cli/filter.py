@@ -163,11 +163,14 @@ class BandPass(Filter):
 
 
 class FIR(Filter):
-    """Convolution with `taps` [N]; good for any rate. `align` removes the delay of half of them."""
+    """Convolution with `taps` [N]: for any rate, or where `fs` is given for that one alone.
 
-    def __init__(self, taps: npt.ArrayLike, align: bool = False) -> None:
+    `align` removes the delay of half of them.
+    """
+
+    def __init__(self, taps: npt.ArrayLike, align: bool = False, fs: float | None = None) -> None:
         numbers = tuple(float(tap) for tap in _flat(taps))
-        super().__init__(FirSpec(kind="fir", origin=Origin("FIR", 0, "taps"), taps=numbers, align=align))
+        super().__init__(FirSpec(kind="fir", origin=Origin("FIR", 0, "taps"), taps=numbers, align=align), fs)
 
 
 class DesignableFIR(Filter):
@@ -184,7 +187,7 @@ class DesignableFIR(Filter):
 
 
 class SOS(Filter):
-    """Raw second-order sections [K, 6], for the rate that they were made for."""
+    """Raw second-order sections [K, 6], as in scipy.signal: for any rate, or where `fs` is given for that one alone."""
 
     def __init__(self, sos: npt.ArrayLike, fs: float | None = None) -> None:
         rows = torch.as_tensor(sos, dtype=torch.float64)

@@ -133,7 +133,8 @@ def test_sums_may_stand_anywhere_and_their_parts_give_their_frames_at_different_
     short, long = (sp.firwin(taps, 900, fs=FS) for taps in (301, 2001))
     high, low = sp.butter(2, 80, "high", fs=FS, output="sos"), sp.butter(3, 5000, fs=FS, output="sos")
     inner = FILTERS.FIR(long) + FILTERS.SOS(low)
-    module = FILTERS.SOS(high) | (FILTERS.FIR(short) + (FILTERS.SOS(low) | inner) + fx.effect.Gain(-6)) | FILTERS.SOS(low)
+    side_by_side = FILTERS.FIR(short) + (FILTERS.SOS(low) | inner) + fx.effect.Gain(-6)
+    module = FILTERS.SOS(high) | side_by_side | FILTERS.SOS(low)
     heard = sp.sosfilt(high, x)
     lowered = sp.sosfilt(low, heard)
     summed = (sp.lfilter(short, 1.0, heard) + heard * 10 ** (-6 / 20)
@@ -273,9 +274,19 @@ def test_a_filter_keeps_its_rate() -> None:
     _ = fx.Wave(noise(), FS) | module
     with pytest.raises(ValueError, match="was designed for 48000 Hz, not 44100 Hz"):
         _ = fx.Wave(noise(), 44_100) | module
-    gain = fx.effect.Gain(-3)
-    _ = fx.Wave(noise(), FS) | gain
-    _ = fx.Wave(noise(), 44_100) | gain  # a gain has none
+
+
+@pytest.mark.parametrize("make", [FILTERS.SOS, FILTERS.FIR])
+def test_given_coefficients_are_for_any_rate_unless_one_is_given(make: Any) -> None:
+    numbers = np.array([[0.5, 0.5, 0, 1, 0, 0]]) if make is FILTERS.SOS else [0.5, 0.5]
+    x = noise()
+    truth = sp.lfilter([0.5, 0.5], 1.0, x)
+    for module in (make(numbers), make(numbers, fs=FS), make(numbers) | fx.effect.Gain(0)):
+        np.testing.assert_allclose(module(x), truth, atol=ANOTHER_ORDER)
+        np.testing.assert_allclose((fx.Wave(x, FS) | module).ys, truth, atol=ANOTHER_ORDER)
+    _ = fx.Wave(x, 44_100) | module
+    with pytest.raises(ValueError, match="was designed for 48000 Hz, not 44100 Hz"):
+        _ = fx.Wave(x, 44_100) | make(numbers, fs=FS)
 
 
 def test_gradients_are_right() -> None:

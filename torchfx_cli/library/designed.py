@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from torchfx_cli.chain.parse import parse_effect
-from torchfx_cli.chain.spec import FirSpec, GainSpec, InvertSpec, NormalizeSpec, StageSpec
+from torchfx_cli.chain.spec import FirSpec, GainSpec, InvertSpec, NormalizeSpec, SosSpec, StageSpec
 from torchfx_cli.design.design import design
 from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
 from torchfx_cli.errors import TorchfxError
@@ -44,12 +44,13 @@ class Filter(Linear):
             raise ValueError("normalize needs the whole recording: use effect.Normalize")
         self.fs: float | None = None
         self.stage: Stage | None = None
-        if fs is not None or self._suits_any_rate():
+        self._suits_any_rate = isinstance(self.spec, GainSpec | InvertSpec) or (fs is None and _is_given(self.spec))
+        if fs is not None or self._suits_any_rate:
             self.take_rate(1.0 if fs is None else fs)
 
     def take_rate(self, fs: float, device: torch.device | None = None) -> None:
         """Design for `fs` in Hz, on `device`; a filter has one rate for its life, unless nothing in it needs one."""
-        if self.stage is not None and self._suits_any_rate():
+        if self.stage is not None and self._suits_any_rate:
             return
         fs = checked_rate(fs)
         if self.fs is None:
@@ -87,15 +88,11 @@ class Filter(Linear):
         return (self.stage,)
 
     def extra_repr(self) -> str:
-        rate = [] if self.fs is None or self._suits_any_rate() else [f"fs={self.fs:g}"]
+        rate = [] if self.fs is None or self._suits_any_rate else [f"fs={self.fs:g}"]
         return ", ".join([self.spec.kind, *_settings(self.spec), *rate])
 
     def _needs_a_rate(self) -> str:
         return f"{self._name()} has no sample rate: give fs=..., or apply it to a Wave"
-
-    def _suits_any_rate(self) -> bool:
-        given_taps = isinstance(self.spec, FirSpec) and isinstance(self.spec.taps, tuple)
-        return given_taps or isinstance(self.spec, GainSpec | InvertSpec)
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Take over the rate of the filter that was saved; a filter is designed, so another one's is refused."""
@@ -133,6 +130,13 @@ def set_rate(module: nn.Module, fs: float, device: torch.device | None = None) -
     for part in module.modules():
         if isinstance(part, Filter):
             part.take_rate(fs, device)
+
+
+def _is_given(spec: StageSpec) -> bool:
+    """Whether its coefficients stand in it, for a rate that it does not say."""
+    if isinstance(spec, FirSpec):
+        return isinstance(spec.taps, tuple)
+    return isinstance(spec, SosSpec) and spec.rate_hz is None
 
 
 def _coefficients(stage: Stage) -> npt.ArrayLike:
