@@ -21,7 +21,7 @@ from torchfx_cli.bench.suites import FIR, IIR
 from torchfx_cli.chain.parse import join
 from torchfx_cli.design.design import design_chain
 from torchfx_cli.design.stages import Taps
-from torchfx_cli.library.combine import UNIT_GRID
+from torchfx_cli.library.units import UNIT_GRID
 from torchfx_cli.plan.assemble import assemble
 from torchfx_cli.render.modules import Filter, toeplitz
 from torchfx_cli.render.packed import PackedRun

@@ -21,6 +21,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 import torchfx_cli as fx  # noqa: E402
 from torchfx_cli.chain.spec import KINDS  # noqa: E402
 from torchfx_cli.plan.assemble import assemble  # noqa: E402
+from torchfx_cli.render import hosted, modules  # noqa: E402
 from torchfx_cli.render.native import NativeEngine  # noqa: E402
 from torchfx_cli.samples import SampleFormat  # noqa: E402
 
@@ -189,8 +190,8 @@ def test_who_asks_for_more_than_numbers_gets_the_same_numbers(
         torch.testing.assert_close(change, numbers, rtol=0, atol=LAW)  # of what is linear, the thing itself
     else:
         if way == "units":
-            monkeypatch.setattr("torchfx_cli.library.combine.UNIT_SAMPLES", 1)
-            monkeypatch.setattr("torchfx_cli.library.combine.UNIT_GRID", 448)
+            monkeypatch.setattr("torchfx_cli.library.units.UNIT_SAMPLES", 1)
+            monkeypatch.setattr("torchfx_cli.library.units.UNIT_GRID", 448)
         got = module(x.requires_grad_())
         assert got.requires_grad
     torch.testing.assert_close(got, numbers, rtol=0, atol=LAW)
@@ -248,12 +249,36 @@ def test_the_filters_of_a_chain_are_one_on_other_devices() -> None:
 
 def test_nothing_is_left_behind_on_the_way_to_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     # Fake tensors know their device and shape only, and refuse to be mixed with those of another one.
-    monkeypatch.setattr("torchfx_cli.library.combine._unit_samples", lambda device: 1 << 20)  # it would ask a real one
+    monkeypatch.setattr("torchfx_cli.library.units._unit_frames", lambda x: 1 << 19)  # it would ask a real one
     module = copy.deepcopy(CROSSOVER)
     with FakeTensorMode():
         moved = {key: torch.empty(b.shape, dtype=b.dtype, device="cuda") for key, b in module.named_buffers()}
         y = torch.func.functional_call(module, moved, (torch.empty(2, 5000, device="cuda"),))
     assert (y.device.type, y.shape, y.dtype) == ("cuda", (2, 5000), torch.float32)
+
+
+@pytest.mark.parametrize("gradient", [False, True])
+def test_where_a_device_has_no_more_memory_smaller_units_go_on(gradient: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    aligned = MANY | FILTERS.DesignableFIR(9001, 900, FS, align=True)  # whose delay is more than a unit
+    x = noise(2, 30_000)
+    whole = aligned(x)
+    step, asked = modules.Chain.step, []
+
+    def small(self: modules.Chain, samples: torch.Tensor, state: Any) -> Any:
+        asked.append(samples.shape[-1])
+        if samples.shape[-1] > room:
+            raise RuntimeError("cuFFT error: CUFFT_ALLOC_FAILED")
+        return step(self, samples, state)
+
+    monkeypatch.setattr(modules.Chain, "step", small)
+    monkeypatch.setattr(hosted, "is_plain", lambda x: False)
+    room = 5000
+    torch.testing.assert_close(aligned(x.requires_grad_(gradient)).detach(), whole, rtol=0, atol=LAW)
+    assert asked[:4] == [34_650, 20_480, 12_288, 8192]
+    assert set(asked[4:-1]) == {4096}
+    room = 4000
+    with pytest.raises(torch.OutOfMemoryError, match="not enough memory on cpu for 4096 frames of 2 channels"):
+        aligned(x)
 
 
 def test_a_filter_without_a_rate_is_designed_where_the_wave_is() -> None:

@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves  # noqa: E402
 import torchfx_cli as fx  # noqa: E402
 from torchfx_cli.bench.suites import FIR, IIR  # noqa: E402
 from torchfx_cli.chain.parse import join  # noqa: E402
-from torchfx_cli.library.combine import MOST_SAMPLES  # noqa: E402
+from torchfx_cli.library.units import MOST_SAMPLES  # noqa: E402
 
 FS = 44_100
 COPIES = 15.0
@@ -61,7 +61,7 @@ def traffic(module: Any, seconds: float, dtype: torch.dtype) -> tuple[float, int
 def test_ten_minutes_in_twelve_channels_move_fewer_bytes_than_fifteen_copies(
     effects: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("torchfx_cli.library.combine.UNIT_SAMPLES", MOST_SAMPLES)  # a large GPU's
+    monkeypatch.setattr("torchfx_cli.library.units.UNIT_SAMPLES", MOST_SAMPLES)  # a large GPU's
     chain = fx.load_chain(join([], [*effects]), FS).to("meta")
     copies, operations = traffic(chain, 600, torch.float64)
     assert copies < 0.7 * COPIES  # no operation is as fast as a copy

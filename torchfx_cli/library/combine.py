@@ -13,18 +13,11 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
+from torchfx_cli.library import units
 from torchfx_cli.library.cores import Cores, apart
 from torchfx_cli.plan import rows
 from torchfx_cli.render import hosted, modules
-
-# Samples that `forward` filters at a time: on a CPU a unit fits the second-level cache; on a GPU it hides the launches
-# and its memory, some ten numbers a sample, is a small part of the device's.
-UNIT_SAMPLES = 1 << 17
-MOST_SAMPLES = 1 << 26
-BYTES_A_SAMPLE = 512  # of the device's memory, for each sample of a unit
-UNIT_GRID = 4096  # whole blocks of the modules
 
 
 class Module(nn.Module):
@@ -85,14 +78,7 @@ class Linear(Module, ABC):
         skipped = self.delay_frames
         if hosted.is_plain(x) and home_of(self).device == x.device:
             return hosted.from_rest(self.row, x, skipped)
-        core = self.core()
-        state, done = core.rest(len(x)), []
-        for piece in _pieces(x, skipped):
-            y, state = core.step(piece, state)
-            dropped = min(skipped, y.shape[-1])
-            skipped -= dropped
-            done.append(y.narrow(-1, dropped, y.shape[-1] - dropped).to(x.dtype))
-        return done[0] if len(done) == 1 else torch.cat(done, dim=-1)
+        return units.from_rest(self.core(), x, skipped)
 
 
 class Chain(Linear):
@@ -185,20 +171,6 @@ def home_of(module: nn.Module) -> Tensor:
     if len(devices) > 1:
         raise ValueError(f"coefficients on {' and '.join(sorted(devices))}: move all of them with .to()")
     return buffers[0] if buffers else torch.empty(0)
-
-
-def _unit_samples(device: torch.device) -> int:
-    if device.type != "cuda":
-        return UNIT_SAMPLES
-    return min(MOST_SAMPLES, torch.cuda.get_device_properties(device).total_memory // BYTES_A_SAMPLE)
-
-
-def _pieces(x: Tensor, silent: int) -> Iterator[Tensor]:
-    """`x` [channels, frames] and `silent` more frames in float64, in units that suit the device."""
-    unit = -(-_unit_samples(x.device) // len(x) // UNIT_GRID) * UNIT_GRID
-    *most, last = x.split(unit, dim=-1)
-    yield from (piece.double() for piece in most)
-    yield pad(last.double(), (0, silent)) if silent else last.double()
 
 
 def _parts(module: nn.Module, *kinds: type[Chain] | type[Sum] | type[Pipeline]) -> Iterator[nn.Module]:
