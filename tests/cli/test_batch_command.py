@@ -128,8 +128,12 @@ def test_in_place_the_old_file_is_kept_and_mode_and_links_stay(run: Any, tree: P
     assert Path("in/a.wav.bak").read_bytes() == before
     assert source.stat().st_mode & 0o777 == 0o640
     assert run("process", "link.wav", "-e", HALF, "--in-place", "--backup", ".bak").code == 2
-    again = run("process", "link.wav", "in/sub", "-e", HALF, "--in-place", "--backup", ".bak", "--resume")
-    assert again.code == 0
+    with_dither = run("process", "link.wav", "-e", HALF, "--in-place", "--backup", ".bak", "--resume")
+    assert with_dither.code == 2
+    assert "was made by another chain or other options; what it was before is" in with_dither.err
+    again = run("process", "link.wav", "in/sub", "-e", HALF, "--dither", "none", "--in-place", "--backup", ".bak",
+                "--resume")
+    assert again.code == 0, again.err
     assert again.told[-1] == "0 ok, 0 warned, 0 failed, 3 skipped"
     assert level(source) == 1000, "never filtered twice"
 

@@ -18,7 +18,7 @@ OLD = b"the old output"
 FRAMES = 24_000
 
 # What a temporary file is called once SCRIPT has fixed its process number and its random part.
-PART = ".torchfx-0-0.part"
+PART = ".torchfx-0-0-bb6541f5.part"
 # One output of half a second of noise, written as the program would; exit code and one line as the program's.
 SCRIPT = """
 import os, secrets, sys

@@ -16,7 +16,7 @@ from support import oddfiles
 from support.oddfiles import TONE, put
 
 OLD = b"the old output"
-PART = ".torchfx-0-0.part"
+PART = ".torchfx-0-0-bb6541f5.part"
 SCRIPT = """
 import os, secrets, sys
 from pathlib import Path

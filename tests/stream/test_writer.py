@@ -223,15 +223,18 @@ def test_without_commit_nothing_is_left_and_the_old_output_stays(tmp_path: Path)
 
 
 def test_stale_temporary_files_are_removed_and_live_ones_are_not(tmp_path: Path) -> None:
-    stale = tmp_path / f"{part.PART_PREFIX}1-0123abcd{part.PART_SUFFIX}"
+    stale = tmp_path / part.part_name("0123abcd")
     stale.write_bytes(OLD)
-    (tmp_path / "user.part").write_bytes(OLD)
+    foreign = ["user.part", ".torchfx-mine.part", ".torchfx-1-0123abcd.part", ".torchfx-1-0123abcd-00000000.part"]
+    for name in foreign:
+        (tmp_path / name).write_bytes(OLD)
+    (tmp_path / part.part_name("4567cdef")).mkdir()
     chosen = output_format("a.wav")
     with Output(tmp_path / "a.wav", FS, 2, chosen, {}, 0) as output:
         output.write(noise(chosen))
         assert remove_stale(tmp_path) == 1
         output.commit()
-    assert left_in(tmp_path) == ["a.wav", "user.part"]
+    assert left_in(tmp_path) == sorted([*foreign, part.part_name("4567cdef"), "a.wav"])
     assert remove_stale(tmp_path / "nowhere") == 0
 
 

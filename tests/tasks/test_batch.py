@@ -7,6 +7,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -182,7 +183,7 @@ def test_a_resumed_run_does_nothing_that_was_done(batch: list[Job]) -> None:
 
 @pytest.mark.parametrize(("what", "redone"), [
     ("output deleted", [1]), ("output edited", [1]), ("input touched", [1]), ("another chain", [0, 1, 2, 3, 4]),
-    ("another format", [0, 1, 2, 3, 4]), ("the journal deleted", [0, 1, 2, 3, 4]), ("a file more", [4]),
+    ("another format", [0, 1, 2, 3, 4]), ("a file more", [4]), ("with a warning, and now --strict", [2]),
 ])
 def test_a_resumed_run_does_exactly_what_is_missing_or_changed(batch: list[Job], what: str, redone: list[int]) -> None:
     run(batch[:-1] if what == "a file more" else batch)
@@ -197,13 +198,67 @@ def test_a_resumed_run_does_exactly_what_is_missing_or_changed(batch: list[Job],
         settings = Settings(join([], ["gain:-3"]))
     elif what == "another format":
         settings = Settings(SETTINGS.chain, subtype="24")
-    elif what == "the journal deleted":
-        (batch[0].root / journal.NAME).unlink()  # type: ignore[operator]
+    elif what == "with a warning, and now --strict":
+        note_warnings(batch[2], 1)
+        settings = Settings(SETTINGS.chain, strict=True)
     report = run(batch, settings, resume=True)
     assert [number for number, status in enumerate(statuses(report)) if status == "ok"] == redone
     done = bytes_of(batch)
     assert statuses(run(batch, Settings(settings.chain, subtype=settings.subtype, overwrite=True))) == ["ok"] * 5
     assert bytes_of(batch) == done
+
+
+def note_warnings(job: Job, count: int) -> None:
+    """As if the output of `job` had been made with so many warnings."""
+    assert job.root is not None
+    path = job.root / journal.NAME
+    lines = path.read_text().splitlines()
+    record = next(json.loads(line) for line in lines if f'"{job.output.name}"' in line)
+    path.write_text("\n".join([*lines, json.dumps(record | {"warnings": count})]) + "\n")
+
+
+def somebody_elses(job: Job) -> bytes:
+    """Another file has the name of the output now."""
+    mine = job.output.with_name("mine")
+    mine.write_bytes(b"mine, under a name that a run had used")
+    os.replace(mine, job.output)
+    return job.output.read_bytes()
+
+
+def test_a_resumed_run_replaces_nothing_but_what_a_run_has_made(batch: list[Job]) -> None:
+    run(batch[:3])
+    kept = {job: somebody_elses(job) for job in (batch[1], batch[4])}  # named in the journal, and not
+    report = run(batch, resume=True)
+    assert statuses(report) == ["skipped", "failed", "skipped", "ok", "failed"]
+    assert [result.error for result in report.results if result.error] == [
+        f"{job.output} exists; with overwrite it is replaced" for job in kept]
+    assert {job: job.output.read_bytes() for job in kept} == kept
+
+
+def test_an_output_that_the_run_could_not_name_is_named_in_the_journal_and_still_is_not_its_own(
+        batch: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    job, noted = batch[0], journal.note
+
+    def note(*arguments: Any) -> None:
+        noted(*arguments)
+        somebody_elses(job)
+
+    monkeypatch.setattr(journal, "note", note)
+    assert statuses(run([job])) == ["failed"]
+    monkeypatch.undo()
+    assert statuses(run([job], resume=True)) == ["failed"]
+    assert job.output.read_bytes().startswith(b"mine")
+
+
+def test_outputs_are_as_much_of_a_secret_as_their_inputs(batch: list[Job]) -> None:
+    batch[0].source.chmod(0o600)
+    batch[1].source.chmod(0o444)
+    before = os.umask(0o022)
+    try:
+        run(batch[:2])
+    finally:
+        os.umask(before)
+    assert [oct(job.output.stat().st_mode & 0o777) for job in batch[:2]] == ["0o600", "0o644"]
 
 
 def test_equal_size_and_time_hide_a_change_but_not_from_hashes(batch: list[Job]) -> None:
@@ -216,26 +271,54 @@ def test_equal_size_and_time_hide_a_change_but_not_from_hashes(batch: list[Job])
     assert statuses(run(batch, resume=True, hashes=True)) == ["skipped"] * 3 + ["ok", "skipped"]
 
 
-def test_a_journal_torn_at_any_byte_only_makes_more_to_do(batch: list[Job]) -> None:
+def test_a_journal_torn_at_any_byte_is_believed_where_it_is_whole(batch: list[Job]) -> None:
     run(batch[:2])
     path = batch[0].output.parent / journal.NAME
     whole, truth = path.read_bytes(), bytes_of(batch[:2])
     for size in range(0, len(whole), 23):
         path.write_bytes(whole[:size])
         report = run(batch[:2], resume=True, jobs=1)
-        assert set(statuses(report)) <= {"ok", "skipped"}
+        lines = [line for line in whole[:size].split(b"\n") if line.endswith(b"}")]
+        named = [any(b'"output": "%d.wav"' % number in line for line in lines) for number in range(2)]
+        assert statuses(report) == ["skipped" if known else "failed" for known in named]
         assert bytes_of(batch[:2]) == truth
-        assert statuses(run(batch[:2], resume=True, jobs=1)) == ["skipped"] * 2
+    path.write_bytes(whole[:-9])
+    again = Settings(SETTINGS.chain, overwrite=True)
+    assert sorted(statuses(run(batch[:2], again, resume=True))) == ["ok", "skipped"]
+    assert statuses(run(batch[:2], resume=True)) == ["skipped"] * 2
+    assert bytes_of(batch[:2]) == truth
 
 
 @pytest.mark.parametrize(
-    "line", [b"[]", b"{", b"null", b'{"output": 7}', b"\xff\xfe", b'{"output": "0.wav"}'], ids=repr)
+    "line", [b"[]", b"{", b"null", b'{"output": 7}', b"\xff\xfe", b'{"output": "0.wav"}', b"[" * 200_000,
+             b'{"a":' * 60_000, b" " * 200_000 + b"{}"], ids=lambda line: repr(line[:20]))
 def test_lines_that_make_no_sense_are_no_records(batch: list[Job], line: bytes) -> None:
     run(batch)
     path = batch[0].output.parent / journal.NAME
     path.write_bytes(path.read_bytes() + line)
-    redone = 1 if b"0.wav" in line else 0
-    assert statuses(run(batch, resume=True)).count("ok") == redone
+    unnamed = 1 if b"0.wav" in line else 0  # by the last record, which says nothing of the file
+    assert statuses(run(batch, resume=True)).count("failed") == unnamed
+
+
+@pytest.mark.parametrize("kind", ["a FIFO", "a folder", "a link", "20 GB"])
+def test_what_is_no_journal_ends_the_run_with_a_line(batch: list[Job], kind: str) -> None:
+    root = batch[0].output.parent
+    root.mkdir()
+    path = root / journal.NAME
+    if kind == "a FIFO":
+        os.mkfifo(path)
+    elif kind == "a folder":
+        path.mkdir()
+    elif kind == "a link":
+        path.symlink_to(batch[0].source)
+    else:
+        path.touch()
+        os.truncate(path, 20 << 30)
+    before = batch[0].source.read_bytes()
+    words = {"a FIFO": "is a FIFO, not a regular file", "20 GB": "has 21 GB, which no run has written; remove it"}
+    with pytest.raises(RunError, match=words.get(kind, "cannot open the journal")):
+        run(batch, resume=True)
+    assert batch[0].source.read_bytes() == before
 
 
 def test_a_second_run_on_the_same_folder_refuses_and_names_the_first(batch: list[Job]) -> None:
@@ -254,7 +337,7 @@ def test_the_journal_says_what_was_made_from_what(batch: list[Job]) -> None:
     assert record == {
         "output": "0.wav", "input": str(batch[0].source), "work": SETTINGS.work,
         "in_bytes": batch[0].source.stat().st_size, "in_mtime_ns": batch[0].source.stat().st_mtime_ns,
-        "out_bytes": facts.st_size, "out_mtime_ns": facts.st_mtime_ns,
+        "out_bytes": facts.st_size, "out_mtime_ns": facts.st_mtime_ns, "out_inode": facts.st_ino, "warnings": 0,
         "in_sha256": journal.sha256_of(batch[0].source), "out_sha256": journal.sha256_of(batch[0].output),
     }
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,7 +136,11 @@ def test_resuming_replaces_what_is_there_only_where_a_run_was_before(two: tuple[
     (out / "a.wav").write_bytes(b"somebody's")
     with pytest.raises(UsageError, match="exists"):
         plan_jobs(named(*two), str(out), Settings(NOTHING), resume=True)
-    (out / journal.NAME).touch()
+    (out / journal.NAME).write_text(json.dumps({"output": "a.wav", "out_inode": 1}) + "\n")
+    with pytest.raises(UsageError, match=r"a\.wav exists, and is not what the journal says was made; use --overwrite"):
+        plan_jobs(named(*two), str(out), Settings(NOTHING), resume=True)
+    inode = (out / "a.wav").stat().st_ino
+    (out / journal.NAME).write_text(json.dumps({"output": "a.wav", "out_inode": inode}) + "\n")
     assert len(plan_jobs(named(*two), str(out), Settings(NOTHING), resume=True)) == 2
 
 
@@ -146,30 +155,70 @@ def test_resuming_needs_one_output_folder(tmp_path: Path) -> None:
 def test_in_place_the_input_is_the_output_and_a_link_stays_one(two: tuple[Path, Path], tmp_path: Path) -> None:
     link = tmp_path / "link.wav"
     link.symlink_to(two[0])
-    jobs = plan_in_place(named(link, two[1]), ".bak")
+    jobs = plan_in_place(named(link, two[1]), ".bak", Settings(NOTHING))
     assert jobs == [
         Job(link, two[0], overwrite=True, backup=tmp_path / "a.wav.bak"),
         Job(two[1], two[1], overwrite=True, backup=tmp_path / "b.wav.bak"),
     ]
 
 
-def test_in_place_a_file_that_was_replaced_before_is_refused_or_left_out(two: tuple[Path, Path]) -> None:
-    backup = Path(f"{two[0]}.bak")
+def in_place(*paths: Path, resume: bool = False, settings: Settings | None = None) -> list[Job]:
+    return plan_in_place(named(*paths), ".bak", settings or Settings(NOTHING), resume=resume)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_in_place_a_backup_of_other_bytes_is_refused_whatever_its_size_and_time(
+        two: tuple[Path, Path], resume: bool) -> None:
+    path, backup = two[0], Path(f"{two[0]}.bak")
+    path.write_bytes(b"what it is now")
+    backup.write_bytes(b"what it was...")
+    facts = path.stat()
+    os.utime(backup, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    words = "no journal says that it was made from it" if resume else "was it done before?"
+    with pytest.raises(UsageError, match=re.escape(f"{backup} exists and is not {path}: {words}")):
+        in_place(*two, resume=resume)
+
+
+def test_in_place_what_was_done_is_what_the_journal_and_the_bytes_say(two: tuple[Path, Path]) -> None:
+    path, backup = two[0], Path(f"{two[0]}.bak")
+    path.write_bytes(b"filtered")
     backup.write_bytes(b"what it was")
-    with pytest.raises(UsageError, match=r"a\.wav\.bak exists: was .*a\.wav done before\?"):
-        plan_in_place(named(*two), ".bak")
-    assert [job.skip for job in plan_in_place(named(*two), ".bak", resume=True)] == ["done before", None]
+    settings = Settings(NOTHING)
+    record = {"replaced": path.name, "work": settings.work, "out_sha256": hashlib.sha256(b"filtered").hexdigest(),
+              "warnings": 1}
+    (path.parent / journal.NAME).write_text(json.dumps(record) + "\n")
+    assert [job.skip for job in in_place(*two, resume=True)] == ["done before", None]
+    assert "--strict forbids" in str(in_place(path, resume=True, settings=Settings(NOTHING, strict=True))[0].fault)
+    with pytest.raises(UsageError, match=f"{path} was made by another chain or other options; .* is {backup}"):
+        in_place(path, resume=True, settings=Settings(NOTHING, dither="none"))
+    backup.unlink()  # the user is content
+    assert in_place(path, resume=True)[0].skip == "done before"
+    path.write_bytes(b"edited!!")
+    assert in_place(path, resume=True)[0].skip is None
 
 
-def test_in_place_a_backup_that_still_is_the_input_is_no_obstacle(two: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize("how", [os.link, shutil.copy])
+def test_in_place_a_backup_that_still_is_the_input_is_no_obstacle(two: tuple[Path, Path], how: Any) -> None:
+    how(two[0], f"{two[0]}.bak")
+    (job,) = in_place(two[0])
+    assert job.skip is None
+    assert job.has_backup
+
+
+def test_in_place_a_link_is_no_backup_and_an_input_is_none(two: tuple[Path, Path]) -> None:
+    Path(f"{two[0]}.bak").symlink_to(two[0])
+    with pytest.raises(UsageError, match=r"a\.wav\.bak exists and is not "):
+        in_place(two[0])
+    Path(f"{two[0]}.bak").unlink()
     os.link(two[0], f"{two[0]}.bak")
-    assert plan_in_place(named(two[0]), ".bak")[0].skip is None
+    with pytest.raises(UsageError, match=r"a\.wav\.bak would be the backup of .*a\.wav, and is an input"):
+        in_place(two[0], Path(f"{two[0]}.bak"))
 
 
 def test_in_place_two_names_of_one_file_are_refused(two: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "link.wav").symlink_to(two[0])
     with pytest.raises(UsageError, match="both"):
-        plan_in_place(named(two[0], tmp_path / "link.wav"), ".bak")
+        in_place(two[0], tmp_path / "link.wav")
 
 
 def test_all_conflicts_are_told_at_once(two: tuple[Path, Path], tmp_path: Path) -> None:

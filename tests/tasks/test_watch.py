@@ -96,8 +96,9 @@ def test_what_a_watch_has_done_the_next_one_leaves_alone(place: Place) -> None:
     source = put(Path(place.folder) / "a.wav")
     assert watched(place, once=True) == [("a.wav", "ok", "")]
     os.utime(place.root / "a.wav", (1, 1))  # older than its input, but the journal knows better
-    with journal.opened(place.root, SETTINGS.work) as notes:
-        notes.add(Job(source, place.root / "a.wav", root=place.root))
+    with open(place.root / "a.wav", "rb") as made:
+        job = Job(source, place.root / "a.wav", root=place.root)
+        journal.note(job, replace(SETTINGS, noted=True), source.stat(), made.fileno(), 0)
     assert watched(place, once=True) == []
 
 

@@ -93,7 +93,7 @@ def _tell_left_out(path: str, reason: str) -> None:
 def _jobs(asked: Asked, settings: Settings, inputs: list[finding.Input]) -> list[Job]:
     if asked.backup is not None:
         options.check_suffix(asked.backup)
-        return plan_in_place(inputs, asked.backup, resume=asked.resume)
+        return plan_in_place(inputs, asked.backup, settings, resume=asked.resume)
     return plan_jobs(inputs, asked.output, settings, template=asked.name, chain=asked.chain_word, resume=asked.resume)
 
 

@@ -1,8 +1,8 @@
-"""A file in the making: `.torchfx-<process>-<random>.part` beside the output, which gets its name when it is whole.
+"""A file in the making: `.torchfx-<process>-<random>-<check>.part` beside the output, which gets its name when whole.
 
 Everything is done relative to the opened folder, so one that is moved or replaced meanwhile is noticed. The file
 is locked (flock) while its maker lives: that tells it from what a killed run has left, also over a network file
-system, where a process number would tell nothing.
+system, where a process number would tell nothing. The check tells it from a file of the user's that is called so.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import secrets
 import stat
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from torchfx_cli.stream.diagnose import kind_of
 from torchfx_cli.stream.faults import explain
 
 PART_PREFIX, PART_SUFFIX = ".torchfx-", ".part"
+PART_NAME = re.compile(r"(\.torchfx-[0-9a-f]+-[0-9a-f]+)-[0-9a-f]{8}\.part")
 PROBE_BYTES = 4096
 # What a file system without hard links says.
 NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
@@ -33,11 +36,12 @@ class Part:
     overwrite       an existing output is replaced at the end; without it, it is a WriteError, also if it appears
                     meanwhile. A symbolic link is replaced, never followed.
     expected_bytes  for the words when the disk is full; None where unknown.
+    mode            its permissions, as far as the umask allows them.
 
     Raises WriteError where this file cannot be written, RunError where none in this folder could be.
     """
 
-    def __init__(self, path: Path, *, overwrite: bool, expected_bytes: int | None = None) -> None:
+    def __init__(self, path: Path, *, overwrite: bool, expected_bytes: int | None = None, mode: int = 0o666) -> None:
         self.path, self.folder = path, path.parent
         self._overwrite, self._expected_bytes = overwrite, expected_bytes
         self._trace = self._name = ""
@@ -47,7 +51,7 @@ class Part:
                 self._folder_fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._check_target()
             with self.told("creating a file"):
-                self._trace, self._name, self.fd = _create(self.folder, self._folder_fd)
+                self._trace, self._name, self.fd = _create(self.folder, self._folder_fd, mode)
         except BaseException:
             self.discard()
             raise
@@ -169,15 +173,30 @@ def _own_prefix() -> str:
     return f"{PART_PREFIX}{os.getpid():x}-"
 
 
-def _create(folder: Path, folder_fd: int) -> tuple[str, str, int]:
-    """A new, locked file: its path, name and descriptor. The umask decides who may read it, as for any new file."""
+def part_name(random: str) -> str:
+    """The name of a temporary file of this process."""
+    return _checked(f"{_own_prefix()}{random}")
+
+
+def _checked(stem: str) -> str:
+    return f"{stem}-{zlib.crc32(stem.encode()):08x}{PART_SUFFIX}"
+
+
+def _is_part(name: str) -> bool:
+    """Whether a run has given this name to a temporary file."""
+    found = PART_NAME.fullmatch(name)
+    return found is not None and name == _checked(found[1])
+
+
+def _create(folder: Path, folder_fd: int, mode: int) -> tuple[str, str, int]:
+    """A new, locked file: its path, name and descriptor. The umask may take permissions from `mode`."""
     while True:
-        name = f"{_own_prefix()}{secrets.token_hex(4)}{PART_SUFFIX}"
+        name = part_name(secrets.token_hex(4))
         path = os.path.abspath(folder / name)
         _unfinished.add(path)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            fd = os.open(name, flags, 0o666, dir_fd=folder_fd)
+            fd = os.open(name, flags, mode, dir_fd=folder_fd)
         except FileExistsError:
             _unfinished.discard(path)
             continue
@@ -200,7 +219,7 @@ def remove_stale(folder: str | Path) -> int:
     """Remove what killed runs have left in `folder`, not what live ones are making; how many were removed."""
     try:
         with os.scandir(folder) as entries:
-            names = [e.path for e in entries if e.name.startswith(PART_PREFIX) and e.name.endswith(PART_SUFFIX)]
+            names = [e.path for e in entries if _is_part(e.name) and e.is_file(follow_symlinks=False)]
     except OSError:
         return 0
     return sum(_remove_if_stale(name) for name in names)

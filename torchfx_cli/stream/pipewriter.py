@@ -92,8 +92,8 @@ class PipeOutput:
         self.frames += len(block)
         self._send()
 
-    def commit(self) -> Written:
-        """Send what is left."""
+    def commit(self, note: object = None) -> Written:
+        """Send what is left. A pipe gets no name, so `note` is not called, see `Output.commit`."""
         try:
             self._close_sound()
         except LibraryError as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ from torchfx_cli.errors import WriteError
 from torchfx_cli.stream import richtags
 from torchfx_cli.stream import sound as library
 from torchfx_cli.stream.append import AppendError, Placed, append, what_is_missing
+from torchfx_cli.stream.attributes import Attributes
 from torchfx_cli.stream.baggage import Baggage
 from torchfx_cli.stream.faults import size_words
 from torchfx_cli.stream.formats import RIFF_LIMIT_BYTES, OutputFormat
@@ -52,7 +53,8 @@ class Output:
     expected_bytes  what the samples will take, None where that is unknown; decides between WAV and RF64.
     overwrite       see `Part`.
     times_ns        time of access and of modification that the output shall have, in ns.
-    mode            its permissions (`st_mode`), where not the umask decides.
+    mode            its permissions, as far as the umask allows them.
+    attributes      of the file that it replaces, to be kept; it has them from the start, so what is private stays so.
 
     Raises WriteError where this output cannot be written, RunError where none could be (disk full, folder gone).
     """
@@ -60,13 +62,13 @@ class Output:
     def __init__(self, path: str | Path, fs: int, channels: int, out_format: OutputFormat,
                  tags: Mapping[str, str] | None = None, expected_bytes: int | None = None, *,
                  overwrite: bool = False, baggage: Baggage | None = None, times_ns: tuple[int, int] | None = None,
-                 mode: int | None = None) -> None:
+                 mode: int = 0o666, attributes: Attributes | None = None) -> None:
         self.path = Path(path)
         self.fs, self.channels, self.format = fs, channels, out_format
         self.frames = 0
         self._load = pack(tags or {}, baggage, out_format, channels)
         self.warnings, self.notes = list(self._load.warnings), list(self._load.notes)
-        self._times_ns, self._mode = times_ns, mode
+        self._times_ns, self._mode, self._attributes = times_ns, mode, attributes
         self._expected_bytes, self._overwrite = expected_bytes, overwrite
         self._limit_bytes = out_format.container.size_limit
         self._crc = 0
@@ -75,8 +77,12 @@ class Output:
 
     def __enter__(self) -> Output:
         self._check_size(self._expected_bytes or 0)
-        self._part = Part(self.path, overwrite=self._overwrite, expected_bytes=self._expected_bytes)
+        self._part = Part(self.path, overwrite=self._overwrite, expected_bytes=self._expected_bytes,
+                          mode=self._mode if self._attributes is None else 0o600)
         try:
+            if self._attributes is not None:
+                with self._part.told("setting its owner and mode"):
+                    self.warnings += self._attributes.give(self._part.fd)
             self._open_sound(self._part)
         except BaseException:
             self.abort()
@@ -101,8 +107,11 @@ class Output:
         self.frames += len(block)
         self._check_size(self.frames * self.channels * self.format.bytes_per_sample)
 
-    def commit(self) -> Written:
-        """Close, verify and name the output; after this it is on the disk and is what was written."""
+    def commit(self, note: Callable[[int], None] | None = None) -> Written:
+        """Close, verify and name the output; after this it is on the disk and is what was written.
+
+        note  is called with the descriptor of the whole, synced file just before it gets its name.
+        """
         part = self._part
         if part is None or self._sound is None:
             raise RuntimeError("an Output is committed once, inside its with")
@@ -113,10 +122,14 @@ class Output:
         except LibraryError as error:
             raise part.cause(error.error_string) from None
         placed = self._add_metadata(part)
-        self._dress(part)
+        if self._times_ns is not None:
+            with part.told("setting its time"):
+                os.utime(part.fd, ns=self._times_ns)
         part.sync()
         self._verify(part, placed)
         file_bytes = os.fstat(part.fd).st_size
+        if note is not None:
+            note(part.fd)
         part.give_name()
         return Written(self.path, self.frames, file_bytes)
 
@@ -184,13 +197,6 @@ class Output:
             raise part.cause(str(error)) from None
         except AppendError as error:
             raise WriteError(f"{self.path}: {error}") from None
-
-    def _dress(self, part: Part) -> None:
-        with part.told("setting its mode and time"):
-            if self._mode is not None:
-                os.fchmod(part.fd, self._mode & 0o777)
-            if self._times_ns is not None:
-                os.utime(part.fd, ns=self._times_ns)
 
     def _verify(self, part: Part, placed: tuple[Placed, ...]) -> None:
         try:

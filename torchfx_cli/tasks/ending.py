@@ -6,15 +6,18 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from torchfx_cli.errors import FileError, TorchfxError
 from torchfx_cli.render.engine import Levels
+from torchfx_cli.stream.attributes import attributes_of
 from torchfx_cli.stream.pipewriter import PipeOutput
 from torchfx_cli.stream.reader import Source
 from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.stream.writer import Output
-from torchfx_cli.tasks.backup import kept
+from torchfx_cli.tasks import journal
+from torchfx_cli.tasks.backup import Backup
 from torchfx_cli.tasks.fileplan import JobPlan
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.report import FileResult, failed
@@ -69,7 +72,8 @@ def open_output(source: Source, todo: JobPlan, settings: Settings) -> Output | P
         overwrite=settings.overwrite or todo.job.overwrite,
         baggage=source.baggage if settings.tags else None,
         times_ns=(source.stat.st_atime_ns, source.stat.st_mtime_ns) if settings.keep_mtime else None,
-        mode=source.stat.st_mode & 0o777 if todo.job.backup else None,
+        mode=source.stat.st_mode & 0o666 | 0o600,  # no stranger may read more of the output than of the input
+        attributes=attributes_of(todo.job.output) if todo.job.backup else None,
     )
 
 
@@ -89,8 +93,8 @@ def commit(source: Source, todo: JobPlan, output: Output | PipeOutput, rendered:
     levels = rendered.levels
     warnings = (*source.warnings, *output.warnings, *levels.warnings)
     _refuse(levels, warnings, settings)
-    with kept(todo.job):
-        written = output.commit()
+    with Backup(todo.job, source.stat) as backup:
+        written = output.commit(partial(_note, source, todo, backup, settings, len(warnings)))
     return FileResult(
         status="ok",
         input=str(todo.job.source),
@@ -110,6 +114,15 @@ def commit(source: Source, todo: JobPlan, output: Output | PipeOutput, rendered:
         warnings=warnings,
         notes=(*source.notes, *output.notes, *rendered.notes),
     )
+
+
+def _note(source: Source, todo: JobPlan, backup: Backup, settings: Settings, warnings: int, made_fd: int) -> None:
+    """The whole output, `made_fd`, is about to get its name."""
+    backup.make()
+    if todo.job.backup is not None:
+        journal.note_replaced(todo.job, settings, made_fd, warnings)
+    else:
+        journal.note(todo.job, settings, source.stat, made_fd, warnings)
 
 
 def _refuse(levels: Levels, warnings: tuple[str, ...], settings: Settings) -> None:

@@ -24,6 +24,7 @@ class Settings:
     on_truncated  an input that is cut off: the file fails, or what there is of it is done, with a warning.
     on_clip       an output above full scale: the file fails, is clipped with a warning, or is turned down as a whole.
     keep_mtime    outputs get the time of their inputs.
+    noted         outputs are noted in the journal of their root before they get their names; with `hashes`, by content.
     """
 
     chain: ChainSpec
@@ -42,13 +43,15 @@ class Settings:
     on_clip: OnClip = "keep"
     keep_mtime: bool = False
     tags: bool = True
+    noted: bool = False
+    hashes: bool = False
 
     @property
     def work(self) -> str:
-        """Digest of all that shapes the samples and the format of an output; the device does not, nor the chunk."""
+        """Digest of all that shapes an output; the device does not, nor the chunk."""
         shaping = (
             __version__, self.chain.digest, self.format, self.subtype, self.dither, self.tail_s,
-            self.on_nan, self.on_truncated, self.on_clip,
+            self.on_nan, self.on_truncated, self.on_clip, self.keep_mtime, self.tags,
         )
         return hashlib.sha256(repr(shaping).encode()).hexdigest()[:16]
 
@@ -58,9 +61,11 @@ class Job:
     """One input and its output.
 
     skip       why it is not to be done.
+    fault      why it cannot be done: it fails, unopened.
     root       the output folder of the run, below which folders may be made; None for an output that was named.
     overwrite  this output may be replaced, whatever the settings say.
     backup     where the old bytes are kept of an input that is its own output.
+    has_backup they are there already, as a killed run has left them.
     """
 
     source: Path
@@ -69,3 +74,5 @@ class Job:
     root: Path | None = None
     overwrite: bool = False
     backup: Path | None = None
+    has_backup: bool = False
+    fault: str | None = None

@@ -1,11 +1,15 @@
-"""What was made from what: a file of lines in the output folder, so that a stopped batch can go on.
+"""The record of a batch: a file of lines in the output folder that says which output was made from which input.
 
-One JSON record a line is added as each output gets its name, and one at the start of each run. A record that was torn
-by a crash is no record; the last of several for one output counts. The journal is never believed over the disk:
+One JSON record a line is added just before an output gets its name, and one at the start of each run. So every output
+of a run is named here, also where the run is killed the moment after; and a resumed run replaces only what a run has
+made: the very file (its inode) that is named here, or one of the size and time that are noted.
+
+A torn line is no record; the last of several for one output counts. The journal is never believed over the disk:
 an output is done only where it is still there with the size and time that were noted (with `hashes`, the same bytes),
 made from an input that has not changed, by the same chain and settings of the same version.
 
-While a run lives it holds a lock (flock) on its journal, so a second run into the same folder refuses.
+While a run lives it holds a lock (flock) on its journal, so a second run into the same folder refuses. Files that are
+replaced in place are noted in the journal of their own folder, see `backup`.
 """
 
 from __future__ import annotations
@@ -15,104 +19,158 @@ import fcntl
 import hashlib
 import json
 import os
+import stat
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from torchfx_cli import __version__
 from torchfx_cli.errors import RunError, UsageError
-from torchfx_cli.tasks.job import Job
+from torchfx_cli.stream.diagnose import kind_of
+from torchfx_cli.tasks.job import Job, Settings
 
 NAME = ".torchfx-journal"
 DONE_BEFORE = "done before"
 HASH_BYTES = 1 << 20
+MAX_LINE_BYTES = 1 << 16  # a path has 4,096 bytes at most, each of which JSON may write as six
+MAX_BYTES = 2 << 30  # some four million outputs
+APPENDING = os.O_RDWR | os.O_APPEND
+
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Journal:
     """The open, locked journal of the output folder `root`.
 
-    work    digest of the chain and of all settings that shape an output.
-    hashes  note the SHA-256 of each input and output, and compare them when resuming.
+    work    digest of the chain and of all settings that shape an output, see `Settings.work`.
+    hashes  compare the SHA-256 of each input and output when resuming.
     """
 
     root: Path
     work: str
     hashes: bool
     fd: int
+    _index: _Index = field(init=False)
 
-    def settled(self, jobs: Sequence[Job]) -> list[Job]:
-        """`jobs` for a resumed run: those done before are skipped, the others may replace what is there."""
-        records = _records(self.fd)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_index", _Index(self.fd))
+
+    def settled(self, jobs: Sequence[Job], *, strict: bool = False) -> list[Job]:
+        """`jobs` for a resumed run: those done before are skipped, other outputs that a run has made may be replaced.
+
+        strict  an output that was made with a warning is not done.
+        """
         return [
             job if job.skip else
-            replace(job, skip=DONE_BEFORE) if self._is_done(job, records.get(self._key(job))) else
-            replace(job, overwrite=True)
+            replace(job, skip=DONE_BEFORE) if self.is_done(job, strict=strict) else
+            replace(job, overwrite=True) if is_own(job.output, self.record_of(job)) else
+            job
             for job in jobs
         ]
 
-    def add(self, job: Job) -> None:
-        """`job` is done and its output has its name. An error of the disk is raised as RunError."""
-        with contextlib.suppress(FileNotFoundError):  # gone already: then it is not done
-            self._append(self._record(job))
+    def record_of(self, job: Job) -> Record:
+        """The last record of the output of `job`, by whichever run; empty where there is none."""
+        line = self._index.line_of(_key(job, self.root))
+        return {} if line is None else json.loads(line)
 
-    def _record(self, job: Job) -> dict[str, Any]:
-        record: dict[str, Any] = {"output": self._key(job), "input": os.path.abspath(job.source), "work": self.work,
-                  **_stamps("in", job.source), **_stamps("out", job.output)}
-        if self.hashes:
-            record |= {"in_sha256": sha256_of(job.source), "out_sha256": sha256_of(job.output)}
-        return record
-
-    def _is_done(self, job: Job, line: bytes | None) -> bool:
-        """Whether what `line` notes of the output is so, and what is wanted."""
-        record = {} if line is None else json.loads(line)
+    def is_done(self, job: Job, *, strict: bool = False) -> bool:
+        """Whether the output of `job` is what is wanted and what was noted."""
+        record = self.record_of(job)
         if record.get("work") != self.work or record.get("input") != os.path.abspath(job.source):
             return False
+        if strict and record.get("warnings"):
+            return False
         try:
-            now = {**_stamps("in", job.source), **_stamps("out", job.output)}
+            now = {**_stamps("in", os.stat(job.source)), **_stamps("out", os.lstat(job.output))}
             if self.hashes:
                 now |= {"in_sha256": sha256_of(job.source), "out_sha256": sha256_of(job.output)}
         except OSError:
             return False
         return all(record.get(name) == value for name, value in now.items())
 
-    def _key(self, job: Job) -> str:
-        return os.path.relpath(job.output, self.root)
 
-    def _append(self, record: dict[str, Any]) -> None:
-        """One write of a whole line: a crash leaves at most the last line torn."""
-        line = json.dumps(record).encode() + b"\n"
-        try:
-            written = os.write(self.fd, line)
-            if written < len(line):
-                os.write(self.fd, line[written:])
-        except OSError as error:
-            raise RunError(f"cannot note in {self.root / NAME} what is done: {error.strerror}") from None
+class _Index:
+    """The last line of each output in the journal `fd`, read on from where it was read before.
+
+    Lines are kept as they are: that takes half the memory of what they say.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd, self._read_bytes = fd, 0
+        self._lines: dict[str, bytes] = {}
+
+    def line_of(self, key: str) -> bytes | None:
+        if os.fstat(self._fd).st_size != self._read_bytes:
+            for line, record, end in _lines(self._fd, self._read_bytes):
+                self._read_bytes = end
+                if isinstance(record.get("output"), str):
+                    self._lines[record["output"]] = line
+        return self._lines.get(key)
 
 
 @contextlib.contextmanager
 def opened(root: Path, work: str, *, hashes: bool = False) -> Iterator[Journal]:
     """The journal of the existing folder `root`, locked; raises RunError where another run holds it."""
-    path = root / NAME
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-    except OSError as error:
-        raise RunError(f"cannot write the journal {path}: {error.strerror}") from None
-    try:
+    with _descriptor(root, APPENDING | os.O_CREAT) as fd:
         _lock(fd, root)
-        _close_line(fd)
-        journal = Journal(root, work, hashes, fd)
-        journal._append({"run": os.getpid(), "version": __version__, "began": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
-        yield journal
-    finally:
-        os.close(fd)
+        _append(fd, root, {"run": os.getpid(), "version": __version__, "began": time.strftime("%Y-%m-%dT%H:%M:%S%z")})
+        yield Journal(root, work, hashes, fd)
 
 
-def exists(root: Path) -> bool:
-    """Whether some run has written into `root` before."""
-    return os.path.isfile(root / NAME)
+def note(job: Job, settings: Settings, read: os.stat_result, made_fd: int, warnings: int) -> None:
+    """Note that the whole file `made_fd` will be the output of `job`; an error of the disk is raised as RunError.
+
+    read  the input as it was when it was opened. `warnings`: how many the file had.
+    """
+    if not settings.noted or job.root is None:
+        return
+    made = os.fstat(made_fd)
+    record: Record = {
+        "output": _key(job, job.root), "input": os.path.abspath(job.source), "work": settings.work,
+        **_stamps("in", read), **_stamps("out", made), "out_inode": made.st_ino, "warnings": warnings}
+    if settings.hashes:
+        record |= {"in_sha256": sha256_of(job.source), "out_sha256": sha256_of(made_fd)}
+    with _descriptor(job.root, APPENDING) as fd:
+        _append(fd, job.root, record)
+
+
+def note_replaced(job: Job, settings: Settings, made_fd: int, warnings: int) -> None:
+    """Note, on the disk, that `made_fd` will replace the input of `job`, whose old bytes are in its backup."""
+    folder = job.output.parent
+    with _descriptor(folder, APPENDING | os.O_CREAT) as fd:
+        _append(fd, folder, {"replaced": job.output.name, "backup": job.backup and job.backup.name,
+                             "work": settings.work, "out_sha256": sha256_of(made_fd), "warnings": warnings})
+        with _told(folder):
+            os.fsync(fd)
+
+
+def replaced_in(folder: Path) -> dict[str, Record]:
+    """The last record of each file in `folder` that was replaced in place."""
+    return {record["replaced"]: record for _, record in _read(folder) if isinstance(record.get("replaced"), str)}
+
+
+def made_in(root: Path) -> Callable[[Path], bool]:
+    """Tells of an output that is there whether a run has made it in `root`."""
+    lines = {record["output"]: line for line, record in _read(root) if isinstance(record.get("output"), str)}
+
+    def is_made(output: Path) -> bool:
+        line = lines.get(os.path.relpath(output, root))
+        return line is not None and is_own(output, json.loads(line))
+
+    return is_made
+
+
+def is_own(output: Path, record: Record) -> bool:
+    """Whether the file `output` is the one of which `record` was noted, though it may have been written to since."""
+    try:
+        facts = os.lstat(output)
+    except OSError:
+        return False
+    stamps = _stamps("out", facts)
+    return record.get("out_inode") == facts.st_ino or all(record.get(name) == stamps[name] for name in stamps)
 
 
 def root_of(jobs: Sequence[Job]) -> Path:
@@ -123,48 +181,104 @@ def root_of(jobs: Sequence[Job]) -> Path:
     return Path(str(roots.pop()))
 
 
-def sha256_of(path: str | Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(HASH_BYTES):
+def sha256_of(file: str | Path | int) -> str:
+    """Of a path, or of all that an open descriptor holds."""
+    digest, at = hashlib.sha256(), 0
+    fd = file if isinstance(file, int) else os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while piece := os.pread(fd, HASH_BYTES, at):
             digest.update(piece)
+            at += len(piece)
+    finally:
+        if fd is not file:
+            os.close(fd)
     return digest.hexdigest()
 
 
-def _stamps(which: str, path: str | Path) -> dict[str, Any]:
-    facts = os.stat(path, follow_symlinks=which == "in")
+def _key(job: Job, root: Path) -> str:
+    return os.path.relpath(job.output, root)
+
+
+def _stamps(which: str, facts: os.stat_result) -> Record:
     return {f"{which}_bytes": facts.st_size, f"{which}_mtime_ns": facts.st_mtime_ns}
+
+
+@contextlib.contextmanager
+def _descriptor(folder: Path, flags: int) -> Iterator[int]:
+    """The journal of `folder`, opened with `flags`; raises RunError where that is impossible, or it is none."""
+    path = folder / NAME
+    try:
+        fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except FileNotFoundError:
+        words = f"the output folder {folder} was removed or replaced during the run: its journal is gone"
+        raise RunError(words) from None
+    except OSError as error:
+        raise RunError(f"cannot open the journal {path}: {error.strerror}") from None
+    try:
+        facts = os.fstat(fd)
+        if not stat.S_ISREG(facts.st_mode):
+            raise RunError(f"cannot use the journal {path}: it is {kind_of(facts.st_mode)}, not a regular file")
+        if facts.st_size > MAX_BYTES:
+            raise RunError(f"the journal {path} has {facts.st_size / 1e9:.0f} GB, which no run has written; remove it")
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"cannot note in {folder / NAME} what is done: {error.strerror}") from None
+
+
+def _append(fd: int, folder: Path, record: Record) -> None:
+    """One write of a whole line: a crash leaves at most the last line torn, and the next record begins a new one."""
+    line = json.dumps(record).encode() + b"\n"
+    with _told(folder):
+        end = os.fstat(fd).st_size
+        if end and os.pread(fd, 1, end - 1) != b"\n":
+            line = b"\n" + line
+        written = os.write(fd, line)
+        if written < len(line):
+            os.write(fd, line[written:])
 
 
 def _lock(fd: int, root: Path) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        owners = [record["run"] for _, record in _lines(fd) if "run" in record]
+        owners = [record["run"] for _, record, _ in _lines(fd) if "run" in record]
         by = f" by process {owners[-1]}" if owners else ""
         raise RunError(f"the output folder {root} is in use{by}; wait for it, or choose another folder") from None
     except OSError:
         pass  # a file system without locks: two runs are not noticed, but each file stays whole
 
 
-def _records(fd: int) -> dict[str, bytes]:
-    """The last record of each output, as its line: that takes half the memory of what it says."""
-    return {record["output"]: line for line, record in _lines(fd) if isinstance(record.get("output"), str)}
+def _read(folder: Path) -> Iterator[tuple[bytes, Record]]:
+    """The lines of the journal of `folder`, and what they say; none where there is no journal."""
+    if not os.path.lexists(folder / NAME):
+        return
+    with _descriptor(folder, os.O_RDONLY) as fd:
+        for line, record, _ in _lines(fd):
+            yield line, record
 
 
-def _close_line(fd: int) -> None:
-    """Behind a torn last line, so that the next record begins a line."""
-    end = os.fstat(fd).st_size
-    if end and os.pread(fd, 1, end - 1) != b"\n":
-        os.write(fd, b"\n")
-
-
-def _lines(fd: int) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """Each line that is a record, and what it says."""
+def _lines(fd: int, start: int = 0) -> Iterator[tuple[bytes, Record, int]]:
+    """Each whole line from the byte `start` on that is a record, what it says, and the byte behind it."""
     with open(os.dup(fd), "rb") as file:
-        file.seek(0)
-        for line in file:
-            with contextlib.suppress(ValueError):
+        file.seek(start)
+        at = start
+        for line in _short_lines(file):
+            at += len(line)
+            with contextlib.suppress(ValueError, RecursionError):
                 record = json.loads(line)
                 if isinstance(record, dict):
-                    yield line, record
+                    yield line, record, at
+
+
+def _short_lines(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of `file`, in pieces where they are longer than any record."""
+    while line := file.readline(MAX_LINE_BYTES):
+        yield line

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from torchfx_cli.errors import FileError
 from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.stream.writer import remove_stale
 from torchfx_cli.tasks import journal
@@ -17,7 +18,7 @@ from torchfx_cli.tasks.crew import Crew
 from torchfx_cli.tasks.folders import Roots, make_root
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.onefile import Listener, process_file
-from torchfx_cli.tasks.report import FileResult, Report
+from torchfx_cli.tasks.report import FileResult, Report, failed
 from torchfx_cli.tasks.workers import Task
 
 
@@ -55,15 +56,14 @@ def run_jobs(jobs: Sequence[Job], settings: Settings, listener: Listener, report
         remove_stale(folder)  # what a killed run has left there
     with ExitStack() as stack:
         notes = stack.enter_context(_journal(jobs, manner, settings))
+        settings = replace(settings, noted=notes is not None, hashes=manner.hashes)
         roots = Roots(jobs)
         if manner.resume and notes is not None:
-            jobs = notes.settled(jobs)
+            jobs = notes.settled(jobs, strict=settings.strict)
         results = stack.enter_context(closing(_results(jobs, settings, listener, manner, notes)))
         for number, result in results:
             job = jobs[number]
             roots.check(job.root)
-            if notes is not None and result.status == "ok":
-                notes.add(job)
             report.add(number, result)
             listener.finished(job, result)
             if manner.fail_fast and result.status == "failed":
@@ -78,6 +78,8 @@ def _results(jobs: Sequence[Job], settings: Settings, listener: Listener, manner
     for number, job in enumerate(jobs):
         if job.skip:
             yield number, FileResult("skipped", str(job.source), str(job.output), warnings=(job.skip,))
+        elif job.fault:
+            yield number, failed(job.source, job.output, job.fault, FileError.reason)
         else:
             waiting.append(Task(number, job))
     alone = manner.fresh and not manner.is_batch

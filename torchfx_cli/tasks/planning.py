@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from torchfx_cli.errors import UsageError, printable
@@ -19,7 +19,7 @@ from torchfx_cli.stream.formats import check_words, extension_of
 from torchfx_cli.stream.pipewriter import check_format
 from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.tasks import journal
-from torchfx_cli.tasks.backup import is_unreplaced
+from torchfx_cli.tasks.backup import settled
 from torchfx_cli.tasks.conflicts import find_conflicts
 from torchfx_cli.tasks.fileplan import PIPE_FORMAT
 from torchfx_cli.tasks.folders import DEFAULT_FOLDER
@@ -53,8 +53,7 @@ def plan_jobs(inputs: Sequence[Input], output: str | None, settings: Settings, *
     if settings.skip_existing:
         jobs = [replace(j, skip="the output exists") if os.path.lexists(j.output) else j for j in jobs]
     else:
-        known = resume and journal.exists(journal.root_of(jobs))
-        problems += _occupied(jobs, replaceable=settings.overwrite or known)
+        problems += _occupied(jobs, settings, journal.root_of(jobs) if resume and jobs else None)
     _refuse(problems)
     return jobs
 
@@ -75,27 +74,22 @@ def _path(name: str) -> Path:
     return path.absolute() if path == STDIO and name != str(STDIO) else path
 
 
-def plan_in_place(inputs: Sequence[Input], backup: str, *, resume: bool = False) -> list[Job]:
+def plan_in_place(inputs: Sequence[Input], backup: str, settings: Settings, *, resume: bool = False) -> list[Job]:
     """One job an input, which is replaced by its output and kept as its name with the suffix `backup`."""
     problems: list[str] = []
+    records = cache(journal.replaced_in) if resume else None
     jobs = []
     for found in inputs:
         is_link = os.path.islink(found.path)  # it stays one: the file that it leads to is replaced
         path = Path(os.path.realpath(found.path) if is_link else found.path)
         job = Job(Path(found.path), path, overwrite=True, backup=Path(f"{path}{backup}"))
-        jobs.append(_settled(job, resume, problems))
+        jobs.append(settled(job, settings, problems, records))
     problems += find_conflicts([(str(job.source), str(job.output)) for job in jobs], in_place=True)
+    names = {job.output for job in jobs}
+    problems += [f"{job.backup} would be the backup of {job.source}, and is an input" for job in jobs
+                 if job.backup in names]
     _refuse(problems)
     return jobs
-
-
-def _settled(job: Job, resume: bool, problems: list[str]) -> Job:
-    backup = job.backup
-    if backup is None or not os.path.lexists(backup) or not job.source.exists() or is_unreplaced(job.source, backup):
-        return job
-    if not resume:
-        problems.append(f"{backup} exists: was {job.source} done before? --resume leaves it, another --backup does not")
-    return replace(job, skip=journal.DONE_BEFORE)
 
 
 def _root_of(found: Input, output: str | None, path: str) -> Path | None:
@@ -125,7 +119,10 @@ def _impossible_formats(jobs: Iterable[Job], settings: Settings) -> list[str]:
     return list(problems)
 
 
-def _occupied(jobs: Iterable[Job], *, replaceable: bool) -> list[str]:
+def _occupied(jobs: Iterable[Job], settings: Settings, resumed: Path | None) -> list[str]:
+    """What lies where outputs will be, and was not made by the runs before in the folder `resumed`."""
+    is_own = (lambda output: False) if resumed is None else journal.made_in(resumed)
+    unknown = "" if resumed is None else ", and is not what the journal says was made"
     problems = []
     for job in jobs:
         try:
@@ -134,10 +131,11 @@ def _occupied(jobs: Iterable[Job], *, replaceable: bool) -> list[str]:
             continue
         if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
             problems.append(f"{job.output} exists and is not a regular file")
-        elif not replaceable:
-            problems.append(f"{job.output} exists")
-    if any(problem.endswith(" exists") for problem in problems):
-        problems[-1] += "; use --overwrite to replace, --skip-existing to leave, or --resume to go on with a batch"
+        elif not settings.overwrite and not is_own(job.output):
+            problems.append(f"{job.output} exists{unknown}")
+    if any(problem.endswith(f" exists{unknown}") for problem in problems):
+        problems[-1] += ("; use --overwrite to replace, --skip-existing to leave, or --resume to go on with a batch"
+                         if resumed is None else "; use --overwrite to replace it, too")
     return problems
 
 

@@ -76,6 +76,7 @@ def watch(place: Place, settings: Settings, listen: Listen, pace: Pace) -> Itera
     Raises RunError where the run cannot go on: a folder that is gone, a full disk, another run in the output folder.
     """
     make_root(place.root)
+    settings = replace(settings, noted=True)
     with journal.opened(place.root, settings.work) as notes:
         look = Look(place, settings, notes)
         while True:
@@ -92,8 +93,6 @@ def _round(jobs: Sequence[Job], settings: Settings, listener: Listener, pace: Pa
            ) -> Iterator[FileResult]:
     with closing(_results(jobs, settings, listener, pace, notes)) as results:
         for number, result in results:
-            if result.status == "ok":
-                notes.add(jobs[number])
             listener.finished(jobs[number], result)
             yield result
 
@@ -188,7 +187,7 @@ class Look:
         job = self._job(path, relative)
         if job.skip:
             return [job]
-        if self._notes.settled([job])[0].skip:
+        if self._notes.is_done(job, strict=self._settings.strict):
             return []
         if job.output.parent not in self._tidied:
             self._tidied.add(job.output.parent)
