@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from torchfx_cli.chain.parse import join, load_chain, parse_chain, parse_effect
+from torchfx_cli.chain.parse import MAX_TAPS_FILE_BYTES, join, load_chain, parse_chain, parse_effect
 from torchfx_cli.chain.schema import EXAMPLES, describe_kinds, json_schema
 from torchfx_cli.chain.spec import (
     KINDS,
@@ -27,6 +28,8 @@ from torchfx_cli.chain.spec import (
     SosSpec,
     StageSpec,
 )
+from torchfx_cli.design.design import design_chain
+from torchfx_cli.design.stages import Taps
 from torchfx_cli.errors import ChainError
 
 PODCAST = """\
@@ -385,10 +388,28 @@ def test_taps_are_looked_for_beside_the_chain_file(tmp_path: Path) -> None:
     (tmp_path / "ir/room.txt").write_text("1\n0.5\n")
     (stage,) = load_chain(tmp_path / "main.yaml").stages
     assert isinstance(stage, FirSpec)
-    assert stage.file == str(tmp_path / "ir/room.txt")
+    assert (stage.file, stage.content) == (str(tmp_path / "ir/room.txt"), b"1\n0.5\n")
     assert problem(f"- fir: {{file: {tmp_path}}}").endswith("a file whose name ends in .txt, .csv, .npy, .wav")
     (tmp_path / "folder.npy").mkdir()
     assert problem(f"- fir: {{file: {tmp_path}/folder.npy}}").endswith("is a folder, not a file")
+
+
+def test_taps_are_those_that_the_file_held_when_the_chain_was_read(tmp_path: Path) -> None:
+    write(tmp_path, main="chain: [fir: {file: ir.txt}, fir: {file: ./ir.txt}]")
+    (tmp_path / "ir.txt").write_text("0.25\n")
+    chain = load_chain(tmp_path / "main.yaml")
+    (tmp_path / "ir.txt").write_text("99\n")
+    for held in (chain, pickle.loads(pickle.dumps(chain))):
+        stages = design_chain(held, 48000)
+        assert [stage.taps.tolist() for stage in stages if isinstance(stage, Taps)] == [[0.25], [0.25]]
+        assert len({id(stage.content) for stage in held.stages if isinstance(stage, FirSpec)}) == 1
+    assert load_chain(tmp_path / "main.yaml").digest != chain.digest
+
+
+def test_a_taps_file_too_large_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "a.npy").open("wb") as file:
+        file.truncate(MAX_TAPS_FILE_BYTES + 1)
+    assert problem(f"- fir: {{file: {tmp_path}/a.npy}}").endswith("is too large: at most 32 768 KiB are read")
 
 
 def test_the_digest_covers_everything_that_was_read(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from torchfx_cli.chain.effects import effect_node
 from torchfx_cli.chain.presets import locate
 from torchfx_cli.chain.rules import FIR_FILES
 from torchfx_cli.chain.schema import PRESET, TOP_KEYS
-from torchfx_cli.chain.spec import ChainSpec, FirSpec, Origin, StageSpec
+from torchfx_cli.chain.spec import MAX_TAPS, ChainSpec, FirSpec, Origin, StageSpec
 from torchfx_cli.chain.stage import name_and_body, read_stage, unique_keys
 from torchfx_cli.chain.values import read_text
 from torchfx_cli.errors import ChainError, printable
@@ -43,7 +43,7 @@ from torchfx_cli.errors import ChainError, printable
 MAX_STAGES = 10_000
 MAX_INCLUDES = 16  # files open inside one another
 MAX_PROBLEMS = 100
-MAX_TAPS_FILE_BYTES = 64 << 20  # MAX_TAPS numbers as text, with room
+MAX_TAPS_FILE_BYTES = 32 * MAX_TAPS  # a tap printed in full takes 25 characters
 
 
 def load_chain(path: str | os.PathLike[str]) -> ChainSpec:
@@ -97,7 +97,7 @@ class _Reading:
         self._contents = hashlib.sha256()
         self._open: dict[str, str] = {}
         self._done: dict[str, ChainSpec] = {}
-        self._taps_files: set[str] = set()
+        self._taps_files: dict[str, bytes] = {}
 
     def complain(self, problem: str) -> None:
         self._problems.append(printable(problem))
@@ -113,11 +113,12 @@ class _Reading:
         """Adds to the digest; the length keeps `ab` + `c` apart from `a` + `bc`."""
         self._contents.update(len(content).to_bytes(8, "big") + content)
 
-    def taps_file(self, path: str) -> None:
-        """Sees that the file can be read and adds it to the digest, once. Raises Mistake."""
+    def taps_file(self, path: str) -> bytes:
+        """The content of the file, read and added to the digest once however often it is named. Raises Mistake."""
         if path not in self._taps_files:
-            self.note(read_bytes(path, MAX_TAPS_FILE_BYTES))
-            self._taps_files.add(path)
+            self._taps_files[path] = read_bytes(path, MAX_TAPS_FILE_BYTES)
+            self.note(self._taps_files[path])
+        return self._taps_files[path]
 
     def file(self, path: Path) -> ChainSpec:
         """The chain in a file, read once however often it is named. Raises Mistake if it cannot be read at all."""
@@ -199,7 +200,7 @@ class _Source:
             for mistake in mistakes:
                 self._complain(mistake, path)
             if isinstance(spec, FirSpec) and spec.file is not None:
-                spec = replace(spec, file=self._taps_file(spec.file, (body or name).line))
+                spec = self._with_taps(spec, spec.file, (body or name).line)
             return [spec] if spec else []
         except Mistake as mistake:
             self._complain(mistake, path)
@@ -213,13 +214,12 @@ class _Source:
         except Mistake as mistake:
             raise Mistake(f"{quoted(wanted)}: {mistake}", (body or name).line) from None
 
-    def _taps_file(self, file: str, line: int) -> str:
+    def _with_taps(self, spec: FirSpec, file: str, line: int) -> FirSpec:
         try:
             path = _absolute(self._folder / file, os.path.abspath)
             if not path.lower().endswith(FIR_FILES):
                 raise Mistake(f"allowed: a file whose name ends in {', '.join(FIR_FILES)}")
-            self._reading.taps_file(path)
-            return path
+            return replace(spec, file=path, content=self._reading.taps_file(path))
         except Mistake as mistake:
             raise Mistake(f"{quoted(file)}: {mistake}", line, ".file") from None
 

@@ -178,7 +178,11 @@ class SosSpec(StageSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class FirSpec(StageSpec):
-    """A finite impulse response: designed by window, or taps listed here or read from a file."""
+    """A finite impulse response: designed by window, or taps listed here or read from a file.
+
+    `content` is what `file` held when the chain was read, so that no later change of it reaches one output and not
+    the next.
+    """
 
     lowpass_hz: float | None = _frequency("pass below (-6 dB here)", None)
     highpass_hz: float | None = _frequency("pass above (-6 dB here)", None)
@@ -193,6 +197,7 @@ class FirSpec(StageSpec):
     file: str | None = param("taps from a .txt, .npy or .wav file, relative to the chain file", default=None,
                              form="path")
     align: bool = param("remove the delay of half the taps", default=False, form="bool")
+    content: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

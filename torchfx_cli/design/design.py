@@ -174,10 +174,9 @@ def _passbands(spec: chain.FirSpec, fs: float) -> tuple[list[tuple[float, float]
 def _taps_file(spec: chain.FirSpec, fs: float) -> tuple[Array, str]:
     path = Path(str(spec.file))
     try:
-        taps = fir.read_taps(path, fs)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise DesignError(f"{spec.origin}.file: {path}: {reason}") from error
+        taps = fir.read_taps(path.suffix, spec.content, fs)
+    except ValueError as error:
+        raise DesignError(f"{spec.origin}.file: {path}: {error}") from error
     return taps, f"fir {path.name} {len(taps)} taps"
 
 

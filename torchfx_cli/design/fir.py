@@ -7,8 +7,8 @@ Windows: F. J. Harris, "On the use of windows for harmonic analysis with the DFT
 
 from __future__ import annotations
 
+import io
 import re
-from pathlib import Path
 
 import numpy as np
 
@@ -24,7 +24,6 @@ _COSINES = {
     "blackman": (0.42, 0.5, 0.08),
     "blackmanharris": (0.35875, 0.48829, 0.14128, 0.01168),
 }
-MAX_FILE_BYTES = 32 * MAX_TAPS  # a tap printed in full takes 25 characters
 
 
 def windowed_sinc(bands_hz: list[tuple[float, float]], taps: int, window: str, beta: float, fs: float) -> Array:
@@ -53,46 +52,45 @@ def _reference(low: float, high: float) -> float:
     return 1.0 if high == 1.0 else (low + high) / 2.0
 
 
-def read_taps(path: Path, fs: float) -> Array:
-    """Taps [N] from numbers in text (.txt, .csv), an array (.npy) or a mono sound file at this very sample rate.
+def read_taps(suffix: str, content: bytes, fs: float) -> Array:
+    """Taps [N] from a file's content: numbers (.txt, .csv), an array (.npy), a mono sound of this very sample rate.
 
-    Raises ValueError that says what is wrong with the file, or OSError.
+    Raises ValueError that says what is wrong with it.
     """
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise ValueError(f"the file is larger than {MAX_FILE_BYTES >> 20} MB")
-    suffix = path.suffix.lower()
-    if suffix == ".npy":
-        taps = _array(path)
-    else:
-        taps = _text(path) if suffix in (".txt", ".csv") else _sound(path, fs)
-    return _checked(taps)
+    if suffix.lower() == ".npy":
+        return _checked(_array(content))
+    return _checked(_text(content) if suffix.lower() in (".txt", ".csv") else _sound(content, fs))
 
 
-def _text(path: Path) -> Array:
+def _text(content: bytes) -> Array:
     """Numbers between spaces, commas, semicolons or line ends; from a # on a line is a comment."""
-    words = re.sub(r"#.*", "", path.read_text(encoding="utf-8-sig"))
-    return np.array([_number(word) for word in re.split(r"[\s,;]+", words) if word])
-
-
-def _number(word: str) -> float:
     try:
-        return float(word)
+        lines = io.StringIO(content.decode("utf-8-sig"), newline=None)
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8 text") from None
+    return np.array([number for at, line in enumerate(lines, 1) for number in _numbers(line.partition("#")[0], at)])
+
+
+def _numbers(line: str, number: int) -> list[float]:
+    """The message does not quote the line: a chain from a stranger may name any file."""
+    try:
+        return [float(word) for word in re.split(r"[\s,;]+", line) if word]
     except ValueError:
-        raise ValueError(f"{word[:40]!r} is not a number") from None
+        raise ValueError(f"line {number} holds something that is not a number") from None
 
 
-def _array(path: Path) -> Array:
+def _array(content: bytes) -> Array:
     try:
-        return np.asarray(np.load(path, allow_pickle=False))
+        return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
     except (ValueError, EOFError) as error:
         raise ValueError("not a NumPy array of numbers") from error
 
 
-def _sound(path: Path, fs: float) -> Array:
+def _sound(content: bytes, fs: float) -> Array:
     import soundfile
 
     try:
-        samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
+        samples, rate = soundfile.read(io.BytesIO(content), dtype="float64", always_2d=True)
     except soundfile.SoundFileError as error:
         raise ValueError("neither numbers (.txt, .csv), .npy nor a sound file") from error
     if rate != fs:

@@ -153,7 +153,7 @@ def _settings(spec: StageSpec) -> Iterator[str]:
     """What was said and not left as it is anyway, such as "cutoff_hz=80"."""
     for field in fields(spec):
         value = getattr(spec, field.name)
-        if field.name in ("kind", "origin") or value == field.default:
+        if "param" not in field.metadata or value == field.default:
             continue
         is_long = isinstance(value, tuple) and len(value) > SHOWN_NUMBERS
         yield f"{field.name}=" + (f"{len(value)} values" if is_long else _shown(value))
