@@ -46,7 +46,8 @@ def _explain(error: BaseException) -> int:
     if show.wants_trace(foreseen=isinstance(error, TorchfxError)):
         import traceback
 
-        show.tell("".join(traceback.format_exception(error)).rstrip())
+        for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
+            show.tell(line)
     if isinstance(error, TorchfxError):
         kind = "" if isinstance(error, Interrupted) else "error: "
         for line in str(error).split("\n"):

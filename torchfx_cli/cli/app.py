@@ -61,5 +61,6 @@ def _program(
       torchfx COMMAND --help                      more about a command
     """
     if context.invoked_subcommand is None:
-        show.tell(context.get_help())
+        for line in context.get_help().split("\n"):
+            show.tell(line)
         raise typer.Exit(2)

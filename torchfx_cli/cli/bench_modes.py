@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from torchfx_cli.bench import suites
 from torchfx_cli.bench.backends import backend_of
 from torchfx_cli.bench.loads import load_of
@@ -39,7 +37,7 @@ def advise(asked: Asked) -> None:
         weighed = fir_for_iir.weigh(suite.stages, suite.fs, suite.channels[0]).words()
     except UsageError:  # nothing in the chain is recursive
         weighed = []
-    _clear(asked)
+    _measuring(asked, "")
     if not asked.quiet:
         _table(advising.table(advice))
         show.say("")
@@ -53,7 +51,7 @@ def calibrate(asked: Asked) -> None:
     from torchfx_cli.render import costs
 
     found = calibrating.calibrate(lambda step: _measuring(asked, step))
-    _clear(asked)
+    _measuring(asked, "")
     try:
         path = costs.save(calibrating.costs_of(found))
     except OSError as error:
@@ -76,7 +74,7 @@ def profile(asked: Asked, path: str) -> None:
     _measuring(asked, (usable or names)[0])
     load = load_of(suite, suite.durations_s[0], suite.channels[0])
     operations = profiling.run(load.plan, path, (usable or names)[0], load.frames / load.fs)
-    _clear(asked)
+    _measuring(asked, "")
     if not asked.quiet:
         _table(profiling.table(operations))
     show.say(f"trace in {path}; chrome://tracing and ui.perfetto.dev show it")
@@ -100,13 +98,5 @@ def _table(rows: list[tuple[str, ...]]) -> None:
 
 
 def _measuring(asked: Asked, step: str) -> None:
-    """A line that the next one takes the place of, where somebody looks."""
-    if not asked.quiet and show.is_terminal(sys.stderr):
-        sys.stderr.write(f"\r\x1b[2Kmeasuring: {step}")
-        sys.stderr.flush()
-
-
-def _clear(asked: Asked) -> None:
-    if not asked.quiet and show.is_terminal(sys.stderr):
-        sys.stderr.write("\r\x1b[2K")
-        sys.stderr.flush()
+    if not asked.quiet:
+        show.tell_for_now(f"measuring: {step}" if step else "")

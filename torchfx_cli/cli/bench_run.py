@@ -11,7 +11,7 @@ from torchfx_cli.cli import show
 from torchfx_cli.cli.bench_asked import Asked
 from torchfx_cli.cli.bench_plan import Plan, plan
 from torchfx_cli.cli.bench_screen import Screen, show_columns, show_lines
-from torchfx_cli.errors import Interrupted, UsageError, printable
+from torchfx_cli.errors import Interrupted, UsageError
 from torchfx_cli.tasks.textfile import TextFile
 
 SAVE_EVERY_S = 60.0  # so that not even a lost machine costs more
@@ -75,7 +75,7 @@ def _tell(results: Results, todo: Plan, asked: Asked) -> None:
         return
     show_lines(tables.HEADER, tables.lines(results))
     for note in tables.notes(results):
-        show.say(printable(note))
+        show.say(note)
     known = dict(tables.environment_words(results.environment))
     show.say("measured on " + ", ".join(f"{name} {known[name]}" for name in MACHINE if name in known))
     if results.missing:

@@ -97,7 +97,7 @@ def show_lines(header: Sequence[str], lines: Sequence[Line]) -> None:
     out = StringIO()
     console = Console(file=out, width=width, markup=False, highlight=False, force_terminal=True)
     console.print(_table(header, lines, width))
-    show.say(out.getvalue().rstrip("\n"))
+    show.copy(out.getvalue().rstrip("\n"))
 
 
 def _table(header: Sequence[str], lines: Sequence[Line], width: int) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from torchfx_cli.cli import show
 from torchfx_cli.cli.listener import plan_lines
-from torchfx_cli.errors import FileError, printable
+from torchfx_cli.errors import FileError
 from torchfx_cli.render import costs
 from torchfx_cli.stream.formats import RIFF_LIMIT_BYTES
 from torchfx_cli.tasks.fileplan import JobPlan, describe_job
@@ -36,7 +36,7 @@ def show_plans(jobs: Sequence[Job], settings: Settings, engine: str, *, as_json:
         if todo is not None:
             plans.append(todo)
         for line in [json.dumps(_record(job, todo, engine))] if as_json else _lines(job, todo, engine):
-            show.say(printable(line))
+            show.say(line)
     if plans:
         _summarise(plans, engine, at_a_time)
     return code

@@ -33,7 +33,7 @@ def filters(
     if kind is not None and not records:
         raise UsageError(_unknown(kind))
     if schema:
-        show.say(json.dumps(json_schema(), indent=2))
+        show.say(*json.dumps(json_schema(), indent=2).split("\n"))
     elif as_json:
         for record in records:
             show.say(json.dumps(record))
@@ -51,7 +51,7 @@ def _unknown(kind: str) -> str:
 
 
 def _print_kind(record: dict[str, Any]) -> None:
-    show.say(f"{record['kind']}: {record['doc']}\n")
+    show.say(f"{record['kind']}: {record['doc']}", "")
     rows = [
         (param["key"], param["unit"], _range(param), _default(param), _meaning(param)) for param in record["params"]
     ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from torchfx_cli.cli import show
-from torchfx_cli.errors import FileError, printable
+from torchfx_cli.errors import FileError
 from torchfx_cli.samples import block_frames
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def info(
         if as_json:
             show.say(json.dumps(record))
         elif "error" not in record:
-            show.say("\n".join(_lines(record)))
+            show.say(*_lines(record))
     raise typer.Exit(code)
 
 
@@ -85,11 +85,11 @@ def _lines(record: dict[str, Any]) -> list[str]:
     ]
     if "peak" in record:
         lines.append(f"peak {show.level(record['peak'])}")
-    lines += [f"{tag}: {printable(text)}" for tag, text in record["tags"].items()]
+    lines += [f"{tag}: {text}" for tag, text in record["tags"].items()]
     if record["also"]:
         lines.append(f"also holds: {', '.join(record['also'])}")
-    lines += [f"{kind}: {printable(text)}" for kind in ("note", "warning") for text in record[f"{kind}s"]]
-    return [printable(record["input"]), *(f"  {line}" for line in lines)]
+    lines += [f"{kind}: {text}" for kind in ("note", "warning") for text in record[f"{kind}s"]]
+    return [record["input"], *(f"  {line}" for line in lines)]
 
 
 def _size(count: int) -> str:

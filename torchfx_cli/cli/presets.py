@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from torchfx_cli.cli import complete, options, show
-from torchfx_cli.errors import UsageError, printable
+from torchfx_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from torchfx_cli.chain.presets import Preset
@@ -52,9 +52,9 @@ def _print(preset: Preset, *, as_json: bool) -> None:
     if as_json:
         show.say(json.dumps({**_record(preset), "text": text}))
     elif show.is_terminal(sys.stdout):
-        show.say("\n".join(printable(line) for line in text.split("\n")))
+        show.say(*text.split("\n"))
     else:
-        show.say(text)
+        show.copy(text)
 
 
 def _record(preset: Preset) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """What reaches the screen: data on stdout, all else on stderr, and nothing that a terminal would obey.
 
+`say` and `tell` escape each line as it leaves and put our own colours around it afterwards, so no caller has to think
+of what a file, a name or a tag may hold. Nothing else in cli/ writes to these streams but what draws a bar.
+
 A lost stream never stops the work. A closed pipe is quiet; a stdout that cannot be written (a full disk) is told at the
 end and makes the exit code 1.
 """
@@ -56,21 +59,32 @@ def wants_trace(foreseen: bool) -> bool:
     return os.environ.get("TORCHFX_DEBUG", "") not in ("", "0") or (_verbose and not foreseen)
 
 
-def say(text: str) -> None:
-    """A line of data, to stdout; `text` is taken as it is."""
-    _write(sys.stdout, text)
+def say(*lines: str, colour: str = "") -> None:
+    """Lines of data, to stdout; a line's end inside one is escaped like all that could drive a terminal."""
+    for line in lines:
+        _write(sys.stdout, _painted(printable(line), colour, sys.stdout))
 
 
-def tell(text: str, colour: str = "") -> None:
-    """A message, to stderr, with everything escaped that could drive a terminal."""
-    text = "\n".join(printable(line) for line in text.split("\n"))
-    _write(sys.stderr, paint(text, colour, sys.stderr))
+def tell(line: str, colour: str = "") -> None:
+    """The same with a message, to stderr."""
+    _write(sys.stderr, _painted(printable(line), colour, sys.stderr))
 
 
 def tell_failure(name: str, message: str) -> None:
     """A message about the file `name`, which is not said twice where the message begins with it."""
-    for line in message.split("\n"):
-        tell(line if line.startswith(name) else f"{printable(name)}: {line}", "red")
+    tell(message if message.startswith(name) else f"{name}: {message}", "red")
+
+
+def tell_for_now(line: str) -> None:
+    """A message that the next one takes the place of, where somebody looks; "" takes it away."""
+    if sys.stderr is not None and is_terminal(sys.stderr):
+        sys.stderr.write(f"\r\x1b[2K{printable(line)}")
+        sys.stderr.flush()
+
+
+def copy(text: str) -> None:
+    """`text` as it is, to stdout: what is no longer a line for people, or was drawn with cells made `printable`."""
+    _write(sys.stdout, text)
 
 
 def _write(stream: TextIO | None, text: str) -> None:
@@ -105,7 +119,7 @@ def is_terminal(stream: TextIO | None) -> bool:
     return looked_at and os.environ.get("TERM", "dumb") != "dumb"
 
 
-def paint(text: str, colour: str, stream: TextIO | None) -> str:
+def _painted(text: str, colour: str, stream: TextIO | None) -> str:
     if not colour or os.environ.get("NO_COLOR") or not is_terminal(stream):
         return text
     return f"\x1b[{COLOURS[colour]}m{text}\x1b[0m"
@@ -118,7 +132,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = ""
     room = None
     if is_terminal(sys.stdout):
         room = max(NARROWEST, shutil.get_terminal_size().columns - len(indent) - sum(w + 2 for w in widths[:-1]) - 1)
-        say(paint(indent + _row(header, widths), "bold", sys.stdout))
+        say(indent + _row(header, widths), colour="bold")
     for *cells, last in rows:
         lines = [last] if room is None else textwrap.wrap(last, room) or [""]
         say((indent + _row([*cells, lines[0]], widths)).rstrip())

@@ -145,7 +145,7 @@ def _comment_keys(block: bytes) -> Iterator[str]:
         size, at = _uint32(block, at), at + 4
         key = block[at : at + min(size, 256)].partition(b"=")[0]
         if key:
-            yield key.decode("ascii", "backslashreplace").upper()
+            yield key.upper().decode("ascii", "backslashreplace")
         at += size
 
 
