@@ -196,7 +196,7 @@ def _create(folder: Path, folder_fd: int, mode: int) -> tuple[str, str, int]:
         _unfinished.add(path)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            fd = os.open(name, flags, mode, dir_fd=folder_fd)
+            fd = os.open(name, flags, mode & 0o777, dir_fd=folder_fd)
         except FileExistsError:
             _unfinished.discard(path)
             continue
