@@ -100,7 +100,9 @@ class Container:
     major           libsndfile's name.
     extensions      names that mean it; the first is given to new files.
     subtypes        what it can hold; the first is the default.
-    tags            the tags it keeps; `utf8_tags`: as UTF-8, else as whatever bytes there are.
+    tags            the tags it keeps.
+    text_encoding   of the tags; "" for whatever bytes there are.
+    text_bytes      what one of them may take, None for any: what is longer libsndfile cannot read back.
     rates_hz        the only allowed rates, or empty for any up to `max_rate_hz`.
     size_limit      the largest file in bytes, 0 for none.
     """
@@ -110,7 +112,8 @@ class Container:
     extensions: tuple[str, ...]
     subtypes: tuple[str, ...]
     tags: frozenset[str] = _NO_TAGS
-    utf8_tags: bool = False
+    text_encoding: str = ""
+    text_bytes: int | None = None
     max_channels: int = MAX_CHANNELS
     max_rate_hz: int = MAX_RATE_HZ
     rates_hz: tuple[int, ...] = ()
@@ -120,20 +123,21 @@ class Container:
 
 CONTAINERS: tuple[Container, ...] = (
     # WAV has no size limit here: beyond 4 GiB the writer makes it RF64, see writer.py.
-    Container("wav", "WAV", (".wav", ".wave", ".bwf"), _PCM, _INFO_TAGS),
-    Container("rf64", "RF64", (".rf64",), _PCM, _INFO_TAGS),
+    Container("wav", "WAV", (".wav", ".wave", ".bwf"), _PCM, _INFO_TAGS, text_bytes=2000),
+    Container("rf64", "RF64", (".rf64",), _PCM, _INFO_TAGS, text_bytes=2000),
     Container("w64", "W64", (".w64",), _PCM),
     # The rate is an 80-bit float in AIFF; libsndfile gets it wrong from about 800 MHz on.
     Container("aiff", "AIFF", (".aiff", ".aif", ".aifc"), (*_PCM_SIGNED, "PCM_U8"), _AIFF_TAGS,
-              max_rate_hz=500_000_000, size_limit=RIFF_LIMIT_BYTES),
-    Container("caf", "CAF", (".caf",), (*_PCM_SIGNED, "ALAC_16"), _ALL_TAGS, utf8_tags=True),
-    Container("flac", "FLAC", (".flac",), ("PCM_16", "PCM_24", "PCM_S8"), _ALL_TAGS, utf8_tags=True, max_channels=8,
-              max_rate_hz=655350, holds_0_frames=False),
-    Container("ogg", "OGG", (".ogg", ".oga"), ("VORBIS", "OPUS"), _ALL_TAGS, utf8_tags=True, max_channels=255,
+              text_bytes=8000, max_rate_hz=500_000_000, size_limit=RIFF_LIMIT_BYTES),
+    Container("caf", "CAF", (".caf",), (*_PCM_SIGNED, "ALAC_16"), _ALL_TAGS, "utf-8", text_bytes=1600),
+    Container("flac", "FLAC", (".flac",), ("PCM_16", "PCM_24", "PCM_S8"), _ALL_TAGS, "utf-8", text_bytes=1 << 20,
+              max_channels=8, max_rate_hz=655350, holds_0_frames=False),
+    Container("ogg", "OGG", (".ogg", ".oga"), ("VORBIS", "OPUS"), _ALL_TAGS, "utf-8", text_bytes=5000, max_channels=255,
               max_rate_hz=200_000),
-    Container("opus", "OGG", (".opus",), ("OPUS",), _ALL_TAGS, utf8_tags=True, max_channels=255, rates_hz=_OPUS_RATES,
-              holds_0_frames=False),
-    Container("mp3", "MP3", (".mp3",), ("MPEG_LAYER_III",), _MP3_TAGS, utf8_tags=True, max_channels=2,
+    Container("opus", "OGG", (".opus",), ("OPUS",), _ALL_TAGS, "utf-8", text_bytes=5000, max_channels=255,
+              rates_hz=_OPUS_RATES, holds_0_frames=False),
+    # LAME says of every text that it is Latin-1.
+    Container("mp3", "MP3", (".mp3",), ("MPEG_LAYER_III",), _MP3_TAGS, "latin-1", max_channels=2,
               rates_hz=_MP3_RATES, holds_0_frames=False),
     Container("au", "AU", (".au", ".snd"), _PCM_SIGNED, size_limit=RIFF_LIMIT_BYTES),
     Container("nist", "NIST", (".nist", ".sph"), ("PCM_16", "PCM_24", "PCM_32", "PCM_S8", "ULAW", "ALAW"),

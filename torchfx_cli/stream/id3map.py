@@ -20,7 +20,8 @@ KEYS: Mapping[str, str] = {
     "TKEY": "KEY", "TLAN": "LANGUAGE", "TMED": "MEDIA", "TMOO": "MOOD", "TCMP": "COMPILATION", "TSOP": "ARTISTSORT",
     "TSO2": "ALBUMARTISTSORT", "TSOA": "ALBUMSORT", "TSOT": "TITLESORT", "TSOC": "COMPOSERSORT",
 }  # fmt: skip
-_FRAMES = {key: frame for frame, key in KEYS.items()} | {"ORGANIZATION": "TPUB", "INITIALKEY": "TKEY"}
+_FRAMES = {key: frame for frame, key in KEYS.items()}
+_SYNONYMS = {"ORGANIZATION": "LABEL", "INITIALKEY": "KEY", "UNSYNCEDLYRICS": "LYRICS"}
 _UTF8 = 3
 _UNKNOWN_LANGUAGE = "XXX"
 _TRACK_OWNER, _TRACK_KEY = "http://musicbrainz.org", "MUSICBRAINZ_TRACKID"
@@ -63,10 +64,10 @@ def _values_of(frame: Any) -> list[str]:
 
 
 def frames_of(comments: Iterable[tuple[str, str]]) -> list[Any]:
-    """ID3 frames of Vorbis comments (key in capitals, value); a key that comes twice is one frame of two values."""
+    """ID3 frames of Vorbis comments (key in capitals, value); what comes twice is one frame of two values."""
     values: dict[str, list[str]] = {}
     for key, value in comments:
-        values.setdefault(key, []).append(value)
+        values.setdefault(_SYNONYMS.get(key, key), []).append(value)
     return [_frame_of(key, texts) for key, texts in values.items()]
 
 
@@ -75,10 +76,10 @@ def _frame_of(key: str, texts: Sequence[str]) -> Any:
 
     if key == "COMMENT":
         return id3.COMM(encoding=_UTF8, lang=_UNKNOWN_LANGUAGE, desc="", text=texts)
-    if key in ("LYRICS", "UNSYNCEDLYRICS"):
+    if key == "LYRICS":
         return id3.USLT(encoding=_UTF8, lang=_UNKNOWN_LANGUAGE, desc="", text="\n".join(texts))
-    if key == _TRACK_KEY:
-        return id3.UFID(owner=_TRACK_OWNER, data=texts[0].encode("ascii", "replace"))
+    if key == _TRACK_KEY and len(texts) == 1 and texts[0].isascii():
+        return id3.UFID(owner=_TRACK_OWNER, data=texts[0].encode("ascii"))
     name = _FRAMES.get(key)
     is_odd_date = name in ("TDRC", "TDOR") and not all(_DATE.fullmatch(text) for text in texts)
     if name is None or is_odd_date:

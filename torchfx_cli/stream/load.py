@@ -18,7 +18,7 @@ from torchfx_cli.stream.chunks import Chunk
 from torchfx_cli.stream.formats import OutputFormat
 from torchfx_cli.stream.metadata import lost_tags, utf8_text
 from torchfx_cli.stream.richtags import RichTags, TagError
-from torchfx_cli.stream.taglist import BLOCK_NAMES, info_names, is_loudness, tag_names
+from torchfx_cli.stream.taglist import BLOCK_NAMES, id3_loudness, info_names, is_loudness, tag_names
 
 MAX_NAMES = 12
 HINT = '; pip install "torchfx-cli[tags]" would carry the tags'
@@ -63,12 +63,13 @@ def pack(strings: Mapping[str, str], baggage: Baggage | None, out_format: Output
 def _same_kind(strings: Mapping[str, str], baggage: Baggage, channels: int) -> Load:
     """Raw chunks win over strings: those are the same texts, and libsndfile would add its name to them."""
     kept, lost = baggage.sorted_out(channels)
-    loud = any(baggage.has_loudness(chunk) for chunk in kept)
+    loud = ["bext"] if any(baggage.has_loudness(chunk) for chunk in kept) else []
+    loud += ["id3"] if id3_loudness(baggage) else []
     return Load(
         strings if has_texts(lost) else {},
         tuple(_copy(baggage, chunk) for chunk in kept),
         warnings=_named(lost),
-        notes=("the loudness values in bext are those of the input",) if loud else (),
+        notes=(f"the loudness values in {' and '.join(loud)} are those of the input",) if loud else (),
     )
 
 
@@ -83,6 +84,8 @@ def _other_kind(strings: Mapping[str, str], baggage: Baggage, out_format: Output
     dropped = lost_tags(strings, out_format.container)
     blocks = [name for name in names if name in BLOCK_NAMES]
     others = [*info_names(baggage), *blocks, *baggage.foreign_chunks()]
+    if word in _ID3_CHUNKS:  # ID3 has a frame only for the software of the file that it is in
+        others += [name for name in (*dropped, *richer) if name.lower() == "software"]
     notes = (f"dropped, because filtering changes it: {_list(measured)}",) if measured else ()
     takes = word in _REWRITTEN or word in _ID3_CHUNKS
     if not (takes and (richer or dropped)):

@@ -7,6 +7,7 @@ then. What was true of the old samples or of the old file only is left out, see 
 from __future__ import annotations
 
 import base64
+import hashlib
 import importlib.util
 import io
 import os
@@ -20,8 +21,9 @@ from torchfx_cli.stream.sound import PatchedFile
 from torchfx_cli.stream.taglist import id3_of, is_loudness, is_of_the_file, tag_bytes
 
 FLAC_BLOCK_BYTES = (1 << 24) - 4096  # a block's size has 24 bits; the rest is for mime and description
+PADDING_BYTES = 1024  # behind the tag of an MP3, for editors
 _PICTURE_KEY = "METADATA_BLOCK_PICTURE"
-_V1_UPDATE, _V1_NONE = 1, 0
+_NO_V1 = 0  # 30 letters of Latin-1 are no second truth beside ID3v2
 
 
 class TagError(Exception):
@@ -110,9 +112,21 @@ def _read_id3(tag: bytes) -> RichTags:
 
 
 def fitting(tags: RichTags, word: str) -> tuple[RichTags, tuple[str, ...]]:
-    """`tags` without the pictures that are too large for what `--format` calls `word`, and what was left out."""
-    kept = tuple(picture for picture in tags.pictures if word != "flac" or len(picture.data) <= FLAC_BLOCK_BYTES)
-    return replace(tags, pictures=kept), ("PICTURE",) if len(kept) < len(tags.pictures) else ()
+    """`tags` without what is too large for what `--format` calls `word`, and the names of that."""
+    if word != "flac":
+        return tags, ()
+    pictures = tuple(picture for picture in tags.pictures if len(picture.data) <= FLAC_BLOCK_BYTES)
+    comments, lost, room = [], [], FLAC_BLOCK_BYTES
+    for key, text in tags.comments:
+        size = len(f"{key}={text}".encode()) + 4
+        if size > room:
+            lost.append(key)
+        else:
+            comments.append((key, text))
+            room -= size
+    if len(pictures) < len(tags.pictures):
+        lost.append("PICTURE")
+    return replace(tags, pictures=pictures, comments=tuple(comments)), tuple(lost)
 
 
 def write(tags: RichTags, fd: int) -> None:
@@ -151,17 +165,25 @@ def _write_comments(tags: RichTags, file: Any) -> None:
 
 
 def _write_id3(tags: RichTags, file: Any) -> None:
-    from mutagen.id3 import ID3
+    _make_id3(tags, _encoder(file)).save(file, v1=_NO_V1, v2_version=tags.version, padding=lambda info: PADDING_BYTES)
 
-    encoder = ID3(file).getall("TSSE")
-    file.seek(0)
-    _make_id3(tags, encoder).save(file, v1=_V1_UPDATE, v2_version=tags.version)
+
+def _encoder(file: Any) -> list[Any]:
+    """What an MP3 says of its encoder; libsndfile gives it no ID3 tag at all where it has no string to put there."""
+    from mutagen.id3 import ID3, ID3NoHeaderError
+
+    try:
+        return list(ID3(file).getall("TSSE"))
+    except ID3NoHeaderError:
+        return []
+    finally:
+        file.seek(0)
 
 
 def as_id3(tags: RichTags) -> bytes:
     """An ID3v2 tag, for a chunk of WAV or AIFF."""
     buffer = io.BytesIO()
-    _make_id3(tags).save(buffer, v1=_V1_NONE, v2_version=tags.version, padding=lambda info: 0)
+    _make_id3(tags).save(buffer, v1=_NO_V1, v2_version=tags.version, padding=lambda info: 0)
     return buffer.getvalue()
 
 
@@ -171,9 +193,13 @@ def _make_id3(tags: RichTags, more: Iterable[Any] = ()) -> Any:
 
     known = {key for key, _ in comments_of(frame for frame in tags.frames if frame.FrameID != "APIC")[0]}
     made = frames_of((key, text) for key, text in tags.comments if key not in known and key != "SOFTWARE")
-    pictures = [] if tags.frames else [apic_of(picture) for picture in tags.pictures]
     id3 = ID3()
-    for frame in (*more, *tags.frames, *made, *pictures):
+    for frame in (*more, *tags.frames, *made):
+        id3.add(frame)
+    for picture in () if tags.frames else tags.pictures:
+        frame = apic_of(picture)
+        while frame.HashKey in id3:
+            frame.desc += " "  # each needs a description of its own (ID3v2.4, section 4.14)
         id3.add(frame)
     if tags.version == 3:
         id3.update_to_v23()
@@ -185,5 +211,10 @@ def _check(tags: RichTags, fd: int, head: bytes) -> None:
     container = {b"fLaC": "FLAC", b"OggS": "OGG"}.get(head, "MP3")
     found = read(Baggage(fd, os.fstat(fd).st_size, container, 0, None))
     missing = [] if container == "MP3" else [key for key, value in tags.comments if (key, value) not in found.comments]
-    if missing or [picture.data for picture in found.pictures] != [picture.data for picture in tags.pictures]:
+    if missing or _hashes(found) != _hashes(tags):
         raise TagError("the tags that read back are not those that were written")
+
+
+def _hashes(tags: RichTags) -> list[bytes]:
+    """Of the pictures, which ID3 sorts by size."""
+    return sorted(hashlib.sha256(picture.data).digest() for picture in tags.pictures)

@@ -29,7 +29,9 @@ _FLAC_BLOCKS = {2: "APPLICATION block", 5: "CUESHEET block", 6: "PICTURE"}
 APE = "APE tag"
 BLOCK_NAMES = frozenset({"APPLICATION block", "CUESHEET block", APE})  # nothing carries them
 _STRING_IDS = frozenset({"INAM", "IART", "ICMT", "ICOP", "ICRD", "IGNR", "ISFT", "IPRD", "ITRK"})
+_STRING_BYTES = 2047  # what is longer libsndfile skips
 _COMMENT_HEADS = (b"\x03vorbis", b"OpusTags")
+_UNREAD_OF_OPUS = frozenset({"SOFTWARE"})
 
 
 def is_loudness(name: str) -> bool:
@@ -51,11 +53,17 @@ def _names(baggage: Baggage) -> Iterable[str]:
     if baggage.container == "FLAC":
         return _flac_names(baggage.fd)
     if baggage.container == "OGG":
-        return _comment_names(_ogg_comments(baggage.fd, baggage.file_bytes))
-    if baggage.layout is not None:
-        return (chunk.name for chunk in baggage.chunks() if chunk.name in ("id3", "ID3"))  # libsndfile ignores it
+        head, comments = _ogg_comments(baggage.fd, baggage.file_bytes)
+        return _comment_names(comments, STRING_KEYS - _UNREAD_OF_OPUS if head == b"OpusTags" else STRING_KEYS)
+    if baggage.layout is not None:  # libsndfile ignores the chunk
+        return [*(chunk.name for chunk in baggage.chunks() if chunk.name in ("id3", "ID3")), *id3_loudness(baggage)]
     ape = [APE] if b"APETAGEX" in os.pread(baggage.fd, 160, max(0, baggage.file_bytes - 160)) else []
     return [*id3_names(id3_of(baggage)), *(ape if baggage.container == "MP3" else [])]
+
+
+def id3_loudness(baggage: Baggage) -> list[str]:
+    """The tags of loudness in an ID3v2 tag."""
+    return [name for name in id3_names(id3_of(baggage)) if is_loudness(name)]
 
 
 def info_names(baggage: Baggage) -> tuple[str, ...]:
@@ -64,10 +72,11 @@ def info_names(baggage: Baggage) -> tuple[str, ...]:
     for chunk in (chunk for chunk in baggage.chunks() if chunk.name == "LIST-INFO"):
         body, at = os.pread(baggage.fd, min(chunk.size, MAX_BYTES), chunk.start), 4
         while at + 8 <= len(body) and body[at : at + 4].isalnum():
-            names.append(body[at : at + 4].decode("ascii"))
-            size = _uint32(body, at + 4)
+            name, size = body[at : at + 4].decode("ascii"), _uint32(body, at + 4)
+            if name not in _STRING_IDS or size > _STRING_BYTES:
+                names.append(name)
             at += 8 + size + size % 2
-    return tuple(dict.fromkeys(name for name in names if name not in _STRING_IDS))
+    return tuple(dict.fromkeys(names))
 
 
 def tag_bytes(baggage: Baggage) -> int:
@@ -75,7 +84,7 @@ def tag_bytes(baggage: Baggage) -> int:
     if baggage.container == "FLAC":
         return sum(size for _, _, size in flac_blocks(baggage.fd))
     if baggage.container == "OGG":
-        return len(_ogg_comments(baggage.fd, baggage.file_bytes))
+        return len(_ogg_comments(baggage.fd, baggage.file_bytes)[1])
     return _id3_place(baggage)[1]
 
 
@@ -114,13 +123,13 @@ def flac_blocks(fd: int) -> Iterator[tuple[int, int, int]]:
         last, at = header[0] >= 0x80, at + 4 + size
 
 
-def _ogg_comments(fd: int, file_bytes: int) -> bytes:
-    """The comments of the first stream, of huge ones the start; b"" where they are not found."""
+def _ogg_comments(fd: int, file_bytes: int) -> tuple[bytes, bytes]:
+    """What begins the comments of the first stream, and the comments, of huge ones the start; b"" where not found."""
     packet, done, at = bytearray(), 0, 0
     while at < file_bytes and done < 2 and len(packet) <= MAX_BYTES:
         header = os.pread(fd, 27 + 255, at)
         if len(header) < 27 or header[:4] != b"OggS":
-            return b""
+            return b"", b""
         at += 27 + header[26]
         for lace in header[27 : 27 + header[26]]:
             packet += os.pread(fd, lace, at) if done == 1 else b""
@@ -129,13 +138,13 @@ def _ogg_comments(fd: int, file_bytes: int) -> bytes:
             if done == 2:
                 break
     head = next((head for head in _COMMENT_HEADS if packet.startswith(head)), packet[:4])
-    return bytes(packet[len(head) :])
+    return bytes(head), bytes(packet[len(head) :])
 
 
-def _comment_names(block: bytes) -> list[str]:
+def _comment_names(block: bytes, handed_out: frozenset[str] = STRING_KEYS) -> list[str]:
     """Keys of Vorbis comments that libsndfile does not hand out, and those of which it hands out only one value."""
     counts = Counter(_comment_keys(block))
-    return [key for key, count in counts.items() if key not in STRING_KEYS or count > 1]
+    return [key for key, count in counts.items() if key not in handed_out or count > 1]
 
 
 def _comment_keys(block: bytes) -> Iterator[str]:
