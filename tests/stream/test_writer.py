@@ -347,14 +347,14 @@ def test_a_channel_mask_goes_into_the_output(tmp_path: Path) -> None:
 def test_a_sample_that_changes_on_its_way_is_found_by_reading_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original: Callable[..., int] = writer.library.write_from
+    original: Callable[..., bool] = writer.library.Feed.write
 
-    def flips_a_bit(sound: sf.SoundFile, block: Array) -> int:
+    def flips_a_bit(feed: writer.library.Feed, block: Array) -> bool:
         wrong = block.copy()
         wrong[3, 1] ^= 1
-        return original(sound, wrong)
+        return original(feed, wrong)
 
-    monkeypatch.setattr(writer.library, "write_from", flips_a_bit)
+    monkeypatch.setattr(writer.library.Feed, "write", flips_a_bit)
     chosen = output_format("a.wav")
     with pytest.raises(WriteError, match="samples that read back are not those"):
         write(tmp_path / "a.wav", noise(chosen), chosen)

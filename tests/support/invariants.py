@@ -6,7 +6,7 @@
     check_told(done.stderr, failed=[...], inputs=3)    # I5, I6
 
 `outputs` maps each planned output to the bytes that an undisturbed run makes of it, or to None where only a whole
-file can be asked for (Ogg, whose serial number is random; see `is_whole`).
+file can be asked for (see `is_whole`).
 """
 
 from __future__ import annotations

@@ -51,11 +51,11 @@ def append(fd: int, extras: Sequence[Extra]) -> tuple[Placed, ...]:
     grammar = GRAMMARS[magic]
     placed = []
     for extra in extras:
-        at += _write(fd, bytes(-at % grammar.align), at)
-        at += _write(fd, struct.pack(grammar.header, extra.name, extra.size), at)
+        at += write_all(fd, bytes(-at % grammar.align), at)
+        at += write_all(fd, struct.pack(grammar.header, extra.name, extra.size), at)
         placed.append(_put(fd, extra, at))
         at += extra.size
-    at += _write(fd, bytes(-at % grammar.align), at)
+    at += write_all(fd, bytes(-at % grammar.align), at)
     _tell_size(fd, magic, at - 8)
     return tuple(placed)
 
@@ -63,15 +63,15 @@ def append(fd: int, extras: Sequence[Extra]) -> tuple[Placed, ...]:
 def _put(fd: int, extra: Extra, start: int) -> Placed:
     at, crc = start, 0
     for piece in extra.content():
-        at += _write(fd, piece, at)
+        at += write_all(fd, piece, at)
         crc = zlib.crc32(piece, crc)
     if at - start != extra.size:
         raise AppendError("the input changed while its metadata was copied")
     return Placed(extra.name, start, extra.size, crc)
 
 
-def _write(fd: int, content: bytes, at: int) -> int:
-    """Write all of it: a system call may take less."""
+def write_all(fd: int, content: bytes, at: int) -> int:
+    """Write all of `content` at `at`, as a system call may take less; how much that was."""
     view = memoryview(content)
     while view:
         done = os.pwrite(fd, view, at)
@@ -82,11 +82,11 @@ def _write(fd: int, content: bytes, at: int) -> int:
 def _tell_size(fd: int, magic: bytes, size: int) -> None:
     """The header's size of the whole; CAF has none."""
     if magic == b"RF64":
-        _write(fd, struct.pack("<Q", size), _DS64_RIFF_SIZE)
+        write_all(fd, struct.pack("<Q", size), _DS64_RIFF_SIZE)
     elif magic in (b"RIFF", b"FORM"):
         if size > MAX_SIZE:
             raise AppendError("with its metadata it would be larger than 4 GiB; use --format rf64, w64 or caf")
-        _write(fd, struct.pack("<I" if magic == b"RIFF" else ">I", size), 4)
+        write_all(fd, struct.pack("<I" if magic == b"RIFF" else ">I", size), 4)
 
 
 def what_is_missing(fd: int, placed: Sequence[Placed]) -> str:

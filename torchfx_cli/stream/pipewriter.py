@@ -22,6 +22,7 @@ from torchfx_cli.stream.baggage import Baggage
 from torchfx_cli.stream.formats import OutputFormat
 from torchfx_cli.stream.load import contents, pack
 from torchfx_cli.stream.metadata import write_tags
+from torchfx_cli.stream.oggserial import Renumbering
 from torchfx_cli.stream.outpipe import OutPipe
 from torchfx_cli.stream.sound import Block, LibraryError
 from torchfx_cli.stream.stdio import STDIO, audio_descriptor
@@ -57,6 +58,7 @@ class PipeOutput:
         self._sample_bytes = sample_bytes
         self._pipe = OutPipe(audio_descriptor())
         self._sound: soundfile.SoundFile | None = None
+        self._numbering = Renumbering() if out_format.major == "OGG" else None
         self._has_header = False
         self._header_bytes = 0  # of a WAV
 
@@ -67,6 +69,7 @@ class PipeOutput:
                                               format=major)
         except LibraryError as error:
             raise WriteError(f"standard output: {error.error_string}") from None
+        self._feed = library.Feed(self._sound)
         library.switch(self._sound, library.SET_ADD_PEAK_CHUNK, False)
         if self.format.channel_map:
             library.set_channel_map(self._sound, self.format.channel_map)
@@ -87,17 +90,21 @@ class PipeOutput:
         if self._sound is None:
             raise RuntimeError("a PipeOutput is written inside its with, and not after commit")
         block = np.ascontiguousarray(block)
-        if len(block) and (library.write_from(self._sound, block) != len(block) or library.error_of(self._sound)):
+        if len(block) and not self._feed.write(block):
             raise WriteError(f"standard output: {library.error_of(self._sound)}")
         self.frames += len(block)
         self._send()
 
     def commit(self, note: object = None) -> Written:
         """Send what is left. A pipe gets no name, so `note` is not called, see `Output.commit`."""
+        if self._sound is not None and not self._feed.end():
+            raise WriteError(f"standard output: {library.error_of(self._sound)}")
         try:
             self._close_sound()
         except LibraryError as error:
             raise RunError(f"cannot write to the standard output: {error.error_string}") from None
+        if self._numbering is not None:
+            self._pipe.waiting = bytearray(self._numbering.take(self._pipe.waiting) + self._numbering.rest())
         if self._header_bytes and self._sample_bytes is None and not self._pipe.can_settle:
             self._drop_pad()
         self._send()
@@ -109,6 +116,8 @@ class PipeOutput:
             self._has_header = True
             frame_bytes = self.channels * self.format.bytes_per_sample
             self._header_bytes = _tell_sizes(self._pipe.waiting, self._sample_bytes, frame_bytes)
+        if self._numbering is not None and self._sound is not None:
+            self._pipe.waiting = bytearray(self._numbering.take(self._pipe.waiting))
         self._pipe.send()
 
     def _drop_pad(self) -> None:

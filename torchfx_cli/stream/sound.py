@@ -22,6 +22,7 @@ _library: Any = soundfile._snd  # type: ignore[attr-defined, unused-ignore]
 _ffi: Any = soundfile._ffi  # type: ignore[attr-defined, unused-ignore]
 _C_TYPES = {"int16": "short", "int32": "int", "float32": "float", "float64": "double"}
 
+VORBIS_FRAMES = 4096
 # Commands of sndfile.h that soundfile does not name.
 SET_ADD_PEAK_CHUNK = 0x1050
 RF64_AUTO_DOWNGRADE = 0x1210
@@ -36,9 +37,34 @@ def read_into(sound: soundfile.SoundFile, block: Block) -> int:
     return int(_transfer(sound, "read", block))
 
 
-def write_from(sound: soundfile.SoundFile, block: Block) -> int:
-    """Write all of `block` [frames, channels], C-contiguous; frames written, fewer only on an error."""
-    return int(_transfer(sound, "write", block))
+class Feed:
+    """What is written to an open file, to Vorbis in pieces of one length however it comes.
+
+    That encoder looks ahead as far as a piece goes, so what it makes depends on the pieces; and libsndfile puts a piece
+    on the stack, where a long one ends the process.
+    """
+
+    def __init__(self, sound: soundfile.SoundFile) -> None:
+        self._sound = sound
+        self._piece_frames = VORBIS_FRAMES if sound.subtype == "VORBIS" else 0
+        self._rest: Block | None = None
+
+    def write(self, block: Block) -> bool:
+        """Append `block` [frames, channels], C-contiguous; False where an error came, see `error_of`."""
+        if not self._piece_frames:
+            return self._put(block)
+        block = block if self._rest is None else np.concatenate([self._rest, block])
+        whole = len(block) - len(block) % self._piece_frames
+        self._rest = block[whole:].copy()
+        return all(self._put(block[at : at + self._piece_frames]) for at in range(0, whole, self._piece_frames))
+
+    def end(self) -> bool:
+        """The same with what is left of the last piece."""
+        rest, self._rest = self._rest, None
+        return rest is None or not len(rest) or self._put(rest)
+
+    def _put(self, block: Block) -> bool:
+        return int(_transfer(self._sound, "write", block)) == len(block) and not error_of(self._sound)
 
 
 def _transfer(sound: soundfile.SoundFile, verb: str, block: Block) -> int:

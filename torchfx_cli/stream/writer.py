@@ -28,6 +28,7 @@ from torchfx_cli.stream.faults import size_words
 from torchfx_cli.stream.formats import RIFF_LIMIT_BYTES, OutputFormat
 from torchfx_cli.stream.load import pack
 from torchfx_cli.stream.metadata import write_tags
+from torchfx_cli.stream.oggserial import renumber
 from torchfx_cli.stream.part import Part, remove_stale
 from torchfx_cli.stream.sound import Block, LibraryError
 from torchfx_cli.stream.verify import what_is_wrong
@@ -100,7 +101,7 @@ class Output:
         block = np.ascontiguousarray(block)
         if not len(block):
             return
-        if library.write_from(sound, block) != len(block) or library.error_of(sound):
+        if not self._feed.write(block):
             raise part.cause(library.error_of(sound))
         if self.format.is_lossless:
             self._crc = zlib.crc32(block.data, self._crc)
@@ -117,11 +118,16 @@ class Output:
             raise RuntimeError("an Output is committed once, inside its with")
         if not self.frames and not self._holds_0_frames():
             raise WriteError(f"{self.path}: {self._format_name} cannot hold 0 frames")
+        if not self._feed.end():
+            raise part.cause(library.error_of(self._sound))
         try:
             self._close_sound()
         except LibraryError as error:
             raise part.cause(error.error_string) from None
         placed = self._add_metadata(part)
+        if self.format.major == "OGG":
+            with part.told("numbering its pages"):
+                renumber(part.fd)
         if self._times_ns is not None:
             with part.told("setting its time"):
                 os.utime(part.fd, ns=self._times_ns)
@@ -163,6 +169,7 @@ class Output:
                                               format=major, closefd=False)
         except LibraryError as error:
             raise part.cause(error.error_string) from None
+        self._feed = library.Feed(self._sound)
         # The PEAK chunk holds the time of day: without it the same input gives the same bytes.
         library.switch(self._sound, library.SET_ADD_PEAK_CHUNK, False)
         if shrinks:
