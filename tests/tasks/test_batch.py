@@ -109,9 +109,11 @@ class Deadly:
 
 
 @pytest.mark.parametrize(("deed", "words"), [
-    ("SIGSEGV", "crashed the decoder, twice (signal 11)"),
-    ("SIGABRT", "crashed the decoder, twice (signal 6)"),
-    ("SIGKILL", "was killed twice (signal 9)"),
+    ("SIGSEGV", "crashed the decoder, twice (SIGSEGV)"),
+    ("SIGABRT", "crashed the decoder, twice (SIGABRT)"),
+    ("SIGKILL", "was ended from outside, twice (SIGKILL); was the memory used up?"),
+    ("SIGTERM", "was ended from outside, twice (SIGTERM); the file was not to blame; run it again"),
+    ("SIGXCPU", "was ended from outside, twice (SIGXCPU); the file was not to blame; run it again"),
     ("exit", "crashed the decoder, twice (exit code 139)"),
 ])
 def test_a_file_that_kills_its_worker_twice_fails_and_all_others_are_done(

@@ -125,8 +125,8 @@ def test_an_output_that_nobody_told_of_is_made_again(
 
 
 @pytest.mark.parametrize(("deed", "times", "reason", "words"), [
-    ("SIGKILL", 3, "crash", "was killed twice (signal 9)"),
-    ("SIGSEGV", 3, "crash", "crashed the decoder, twice (signal 11)"),
+    ("SIGKILL", 3, "crash", "was ended from outside, twice (SIGKILL)"),
+    ("SIGSEGV", 3, "crash", "crashed the decoder, twice (SIGSEGV)"),
     ("hang", 2, "timeout", "took longer than 0.2 s and was stopped (--timeout)"),
     ("device", 2, "device", "the device is gone"),
 ])

@@ -53,7 +53,7 @@ def test_ctrl_c_while_a_new_interpreter_starts_is_left_to_the_run() -> None:
     assert (done.stdout, done.stderr) == ("0\n0\n0\n", "")
 
 
-@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 0), ("SIGKILL", -signal.SIGKILL)])
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 128 + signal.SIGTERM), ("SIGKILL", -signal.SIGKILL)])
 def test_a_worker_that_is_to_stop_before_it_has_begun_ends_without_a_word(name: str, code: int) -> None:
     done = subprocess.run([sys.executable, "-c", STOPPED_EARLY, name], cwd=ROOT, capture_output=True, text=True,
                           timeout=60)

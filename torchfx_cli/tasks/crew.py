@@ -25,6 +25,8 @@ from torchfx_cli.tasks.report import FileResult, failed
 from torchfx_cli.tasks.workers import STOP_S, Task, Worker, held
 
 ATTEMPTS = 2
+# What a process does to itself; other signals come from somebody else.
+CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS)
 BUNDLE_FILES = 64
 BUNDLE_BYTES = 64 << 20  # of input files
 
@@ -155,11 +157,19 @@ class Crew:
     def _why(self, worker: Worker) -> str:
         if worker.fault:
             return f"took longer than {self._timeout_s:g} s and was stopped (--timeout)"
-        code = worker.exit_code
-        if code == -signal.SIGKILL:
-            return "the process doing it was killed twice (signal 9); was the memory used up?"
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        by = worker.killed_by
+        if by and by not in CRASHES:
+            hint = "was the memory used up?" if by == signal.SIGKILL else "the file was not to blame; run it again"
+            return f"the process doing it was ended from outside, twice ({_name(by)}); {hint}"
+        how = _name(by) if by else f"exit code {worker.exit_code}"
         return f"crashed the decoder, twice ({how}); the file is damaged in a way that libsndfile does not survive"
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _again(worker: Worker, waiting: deque[Task]) -> None:

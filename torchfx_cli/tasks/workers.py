@@ -95,6 +95,12 @@ class Worker:
     def exit_code(self) -> int:
         return self.process.exitcode or 0
 
+    @property
+    def killed_by(self) -> int:
+        """The signal that ended it, 0 for none; one that it obeyed it tells as a shell does."""
+        code = self.exit_code
+        return -code if code < 0 else code - 128 if code - 128 in STOPPING else 0
+
     def give(self, tasks: Sequence[Task], timeout_s: float) -> None:
         """Several are a bundle; `timeout_s` is for each."""
         self.tasks, self.is_shared, self.since_s = dict(enumerate(tasks)), len(tasks) > 1, time.monotonic()
@@ -170,7 +176,7 @@ def _work(pipe: Any, settings: Settings, wants_plans: bool, foreign: Sequence[in
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # not in the middle of tidying
     except (EOFError, OSError, Interrupted) as end:  # the run has ended, or wants this one to
         remove_unfinished()
-        os._exit(isinstance(end, OSError))
+        os._exit(end.exit_code if isinstance(end, Interrupted) else isinstance(end, OSError))
 
 
 def _messages(jobs: Sequence[Job], settings: Settings, listener: Listener, murmur: Murmur, bundled: bool
