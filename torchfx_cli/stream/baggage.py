@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torchfx_cli.stream.chunks import Chunk, Layout
+from torchfx_cli.stream.diagnose import reading
 
 MAX_BYTES = 64 << 20  # of all that is copied, and of the tags of a file
 PIECE_BYTES = 1 << 20
@@ -102,12 +103,10 @@ class Baggage:
     def content(self, chunk: Chunk) -> Iterator[bytes]:
         """The bytes of a chunk in pieces; fewer than its size where the file has shrunk."""
         at, end = chunk.start, chunk.start + chunk.size
-        while at < end:
-            piece = os.pread(self.fd, min(PIECE_BYTES, end - at), at)
-            if not piece:
-                return
-            yield piece
-            at += len(piece)
+        with reading():
+            while at < end and (piece := os.pread(self.fd, min(PIECE_BYTES, end - at), at)):
+                yield piece
+                at += len(piece)
 
 
 def has_texts(names: tuple[str, ...]) -> bool:

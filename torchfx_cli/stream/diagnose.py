@@ -8,6 +8,8 @@ import errno
 import os
 import stat
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from torchfx_cli.errors import ReadError, RunError
@@ -51,6 +53,21 @@ def kind_of(mode: int) -> str:
     return next((word for test, word in _KINDS if test(mode)), "something else")
 
 
+@contextmanager
+def reading() -> Iterator[None]:
+    """Within, an OSError is one of reading an input, and becomes a ReadError."""
+    try:
+        yield
+    except OSError as error:
+        raise fault(error) from None
+
+
+def fault(error: OSError) -> ReadError:
+    """The error for an input that the system cannot read."""
+    words = error.strerror or str(error)
+    return ReadError(f"cannot be read ({words[:1].lower()}{words[1:]})")
+
+
 def open_regular(path: Path) -> int:
     """A descriptor of `path`, open for reading at 0. O_NONBLOCK: opening a FIFO must not wait for a writer."""
     try:
@@ -83,8 +100,6 @@ def _open_words(error: OSError) -> str:
 def why_not_opened(fd: int, file_bytes: int, library_words: str) -> str:
     """One sentence for a file that libsndfile refused; `library_words` are used only where nothing better is known."""
     head = os.pread(fd, HEAD_BYTES, 0)
-    if "resource fork" in library_words:  # libsndfile looks for one under this name before it looks for MP3
-        return "the decoder is confused by a file called ._ in the working folder; remove it or work elsewhere"
     if 0 < len(head) < 4 and b"RIFF".startswith(head[:4]):
         return f"WAV header cut off at byte {file_bytes}"
     layout = walk(fd, file_bytes)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from torchfx_cli.errors import ReadError, RunError
+from torchfx_cli.stream.diagnose import fault
 
 MAX_HEAD_BYTES = 64 << 20  # of an input before its first sample, pictures and all
 ENDLESS = 1 << 60  # the length, in bytes, of what does not tell its length
@@ -145,7 +146,7 @@ class InPipe(io.RawIOBase):
         try:
             count = os.readv(self._fd, [view])
         except OSError as error:
-            self.fault = ReadError(f"cannot be read ({error.strerror})")
+            self.fault = fault(error)
             return 0
         self.taken += count
         self._is_over = not count
@@ -159,7 +160,7 @@ def spooled(pipe: InPipe) -> BinaryIO:
     pipe.forget()
     pipe.seek(0)
     scratch = memoryview(bytearray(16 * PIECE_BYTES))
-    with contextlib.ExitStack() as stack, _kept_somewhere():
+    with contextlib.ExitStack() as stack, kept_somewhere():
         file = stack.enter_context(tempfile.TemporaryFile(prefix="torchfx-"))
         while count := pipe.readinto(scratch):
             file.write(scratch[:count])
@@ -169,7 +170,8 @@ def spooled(pipe: InPipe) -> BinaryIO:
 
 
 @contextlib.contextmanager
-def _kept_somewhere() -> Iterator[None]:
+def kept_somewhere() -> Iterator[None]:
+    """Within, an OSError is one of the folder for temporary files, and ends the run."""
     try:
         yield
     except OSError as error:

@@ -15,6 +15,7 @@ from torchfx_cli.stream import richtags
 from torchfx_cli.stream.append import Extra
 from torchfx_cli.stream.baggage import Baggage, has_texts
 from torchfx_cli.stream.chunks import Chunk
+from torchfx_cli.stream.diagnose import reading
 from torchfx_cli.stream.formats import OutputFormat
 from torchfx_cli.stream.metadata import lost_tags, utf8_text
 from torchfx_cli.stream.richtags import RichTags, TagError
@@ -46,11 +47,13 @@ class Load:
         return sum(extra.size + 32 for extra in self.extras)
 
 
+@reading()
 def contents(baggage: Baggage) -> tuple[str, ...]:
     """What an input holds besides samples and libsndfile's strings, for a listing."""
     return (*info_names(baggage), *tag_names(baggage), *baggage.foreign_chunks())
 
 
+@reading()
 def pack(strings: Mapping[str, str], baggage: Baggage | None, out_format: OutputFormat, channels: int) -> Load:
     """The load of an output of `channels`; `strings` as from `read_tags`."""
     if baggage is None:

@@ -23,7 +23,7 @@ from torchfx_cli.stream import chunks
 from torchfx_cli.stream.baggage import Baggage
 from torchfx_cli.stream.chunks import Layout
 from torchfx_cli.stream.diagnose import why_not_opened
-from torchfx_cli.stream.inpipe import ENDLESS, InPipe, spooled
+from torchfx_cli.stream.inpipe import ENDLESS, InPipe, kept_somewhere, spooled
 from torchfx_cli.stream.pipehead import align, can_stream, ending, head_of, promised_bytes, size_patch
 from torchfx_cli.stream.promises import OnTruncated, Promises
 from torchfx_cli.stream.reader import UNKNOWN_FRAMES, OnNan, Source, open_source
@@ -204,7 +204,7 @@ class PipeSource(Source):
 
 def _kept(head: bytes) -> int:
     """A descriptor of a file that holds `head`."""
-    with tempfile.TemporaryFile(prefix="torchfx-") as file:
+    with kept_somewhere(), tempfile.TemporaryFile(prefix="torchfx-") as file:
         file.write(head)
         file.flush()
         return os.dup(file.fileno())

@@ -20,13 +20,13 @@ import soundfile
 from torchfx_cli.errors import ReadError
 from torchfx_cli.stream import chunks
 from torchfx_cli.stream.baggage import Baggage
-from torchfx_cli.stream.diagnose import open_regular, why_not_opened
+from torchfx_cli.stream.diagnose import open_regular, reading, why_not_opened
 from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.formats import read_format
 from torchfx_cli.stream.metadata import read_tags
 from torchfx_cli.stream.promises import OnTruncated, Promises
 from torchfx_cli.stream.repair import Repair
-from torchfx_cli.stream.sound import Block, LibraryError, PatchedFile, channel_map, error_of, read_into
+from torchfx_cli.stream.sound import Block, LibraryError, PatchedFile, channel_map, error_of, open_to_read, read_into
 
 OnNan = Literal["fail", "repair"]
 
@@ -34,6 +34,7 @@ OnNan = Literal["fail", "repair"]
 # lie in any format. libsndfile says UNKNOWN_FRAMES where a FLAC does not tell.
 MAX_FRAMES_PER_BYTE = 8192
 UNKNOWN_FRAMES = 2**63 - 1
+PROBE_BYTES = 1 << 20
 
 
 def open_source(path: str | Path, *, on_nan: OnNan = "fail", on_truncated: OnTruncated = "keep") -> Source:
@@ -53,24 +54,30 @@ class Source:
     repaired     non-finite samples that were replaced in this pass.
     """
 
+    _patched: PatchedFile | None = None
+
     def __init__(self, path: Path, on_nan: OnNan = "fail", on_truncated: OnTruncated = "keep") -> None:
         self.frames_read = self.repaired = 0
         self._on_nan = on_nan
         self._fd = open_regular(path)
         try:
-            self._stat = os.fstat(self._fd)
-            if not self._stat.st_size:
-                raise ReadError("the file is empty (0 bytes)")
-            self._layout = chunks.walk(self._fd, self._stat.st_size)
-            self._patches = chunks.repaired_header(self._layout)
-            self._promises = Promises(self._fd, self._layout, on_truncated)
-            self._path = path
-            self._sound = self._open()
-            self.facts = self._facts()
-            self._promises.check_header(self.facts, bool(self._patches))
+            with reading():
+                self._look(path, on_truncated)
         except BaseException:
             self.close()
             raise
+
+    def _look(self, path: Path, on_truncated: OnTruncated) -> None:
+        self._stat = os.fstat(self._fd)
+        if not self._stat.st_size:
+            raise ReadError("the file is empty (0 bytes)")
+        self._layout = chunks.walk(self._fd, self._stat.st_size)
+        self._patches = chunks.repaired_header(self._layout)
+        self._promises = Promises(self._fd, self._layout, on_truncated)
+        self._path = path
+        self._sound = self._open()
+        self.facts = self._facts()
+        self._promises.check_header(self.facts, bool(self._patches))
 
     @property
     def warnings(self) -> list[str]:
@@ -118,9 +125,11 @@ class Source:
         Raises ReadError where the stream is damaged or the file changes meanwhile; warnings about the end are
         complete when the iterator is exhausted. Where samples are repaired, blocks are longer and shorter.
         """
-        if self._on_nan == "repair" and not self.facts.sample_format.is_integer:
-            return self._repaired_blocks(frames)
-        return self._raw_blocks(frames)
+        with reading():
+            if self._on_nan == "repair" and not self.facts.sample_format.is_integer:
+                yield from self._repaired_blocks(frames)
+            else:
+                yield from self._raw_blocks(frames)
 
     def _repaired_blocks(self, frames: int) -> Iterator[Block]:
         repair = Repair(self.facts.channels)
@@ -146,15 +155,17 @@ class Source:
         """Go back to the first frame, by opening anew: not every stream can seek, and not every seek is exact."""
         self._close_sound()
         self.frames_read = self.repaired = 0
-        self._sound = self._open()
+        with reading():
+            self._sound = self._open()
 
     def _open(self) -> soundfile.SoundFile:
-        os.lseek(self._fd, 0, os.SEEK_SET)
         try:
-            if self._patches:
-                return soundfile.SoundFile(PatchedFile(self._fd, self._stat.st_size, self._patches))
-            return soundfile.SoundFile(self._fd, closefd=False)
+            if not self._patches:
+                return open_to_read(self._fd)
+            self._patched = PatchedFile(self._fd, self._stat.st_size, self._patches)
+            return soundfile.SoundFile(self._patched)
         except LibraryError as error:
+            self._check_disk(0)
             return self._open_by_name(error)
 
     def _open_by_name(self, error: LibraryError) -> soundfile.SoundFile:
@@ -188,9 +199,17 @@ class Source:
 
     def _check_stream(self) -> None:
         words = error_of(self._sound)
-        if words:
+        if words or (self._patched is not None and self._patched.fault is not None):
+            self._check_disk()
             where = f"near {self.frames_read / self.facts.fs:.2f} s"
             raise ReadError(f"{self.facts.container} stream damaged or cut off {where} ({_short(words)})")
+
+    def _check_disk(self, at: int | None = None) -> None:
+        """Raise OSError where the disk cannot be read, which libsndfile does not say; `at`: where, None for here."""
+        if self._patched is not None and self._patched.fault is not None:
+            raise self._patched.fault
+        os.lseek(self._fd, at or 0, os.SEEK_CUR if at is None else os.SEEK_SET)
+        os.read(self._fd, PROBE_BYTES)
 
     def _check_unchanged(self) -> None:
         now = os.fstat(self._fd)

@@ -65,6 +65,8 @@ def read(baggage: Baggage) -> RichTags:
         if baggage.container in ("FLAC", "OGG"):
             return _read_comments(baggage)
         return _read_id3(id3_of(baggage))
+    except OSError:
+        raise
     except Exception as error:  # a damaged tag makes mutagen raise almost anything
         raise TagError(f"the tags are damaged ({str(error) or type(error).__name__})") from None
 

@@ -23,13 +23,28 @@ _ffi: Any = soundfile._ffi  # type: ignore[attr-defined, unused-ignore]
 _C_TYPES = {"int16": "short", "int32": "int", "float32": "float", "float64": "double"}
 
 VORBIS_FRAMES = 4096
+FORKS = ("._", ".AppleDouble")
 # Commands of sndfile.h that soundfile does not name.
 SET_ADD_PEAK_CHUNK = 0x1050
 RF64_AUTO_DOWNGRADE = 0x1210
 GET_CHANNEL_MAP = 0x1100
 SET_CHANNEL_MAP = 0x1101
 
+SYSTEM_ERROR = 2  # SF_ERR_SYSTEM; what the system said is kept with the file
+
 TAG_NUMBERS: dict[str, int] = dict(soundfile._str_types)  # type: ignore[attr-defined, unused-ignore]
+
+
+def open_to_read(fd: int) -> soundfile.SoundFile:
+    """The file open as `fd`, from its start; closing the sound leaves `fd` open. Raises LibraryError and OSError.
+
+    Of what has no header, as an MP3, libsndfile looks for a resource fork: `._` and the file's name. Without a name it
+    takes what macOS leaves in the working folder; where there is such a thing it is told a name of the descriptor.
+    """
+    os.lseek(fd, 0, os.SEEK_SET)
+    if any(map(os.path.lexists, FORKS)):
+        return soundfile.SoundFile(f"/dev/fd/{fd}")
+    return soundfile.SoundFile(fd, closefd=False)
 
 
 def read_into(sound: soundfile.SoundFile, block: Block) -> int:
@@ -84,7 +99,8 @@ def close_written(sound: soundfile.SoundFile) -> None:
 def error_of(sound: soundfile.SoundFile) -> str:
     """libsndfile's words for what went wrong last, "" for nothing."""
     number = _library.sf_error(sound._file)
-    return _ffi.string(_library.sf_error_number(number)).decode("utf-8", "replace") if number else ""
+    text = _library.sf_strerror(sound._file) if number == SYSTEM_ERROR else _library.sf_error_number(number)
+    return _ffi.string(text).decode("utf-8", "replace") if number else ""
 
 
 def switch(sound: soundfile.SoundFile, command: int, on: bool) -> None:
@@ -115,10 +131,14 @@ def set_tag(sound: soundfile.SoundFile, name: str, text: bytes) -> bool:
 
 
 class PatchedFile(io.RawIOBase):
-    """The file open as `fd` with some bytes of its header replaced; for soundfile's virtual files."""
+    """The file open as `fd` with some bytes of its header replaced; for soundfile's virtual files.
+
+    fault  an error of the disk, which is the end of the file for libsndfile: it can hear of no exception.
+    """
 
     def __init__(self, fd: int, size: int, patches: Mapping[int, bytes]) -> None:
         self._fd, self._size, self._patches, self._at = fd, size, patches, 0
+        self.fault: OSError | None = None
 
     def readable(self) -> bool:
         return True
@@ -135,7 +155,11 @@ class PatchedFile(io.RawIOBase):
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         view = memoryview(buffer).cast("B")
-        count = os.preadv(self._fd, [view], self._at)
+        try:
+            count = os.preadv(self._fd, [view], self._at)
+        except OSError as error:
+            self.fault = error
+            return 0
         for start, new in self._patches.items():
             low, high = max(start, self._at), min(start + len(new), self._at + count)
             if low < high:

@@ -15,7 +15,7 @@ import soundfile
 from torchfx_cli.samples import block_frames
 from torchfx_cli.stream.chunks import aiff_frames, flac_header_is_final, walk
 from torchfx_cli.stream.formats import OutputFormat, sample_bytes
-from torchfx_cli.stream.sound import error_of, read_into
+from torchfx_cli.stream.sound import error_of, open_to_read, read_into
 
 
 def what_is_wrong(fd: int, out_format: OutputFormat, fs: int, channels: int, frames: int, crc: int) -> str:
@@ -23,8 +23,7 @@ def what_is_wrong(fd: int, out_format: OutputFormat, fs: int, channels: int, fra
 
     `crc`: zlib.crc32 over the samples as written, 0 for lossy formats. Raises OSError and LibraryError.
     """
-    os.lseek(fd, 0, os.SEEK_SET)
-    with soundfile.SoundFile(fd, closefd=False) as sound:
+    with open_to_read(fd) as sound:
         found = sound.samplerate, sound.channels, sound.subtype, sound.frames
         read, read_crc = _checksum(sound, out_format)
         words = error_of(sound)
