@@ -148,7 +148,8 @@ class _Source:
         try:
             root = parse_document(decode(content) if isinstance(content, bytes) else content)
             if not isinstance(root, Mapping):
-                raise Mistake(f"found {found(root)} where a map is due, with the keys {', '.join(TOP_KEYS)}", root.line)
+                what = "text" if isinstance(root, Scalar) else found(root)
+                raise Mistake(f"found {what} where a map is due, with the keys {', '.join(TOP_KEYS)}", root.line)
             top = self._top(root)
             return ChainSpec(self._text(top, "name") or name, tuple(self._stages(top["chain"])),
                              self._text(top, "description"))
@@ -167,7 +168,8 @@ class _Source:
         mistakes: list[Mistake] = []
         top = unique_keys(root.pairs, list(TOP_KEYS), mistakes)
         for mistake in mistakes:
-            self._complain(mistake)
+            if "chain" in top or "did you mean" in str(mistake):
+                self._complain(mistake)
         if "chain" not in top:
             raise Mistake("chain is missing; write `chain:` and below it a list of stages, like `- highpass: 80 Hz`")
         return top
