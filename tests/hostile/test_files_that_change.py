@@ -57,7 +57,15 @@ def replace(path: Path) -> None:
     noise(path.with_name("other.wav")).replace(path)
 
 
-@pytest.mark.parametrize("meddle", [grow, shrink, rewrite, replace])
+def rewrite_in_secret(path: Path) -> None:
+    facts = path.stat()
+    with path.open("r+b") as file:
+        file.seek(-2, os.SEEK_END)
+        file.write(b"xy")
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+
+
+@pytest.mark.parametrize("meddle", [grow, shrink, rewrite, rewrite_in_secret, replace])
 def test_39_an_input_that_changes_while_it_is_read_fails_and_leaves_nothing(
     tmp_path: Path, meddle: Callable[[Path], object]
 ) -> None:
@@ -68,6 +76,13 @@ def test_39_an_input_that_changes_while_it_is_read_fails_and_leaves_nothing(
     assert (result.status, result.exit_code) == ("failed", 3)
     assert "changed while it was read" in str(result.error)
     assert output.read_bytes() == b"the old output"
+
+
+@pytest.mark.parametrize("meddle", [lambda path: os.link(path, f"{path}.again"), lambda path: path.chmod(0o640)])
+def test_39_an_input_that_gets_another_name_or_mode_is_done(tmp_path: Path, meddle: Callable[[Path], object]) -> None:
+    source = noise(tmp_path / "in.wav")
+    result = process_file(Job(source, tmp_path / "out.wav"), SETTINGS, Meddler(meddle))
+    assert (result.status, result.frames) == ("ok", 2 * FS)
 
 
 def test_39_an_input_that_is_deleted_while_it_is_read_is_done_all_the_same(tmp_path: Path) -> None:

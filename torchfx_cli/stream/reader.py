@@ -217,10 +217,17 @@ class Source:
             named = os.stat(self._path)
             if not os.path.samestat(named, now):
                 raise ReadError("changed while it was read (another file has its name now)")
-        if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
+        if _was_written(self._stat, now):
             raise ReadError("changed while it was read")
-
 
 
 def _short(words: str) -> str:
     return words.removeprefix("Error : ").strip().rstrip(".")
+
+
+def _was_written(before: os.stat_result, now: os.stat_result) -> bool:
+    """Whoever puts the time of modification back cannot put back that of the change; but that may be a new link's."""
+    if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        return True
+    same = all(getattr(now, name) == getattr(before, name) for name in ("st_nlink", "st_mode", "st_uid", "st_gid"))
+    return same and now.st_ctime_ns != before.st_ctime_ns
