@@ -30,7 +30,8 @@ def watch(
     exclude: choices.Exclude = None,
     poll: Annotated[str, typer.Option(metavar="SECONDS", help="Time from one look to the next.")] = "1",
     settle: Annotated[str, typer.Option(
-        metavar="SECONDS", help="A file is taken when it has not changed for so long.")] = "2",
+        metavar="SECONDS", help="A file is taken when it has not changed for so long; 15 times as long where its "
+                                "header says that it is not finished.")] = "2",
     once: Annotated[bool, typer.Option("--once", help="Do what is there, and leave.")] = False,
     jobs: choices.Jobs = None,
     timeout: choices.Timeout = None,
@@ -47,7 +48,7 @@ def watch(
     on_clip: choices.OnClip = "keep",
     no_tags: choices.NoTags = False,
     overwrite: Annotated[bool, typer.Option(
-        "--overwrite", help="Make outputs anew where their inputs have changed; without it, they stay.")] = False,
+        "--overwrite", help="Replace outputs that the watch did not make, or made by another chain, too.")] = False,
     strict: choices.Strict = False,
     as_json: choices.Json = False,
     quiet: choices.Quiet = False,
@@ -59,8 +60,8 @@ def watch(
       torchfx watch incoming/ -c voice.yaml -o done/
       torchfx watch incoming/ -c voice.yaml -o done/ --once      (from cron)
 
-    What was done is noted in the output folder, so it can be stopped (Ctrl-C) and started again. Files that fail are
-    told of, and tried again when they change.
+    What was done is noted in the output folder, so it can be stopped (Ctrl-C) and started again. A file that changes
+    is done again, one that fails is told of and tried again when it changes.
     """
     from torchfx_cli.cli.asked import chain_of, chain_word, settings_of
     from torchfx_cli.render.choose import check_engine

@@ -64,6 +64,7 @@ class Job:
     fault      why it cannot be done: it fails, unopened.
     root       the output folder of the run, below which folders may be made; None for an output that was named.
     overwrite  this output may be replaced, whatever the settings say.
+    number     of the input, where outputs are numbered and that is to be kept.
     backup     where the old bytes are kept of an input that is its own output.
     has_backup they are there already, as a killed run has left them.
     """
@@ -76,3 +77,4 @@ class Job:
     backup: Path | None = None
     has_backup: bool = False
     fault: str | None = None
+    number: int | None = None

@@ -76,6 +76,11 @@ class Journal:
         line = self._index.line_of(_key(job, self.root))
         return {} if line is None else json.loads(line)
 
+    def numbers(self) -> dict[str, int]:
+        """The number of each input that was noted with one."""
+        return {record["input"]: record["number"] for record in map(json.loads, self._index.lines())
+                if isinstance(record.get("number"), int) and isinstance(record.get("input"), str)}
+
     def is_done(self, job: Job, *, strict: bool = False) -> bool:
         """Whether the output of `job` is what is wanted and what was noted."""
         record = self.record_of(job)
@@ -89,7 +94,7 @@ class Journal:
                 now |= {"in_sha256": sha256_of(job.source), "out_sha256": sha256_of(job.output)}
         except OSError:
             return False
-        return all(record.get(name) == value for name, value in now.items())
+        return _agree(record, now)
 
 
 class _Index:
@@ -103,12 +108,19 @@ class _Index:
         self._lines: dict[str, bytes] = {}
 
     def line_of(self, key: str) -> bytes | None:
+        self._read_on()
+        return self._lines.get(key)
+
+    def lines(self) -> list[bytes]:
+        self._read_on()
+        return list(self._lines.values())
+
+    def _read_on(self) -> None:
         if os.fstat(self._fd).st_size != self._read_bytes:
             for line, record, end in _lines(self._fd, self._read_bytes):
                 self._read_bytes = end
                 if isinstance(record.get("output"), str):
                     self._lines[record["output"]] = line
-        return self._lines.get(key)
 
 
 @contextlib.contextmanager
@@ -131,6 +143,8 @@ def note(job: Job, settings: Settings, read: os.stat_result, made_fd: int, warni
     record: Record = {
         "output": _key(job, job.root), "input": os.path.abspath(job.source), "work": settings.work,
         **_stamps("in", read), **_stamps("out", made), "out_inode": made.st_ino, "warnings": warnings}
+    if job.number is not None:
+        record["number"] = job.number
     if settings.hashes:
         record |= {"in_sha256": sha256_of(job.source), "out_sha256": sha256_of(made_fd)}
     with _descriptor(job.root, APPENDING) as fd:
@@ -169,8 +183,21 @@ def is_own(output: Path, record: Record) -> bool:
         facts = os.lstat(output)
     except OSError:
         return False
-    stamps = _stamps("out", facts)
-    return record.get("out_inode") == facts.st_ino or all(record.get(name) == stamps[name] for name in stamps)
+    return record.get("out_inode") == facts.st_ino or _agree(record, _stamps("out", facts))
+
+
+def is_untouched(output: Path, record: Record) -> bool:
+    """Whether `output` has the size and the time that were noted."""
+    return _agree(record, _stamps("out", os.lstat(output)))
+
+
+def is_changed(source: Path, record: Record) -> bool:
+    """Whether `source` is another than the one that was noted, by size and time."""
+    return not _agree(record, _stamps("in", os.stat(source)))
+
+
+def _agree(record: Record, stamps: Record) -> bool:
+    return all(record.get(name) == value for name, value in stamps.items())
 
 
 def root_of(jobs: Sequence[Job]) -> Path:

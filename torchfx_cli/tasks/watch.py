@@ -1,9 +1,10 @@
 """A hot folder: whatever is put into it is done, once, as soon as it is whole.
 
-Nobody tells when a file is whole, so the folder is looked at again and again: a file is taken when its size and its
-time have stayed the same for a while (or its time is that long ago already, as for what lay there before). What was
-done stands in the journal of the output folder, so a watch that is started again goes on where it was. A file that
-failed, or whose output was there before, is left alone until it changes.
+Nobody tells when a file is whole, so the folder is looked at again and again: a file is taken when it has stayed the
+same for a while (or its time is that long ago already, as for what lay there before); one whose header says that it is
+not finished has to stay the same for longer. What was done stands in the journal of the output folder, so a watch that
+is started again goes on where it was, and an input that has changed since is done anew. A file that failed, or whose
+output is not ours, is left alone until it changes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from torchfx_cli.errors import FileError, RunError, UsageError
 from torchfx_cli.stream.formats import check_words, extension_of
+from torchfx_cli.stream.unfinished import is_unfinished
 from torchfx_cli.stream.writer import remove_stale
 from torchfx_cli.tasks import journal
 from torchfx_cli.tasks.crew import Crew
@@ -31,9 +33,11 @@ from torchfx_cli.tasks.workers import Task
 
 POLL_S = 1.0
 SETTLE_S = 2.0
-OUTPUT_EXISTS = "the output exists, older than the input; --overwrite would make it anew"
+UNFINISHED_TIMES = 15  # as long as others a file waits whose header says that it is not finished
+OUTPUT_EXISTS = "the output exists and is not what a watch or a batch made of it; --overwrite would make it anew"
+OTHER_CHAIN = "the output was made by another chain or other options; --overwrite would make it anew"
 
-Stamp = tuple[int, int, int]
+Stamp = tuple[int, int, int, int]  # size, time of modification, inode, time of change
 Listen = Callable[[Sequence[Job]], Listener]
 
 
@@ -42,7 +46,7 @@ class Place:
     """Where files come from and where they go.
 
     folder    is searched, with all below it; `root`, the output folder, gets the same tree.
-    settle_s  how long a file must have stayed the same.
+    settle_s  how long a file must have stayed the same; an unfinished one: `UNFINISHED_TIMES` as long.
     template  of the names of outputs, see `naming`; `chain` is what {chain} stands for.
     """
 
@@ -141,7 +145,8 @@ class Look:
         self._seen: dict[str, Sighting] = {}
         self._owners: dict[str, str] = {}
         self._tidied: set[Path] = set()
-        self._number = 0
+        self._numbers = notes.numbers()
+        self._next_number = max(self._numbers.values(), default=0) + 1
         self.unripe = 0
 
     def ripe(self) -> list[Job]:
@@ -154,11 +159,16 @@ class Look:
             seen = self._sighting(path)
             if seen is None or seen.is_settled:
                 continue
-            if self._is_ripe(seen):
-                seen.is_settled = True
-                jobs += self._jobs(path, relative)
-            else:
+            if not self._is_still(seen, self._place.settle_s):
                 self.unripe += 1
+                continue
+            job = self._job(path, relative)
+            if job.skip or not self._notes.is_done(job, strict=self._settings.strict):
+                if self._is_being_written(seen, job):
+                    self.unripe += 1
+                    continue
+                jobs.append(self._allowed(job))
+            seen.is_settled = True
         return jobs
 
     def _found(self) -> Iterator[tuple[str, str]]:
@@ -172,46 +182,59 @@ class Look:
             facts = os.stat(path)
         except OSError:
             return None
-        stamp = facts.st_size, facts.st_mtime_ns, facts.st_ino
+        stamp = facts.st_size, facts.st_mtime_ns, facts.st_ino, facts.st_ctime_ns
         seen = self._seen.get(path)
         if seen is None or seen.stamp != stamp:
             seen = self._seen[path] = Sighting(stamp, self._clock())
         return seen
 
-    def _is_ripe(self, seen: Sighting) -> bool:
+    def _is_still(self, seen: Sighting, settle_s: float) -> bool:
+        """Whether it has not been written to for `settle_s`, going by its time or by what was seen of it."""
         age_s = time.time() - seen.stamp[1] / 1e9
-        return max(age_s, self._clock() - seen.since_s) >= self._place.settle_s
+        return max(age_s, self._clock() - seen.since_s) >= settle_s
 
-    def _jobs(self, path: str, relative: str) -> list[Job]:
-        """The job of a file that is ripe, or none where it was done before."""
-        job = self._job(path, relative)
-        if job.skip:
-            return [job]
-        if self._notes.is_done(job, strict=self._settings.strict):
-            return []
+    def _is_being_written(self, seen: Sighting, job: Job) -> bool:
+        """A header that says so is believed, for a while: an upload may pause, but some files stay as they are."""
+        return not self._is_still(seen, UNFINISHED_TIMES * self._place.settle_s) and is_unfinished(job.source)
+
+    def _allowed(self, job: Job) -> Job:
+        """`job`, skipped where its output exists and may not be made anew."""
+        if job.skip or self._settings.overwrite:
+            return self._tidied_up(job)
+        if not os.path.lexists(job.output):
+            return self._tidied_up(job)
+        record = self._notes.record_of(job)
+        if not journal.is_own(job.output, record) or not journal.is_untouched(job.output, record):
+            return replace(job, skip=OUTPUT_EXISTS)
+        if record.get("input") != os.path.abspath(job.source):
+            return replace(job, skip=f"its output was made of {record.get('input')}; --overwrite would replace it")
+        if record.get("work") == self._notes.work or journal.is_changed(job.source, record):
+            return replace(self._tidied_up(job), overwrite=True)  # made of an earlier state of this very file
+        return replace(job, skip=OTHER_CHAIN)
+
+    def _tidied_up(self, job: Job) -> Job:
         if job.output.parent not in self._tidied:
             self._tidied.add(job.output.parent)
             remove_stale(job.output.parent)
-        if self._settings.overwrite or not os.path.lexists(job.output):
-            return [job]
-        return [replace(job, skip=OUTPUT_EXISTS)] if _is_newer(job.source, job.output) else []
+        return job
 
     def _job(self, path: str, relative: str) -> Job:
         place = self._place
-        self._number += 1
+        number = self._number_of(path)
         found = Input(path, relative, place.folder)
         try:
             output = output_path(found, output=os.path.join(place.root, ""), inputs=2, template=place.template,
-                                 extension=self._extension, chain=place.chain, number=self._number)
+                                 extension=self._extension, chain=place.chain, number=number)
         except UsageError as error:
             return Job(Path(path), place.root, skip=str(error))
         owner = self._owners.setdefault(os.path.normpath(output), path)
         skip = None if owner == path else f"{owner} becomes {output}, too"
-        return Job(Path(path), Path(output), skip=skip, root=place.root)
+        return Job(Path(path), Path(output), skip=skip, root=place.root, number=number)
 
-
-def _is_newer(source: Path, output: Path) -> bool:
-    try:
-        return source.stat().st_mtime_ns > output.lstat().st_mtime_ns
-    except OSError:
-        return False
+    def _number_of(self, path: str) -> int:
+        """A file keeps its number, also when the watch is started again."""
+        key = os.path.abspath(path)
+        if key not in self._numbers:
+            self._numbers[key] = self._next_number
+            self._next_number += 1
+        return self._numbers[key]
