@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +149,23 @@ def test_even_taps_that_should_pass_half_the_sample_rate_are_refused() -> None:
     message = refusal(48000, spec(highpass_hz=100.0, taps=510))
     assert message == "eq.yaml:3: chain[0].fir.taps: 510 is even, so the gain at half the sample rate is 0; use 511"
     assert "use 65" in refusal(48000, spec(bandstop_hz=(100.0, 200.0), taps=64))
+
+
+def test_files_of_too_many_taps_are_refused_before_they_take_memory(tmp_path: Path) -> None:
+    packed = tmp_path / "silence.flac"
+    soundfile.write(packed, np.zeros(20 * fir.MAX_TAPS, np.int16), 48000)  # as float64: 170 MB from some 50 KB
+    assert packed.stat().st_size < 200_000
+    lying = io.BytesIO()
+    np.lib.format.write_array_header_1_0(lying, {"descr": "<f8", "fortran_order": False, "shape": (10**12,)})
+    endless = b"0.5 " * (3 * fir.MAX_TAPS)
+    tracemalloc.start()
+    for suffix, content, words in [
+        (".flac", packed.read_bytes(), f"it holds {20 * fir.MAX_TAPS} taps; 1 to {fir.MAX_TAPS} are possible"),
+        (".npy", lying.getvalue() + bytes(80), f"it holds {10**12} taps"),
+        (".txt", endless, f"it holds more than {fir.MAX_TAPS} taps"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            fir.read_taps(suffix, content, 48000)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 100e6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,23 @@ def test_a_range_that_runs_backwards_is_a_mistake_of_the_user(tree: Path) -> Non
     for words, options in ((["[b-a].wav"], {}), (["."], {"include": ["[b-a]*"]}), (["."], {"exclude": ["[b-a]*"]})):
         with pytest.raises(UsageError, match=r"the pattern \[b-a\].*: b-a runs backwards"):
             gather(words, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("pattern", "name", "is_one"), [
+    ("*a" * 30 + "b", "a" * 250, False), ("*a" * 30 + "b", "a" * 250 + "b", True),
+    ("**/" * 20 + "x", "a/" * 120, False),
+    ("[!b]*" * 20 + "b", "a" * 250 + "b", True), ("a**" * 20 + "b", "a/" * 120, False),
+])
+def test_no_pattern_takes_long_whatever_the_name(pattern: str, name: str, is_one: bool) -> None:
+    """Regular expressions took 23 s for *a*a*a*a*b, and would take years for these."""
+    since_s = time.perf_counter()
+    assert compiled(pattern).fullmatch(name) is is_one
+    assert time.perf_counter() - since_s < 2.0
+
+
+def test_a_pattern_of_many_stars_is_followed_through_a_hundred_thousand_names_in_seconds() -> None:
+    pattern = compiled("**/take*[0-9]?.w[a-z]v")
+    since_s = time.perf_counter()
+    found = sum(pattern.fullmatch(f"day {n % 7}/scene {n % 90}/take {n}.wav") for n in range(100_000))
+    assert found == 100_000 - 10, "all but those of one digit"
+    assert time.perf_counter() - since_s < 10.0

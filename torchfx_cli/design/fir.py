@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
+from itertools import islice
+from math import prod
 
 import numpy as np
 
@@ -68,43 +71,68 @@ def _text(content: bytes) -> Array:
         lines = io.StringIO(content.decode("utf-8-sig"), newline=None)
     except UnicodeDecodeError:
         raise ValueError("not UTF-8 text") from None
-    return np.array([number for at, line in enumerate(lines, 1) for number in _numbers(line.partition("#")[0], at)])
+    numbers = (number for at, line in enumerate(lines, 1) for number in _numbers(line.partition("#")[0], at))
+    return np.fromiter(islice(numbers, MAX_TAPS + 1), np.float64)
 
 
-def _numbers(line: str, number: int) -> list[float]:
+def _numbers(line: str, number: int) -> Iterator[float]:
     """The message does not quote the line: a chain from a stranger may name any file."""
     try:
-        return [float(word) for word in re.split(r"[\s,;]+", line) if word]
+        for word in re.finditer(r"[^\s,;]+", line):
+            yield float(word[0])
     except ValueError:
         raise ValueError(f"line {number} holds something that is not a number") from None
 
 
 def _array(content: bytes) -> Array:
     try:
+        _check_count(_promised(content))
         return np.asarray(np.load(io.BytesIO(content), allow_pickle=False))
+    except TooManyError:
+        raise
     except (ValueError, EOFError) as error:
         raise ValueError("not a NumPy array of numbers") from error
+
+
+def _promised(content: bytes) -> int:
+    """How many numbers the header of an .npy promises: memory for them is taken before they are read."""
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, _ = read(file)
+    return prod(shape)
 
 
 def _sound(content: bytes, fs: float) -> Array:
     import soundfile
 
     try:
-        samples, rate = soundfile.read(io.BytesIO(content), dtype="float64", always_2d=True)
+        with soundfile.SoundFile(io.BytesIO(content)) as sound:
+            if sound.samplerate != fs:
+                raise ValueError(f"its sample rate is {hertz(sound.samplerate)}, that of the audio is {hertz(fs)}; "
+                                 "resample one of them")
+            if sound.channels != 1:
+                raise ValueError(f"it has {sound.channels} channels; an impulse response has one")
+            _check_count(sound.frames)  # silence packs well: 50 KB of FLAC may be gigabytes
+            return np.asarray(sound.read(MAX_TAPS, "float64"))
     except soundfile.SoundFileError as error:
         raise ValueError("neither numbers (.txt, .csv), .npy nor a sound file") from error
-    if rate != fs:
-        raise ValueError(f"its sample rate is {hertz(rate)}, that of the audio is {hertz(fs)}; resample one of them")
-    if samples.shape[1] != 1:
-        raise ValueError(f"it has {samples.shape[1]} channels; an impulse response has one")
-    return np.asarray(samples[:, 0])
+
+
+class TooManyError(ValueError):
+    """More numbers than an impulse response may have, or none."""
+
+
+def _check_count(taps: int) -> None:
+    if not 1 <= taps <= MAX_TAPS:
+        more = "more than " if taps == MAX_TAPS + 1 else ""
+        raise TooManyError(f"it holds {more}{min(taps, MAX_TAPS) if more else taps} taps; 1 to {MAX_TAPS} are possible")
 
 
 def _checked(taps: Array) -> Array:
     if taps.ndim != 1 or taps.dtype.kind not in "iuf":
         raise ValueError(f"it holds an array {list(taps.shape)} of {taps.dtype}; taps are one row of real numbers")
-    if not 1 <= len(taps) <= MAX_TAPS:
-        raise ValueError(f"it holds {len(taps)} taps; 1 to {MAX_TAPS} are possible")
+    _check_count(len(taps))
     if not np.isfinite(taps).all():
         raise ValueError(f"tap {int(np.argmin(np.isfinite(taps)))} is not finite")
     return taps.astype(np.float64)
