@@ -10,8 +10,11 @@ import io
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
+import tracemalloc
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -256,6 +259,39 @@ def test_tags_too_large_to_load_are_named(
     assert len(warnings) == 1
     assert warnings[0].startswith("not carried over: ")
     assert warnings[0].endswith("; the tags are larger than 0 MiB")
+
+
+def synchsafe(size: int) -> bytes:
+    return bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
+
+
+@pytest.mark.parametrize("version", [3, 4])
+@pytest.mark.parametrize("mib", [1, 300])
+def test_compressed_frames_are_unpacked_only_as_far_as_tags_may_go(tmp_path: Path, version: int, mib: int) -> None:
+    """390 KB of zeros packed by zlib took 1.95 GB."""
+    packer = zlib.compressobj(9)
+    pieces = [packer.compress(b"\0"), *(packer.compress(b"a" * (1 << 20)) for _ in range(mib)), packer.flush()]
+    packed = b"".join(pieces)
+    plain_bytes, content = (mib << 20) + 1, b""
+    if version == 4:
+        content = synchsafe(plain_bytes) + packed
+        frame = b"TPE2" + synchsafe(len(content)) + b"\0\x09" + content
+    else:
+        content = struct.pack(">I", plain_bytes) + packed
+        frame = b"TPE2" + struct.pack(">I", len(content)) + b"\0\x80" + content
+    tag = b"ID3" + bytes([version, 0, 0]) + synchsafe(len(frame)) + frame
+    sf.write(tmp_path / "plain.mp3", TONE, oddfiles.FS)
+    source = tmp_path / "in.mp3"
+    source.write_bytes(tag + (tmp_path / "plain.mp3").read_bytes())
+    tracemalloc.start()
+    warnings, _ = rewrite(tmp_path / "out.flac", source)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    if mib == 1:
+        assert [len(value) for key, value in comments_in(tmp_path / "out.flac") if key == "ALBUMARTIST"] == [1 << 20]
+    else:
+        assert warnings == ["not carried over: TPE2; they unpack to more than 64 MiB"]
+        assert peak_bytes < 3 * baggage.MAX_BYTES
 
 
 def test_damaged_tags_are_said_and_the_samples_written(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Iterator
 
 # What libsndfile hands out as strings: one value of each.
@@ -15,11 +16,37 @@ UNNAMED_COMMENTS = ("", "ID3v1 Comment")
 
 def id3_names(tag: bytes) -> list[str]:
     """What each frame is called that libsndfile does not hand out whole."""
-    return [name for frame, body in _id3_frames(tag) for name in _frame_names(frame, body)]
+    return [name for frame, _, body in _id3_frames(tag) for name in _frame_names(frame, body)]
 
 
-def _id3_frames(tag: bytes) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each frame; content that is compressed or split stays so."""
+def unpacked_bytes(tag: bytes, most: int) -> int:
+    """What its compressed frames take unpacked; no more than a little over `most` is unpacked to find out.
+
+    Sizes in ID3v2.4 have 7 bits a byte, but some programs write 8, so the tag is read both ways.
+    """
+    return max(_unpacked_bytes(tag, most, bits) for bits in (None, 8))
+
+
+def _unpacked_bytes(tag: bytes, most: int, bits: int | None) -> int:
+    total, flag = 0, 0x80 if tag[3:4] == b"\3" else 0x08
+    for _, flags, body in _id3_frames(tag, bits):
+        if flags & flag and total <= most:
+            total += max(_inflated_bytes(body[skipped:], most) for skipped in (0, 1, 4, 5))  # sizes, a group, in front
+    return total
+
+
+def _inflated_bytes(packed: bytes, most: int) -> int:
+    try:
+        return len(zlib.decompressobj().decompress(packed, most + 1))
+    except zlib.error:
+        return 0
+
+
+def _id3_frames(tag: bytes, bits: int | None = None) -> Iterator[tuple[str, int, bytes]]:
+    """Name, flags of format and content of each frame; content that is compressed or split stays so.
+
+    bits  of a byte of a frame's size, where not the version decides.
+    """
     if tag[:3] != b"ID3" or len(tag) < 10 or not 2 <= tag[3] <= 4:
         return
     version, flags, body = tag[3], tag[5], tag[10:]
@@ -28,8 +55,9 @@ def _id3_frames(tag: bytes) -> Iterator[tuple[str, bytes]]:
     at = _extended_header_bytes(body, version) if flags & 0x40 and version > 2 else 0
     letters, width = (3, 6) if version == 2 else (4, 10)
     while at + width <= len(body) and body[at : at + letters].isalnum():
-        size, start = _frame_bytes(body[at + letters : at + 2 * letters], version), at + width
-        yield body[at : at + letters].decode("ascii"), body[start : start + size]
+        size, start = _frame_bytes(body[at + letters : at + 2 * letters], version, bits), at + width
+        flags = body[start - 1] if version > 2 else 0
+        yield body[at : at + letters].decode("ascii"), flags, body[start : start + size]
         at = start + size
 
 
@@ -37,8 +65,8 @@ def _extended_header_bytes(body: bytes, version: int) -> int:
     return _frame_bytes(body[:4], version) + (4 if version == 3 else 0)
 
 
-def _frame_bytes(raw: bytes, version: int) -> int:
-    bits = 7 if version == 4 else 8
+def _frame_bytes(raw: bytes, version: int, bits: int | None = None) -> int:
+    bits = bits or (7 if version == 4 else 8)
     return sum(byte << bits * place for place, byte in enumerate(reversed(raw)))
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from torchfx_cli.stream.baggage import MAX_BYTES, Baggage
 from torchfx_cli.stream.id3map import apic_of, comments_of, frames_of, picture_of
+from torchfx_cli.stream.id3names import unpacked_bytes
 from torchfx_cli.stream.sound import PatchedFile
 from torchfx_cli.stream.taglist import id3_of, is_loudness, is_of_the_file, tag_bytes
 
@@ -65,7 +66,7 @@ def read(baggage: Baggage) -> RichTags:
         if baggage.container in ("FLAC", "OGG"):
             return _read_comments(baggage)
         return _read_id3(id3_of(baggage))
-    except OSError:
+    except (OSError, TagError):
         raise
     except Exception as error:  # a damaged tag makes mutagen raise almost anything
         raise TagError(f"the tags are damaged ({str(error) or type(error).__name__})") from None
@@ -106,6 +107,8 @@ def _read_id3(tag: bytes) -> RichTags:
 
     if not tag:
         return RichTags()
+    if unpacked_bytes(tag, MAX_BYTES) > MAX_BYTES:
+        raise TagError(f"they unpack to more than {MAX_BYTES >> 20} MiB")
     found = ID3(io.BytesIO(tag))
     frames = [frame for frame in found.values() if _is_kept(frame.FrameID) and _is_kept(getattr(frame, "desc", ""))]
     pictures = [picture_of(frame) for frame in frames if frame.FrameID == "APIC"]
