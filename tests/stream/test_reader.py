@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -150,6 +151,15 @@ def test_whole_lossy_files_give_no_warning(tmp_path: Path) -> None:
             assert source.facts.sample_format == SampleFormat("float32")
             assert len(read(source)) == len(TONE), name
             assert source.warnings == [], name
+
+
+def test_an_ogg_full_of_false_marks_is_refused_before_libsndfile_looks_at_each(tmp_path: Path) -> None:
+    whole = oddfiles.encode(np.tile(TONE, 20), format="OGG", subtype="VORBIS")
+    for content in (whole + b"OggS" * 500_000, whole + b"OggS" * 20_000 + whole):
+        since_s = time.perf_counter()
+        with pytest.raises(ReadError, match="damaged Ogg stream: from byte [0-9]+ on it holds marks of pages without"):
+            open_source(put(tmp_path, content, "in.ogg"))
+        assert time.perf_counter() - since_s < 1.0  # 2 s a MB
 
 
 def test_an_ogg_cut_before_its_samples_is_an_error(tmp_path: Path) -> None:

@@ -203,6 +203,10 @@ def flac_header_is_final(fd: int) -> bool:
     return head[:4] != b"fLaC" or (any(head[12:18]) and any(head[26:42]))
 
 
+SMALLEST_PAGE_BYTES = 28  # of an Ogg: a header of 27, one length
+MARKS_WINDOW_BYTES = 1 << 16
+
+
 @dataclass(frozen=True)
 class OggPages:
     """`streams`: streams that begin after another has ended (1 = a plain file). `is_whole`: the last page ends one."""
@@ -224,6 +228,18 @@ def ogg_pages(fd: int, file_bytes: int) -> OggPages:
         began = begins
         at += 27 + header[26] + sum(header[27 : 27 + header[26]])
     return OggPages(streams, bool(last_flags & 4) and at <= file_bytes)
+
+
+def false_pages(fd: int, file_bytes: int) -> int | None:
+    """Where an Ogg holds more marks of pages than pages can be; None where it does not.
+
+    libsndfile looks at each mark when it opens a file, 2 s for a MB of them.
+    """
+    for at in range(0, file_bytes, MARKS_WINDOW_BYTES):
+        window = os.pread(fd, MARKS_WINDOW_BYTES, at)
+        if window.count(b"OggS") * SMALLEST_PAGE_BYTES > len(window) + SMALLEST_PAGE_BYTES:
+            return at
+    return None
 
 
 def xing_bytes(fd: int) -> int | None:

@@ -72,6 +72,7 @@ class Source:
         if not self._stat.st_size:
             raise ReadError("the file is empty (0 bytes)")
         self._layout = chunks.walk(self._fd, self._stat.st_size)
+        self._check_marks()
         self._patches = chunks.repaired_header(self._layout)
         self._promises = Promises(self._fd, self._layout, on_truncated)
         self._path = path
@@ -157,6 +158,12 @@ class Source:
         self.frames_read = self.repaired = 0
         with reading():
             self._sound = self._open()
+
+    def _check_marks(self) -> None:
+        if os.pread(self._fd, 4, 0) == b"OggS":
+            at = chunks.false_pages(self._fd, self._stat.st_size)
+            if at is not None:
+                raise ReadError(f"damaged Ogg stream: from byte {at} on it holds marks of pages without pages")
 
     def _open(self) -> soundfile.SoundFile:
         try:
