@@ -157,7 +157,7 @@ def test_an_ogg_full_of_false_marks_is_refused_before_libsndfile_looks_at_each(t
     whole = oddfiles.encode(np.tile(TONE, 20), format="OGG", subtype="VORBIS")
     for content in (whole + b"OggS" * 500_000, whole + b"OggS" * 20_000 + whole):
         since_s = time.perf_counter()
-        with pytest.raises(ReadError, match="damaged Ogg stream: from byte [0-9]+ on it holds marks of pages without"):
+        with pytest.raises(ReadError, match=r"damaged Ogg stream: from byte [0-9]+ on it holds marks of pages without"):
             open_source(put(tmp_path, content, "in.ogg"))
         assert time.perf_counter() - since_s < 1.0  # 2 s a MB
 

@@ -8,8 +8,10 @@ from typing import Literal
 
 from torchfx_cli.chain.spec import ChainSpec, NormalizeSpec
 from torchfx_cli.design.design import design_chain
-from torchfx_cli.design.stages import Stage
+from torchfx_cli.design.stages import Stage, Taps
+from torchfx_cli.errors import FileError
 from torchfx_cli.plan.assemble import Dither, RenderPlan, assemble
+from torchfx_cli.render.kernel.base import fft_bytes
 from torchfx_cli.samples import SampleFormat, block_frames
 from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.formats import OutputFormat, choose_output
@@ -19,6 +21,7 @@ from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.tasks.job import Job, Settings
 
 MAX_BLOCK_SAMPLES = 1 << 26
+MAX_FIR_BYTES = 1 << 31
 PIPE_FORMAT = "wav"  # of the standard output, where nobody says otherwise
 
 
@@ -67,7 +70,17 @@ def plan_file(job: Job, facts: FileFacts, settings: Settings) -> JobPlan:
     output_format = choose_output(job.output, facts, word, settings.subtype)
     plan = _plan(settings.chain, facts.fs, facts.channels, facts.sample_format, output_format.sample_format,
                  settings.dither, settings.tail_s)
+    _check_memory(plan)
     return JobPlan(job, facts, output_format, plan, _block_frames(facts, settings.chunk_s))
+
+
+def _check_memory(plan: RenderPlan) -> None:
+    """Raise FileError where impulse responses over many channels would take the memory of the machine."""
+    taps = [len(stage.taps) for stage in plan.stages if isinstance(stage, Taps)]
+    needed = sum(fft_bytes(count, plan.channels) for count in taps)
+    if needed > MAX_FIR_BYTES:
+        raise FileError(f"{plan.channels} channels through impulse responses of {sum(taps)} taps need about "
+                        f"{needed / 1e9:.1f} GB of memory; {MAX_FIR_BYTES / 1e9:.1f} GB are allowed: use fewer taps")
 
 
 @lru_cache(maxsize=64)

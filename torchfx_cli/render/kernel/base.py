@@ -137,6 +137,13 @@ class FftFir(ABC):
         """Append x to `pending` behind `filled`; whenever it is full, convolve, write to out and keep the last N-1."""
 
 
+def fft_bytes(taps: int, channels: int) -> int:
+    """Memory that an `FftFir` takes, its largest block of output with it."""
+    size = fft_size(taps)
+    hop = size - taps + 1
+    return 8 * channels * (size + 3 * hop)
+
+
 def fft_size(taps: int) -> int:
     """Points of the transform: a power of two, four times the taps or more, so that at least 3 of 4 outputs are valid.
 
