@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from torchfx_cli.chain.schema import EXAMPLES
 from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.design.design import design_chain
 from torchfx_cli.errors import ChainError, DesignError
+from torchfx_cli.plan.fuse import fuse
 
 ROOT = Path(__file__).parents[2]
 
@@ -174,6 +176,30 @@ def test_a_deep_stack_does_not_matter() -> None:
         return deep(level - 1) if level else parse_chain("chain: [sos: {sections: [[1, 0, 0, 1, 0, 0]]}]")
 
     assert deep(sys.getrecursionlimit() - 300).stages
+
+
+# ---- chains that would keep a machine busy (none of these ended in 100 s) ----
+
+@pytest.mark.parametrize(("entry", "count", "words"), [
+    ("lowpass: {cutoff: %d, order: 40, family: bessel}", 8000, "chain[2500].lowpass: up to here the chain has 100040"),
+    ("fir: {lowpass: %d, taps: 1000001}", 1000, "chain[4].fir: up to here the chain has 5000005 taps of impulse respo"),
+    ("lowpass: {cutoff: 900, order: 20, family: elliptic, ripple: 0.%d}", 4000, "2020 orders of different elliptic"),
+])
+def test_a_chain_that_takes_too_long_to_design_is_refused_at_its_first_stage_beyond(
+        entry: str, count: int, words: str) -> None:
+    text = "chain:\n" + "".join(f"  - {entry % (1000 + n)}\n" for n in range(count))
+    with pytest.raises(ChainError) as caught:
+        parse_chain(text)
+    assert words in str(caught.value)
+
+
+def test_long_chains_of_costly_stages_are_designed_in_seconds() -> None:
+    text = "chain:\n"
+    text += "".join(f"  - lowpass: {{cutoff: {1000 + n}, order: 30, family: bessel}}\n" for n in range(1000))
+    text += "".join(f"  - fir: {{lowpass: {1000 + n}, taps: 2047}}\n" for n in range(1000))
+    since_s = time.perf_counter()
+    assert fuse(design_chain(parse_chain(text), 48_000))
+    assert time.perf_counter() - since_s < 30.0
 
 
 # ---- fuzz (row 127) ----

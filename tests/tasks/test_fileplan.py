@@ -45,6 +45,6 @@ def test_a_pipe_is_never_waited_for_in_the_thread_that_hears_signals(tmp_path: P
 def test_responses_over_so_many_channels_that_memory_would_end_are_refused(tmp_path: Path) -> None:
     """1,024 channels through 32,767 taps took 3.4 GB."""
     settings = Settings(join([], ["fir:lowpass=1000,taps=32767"]))
-    with pytest.raises(FileError, match=r"1024 channels through .* of 32767 taps need about 3\.5 GB of memory; 2\.1 GB"):
+    with pytest.raises(FileError, match=r"1024 channels through .* 32767 taps need about 3\.5 GB of memory; 2\.1 GB"):
         planned(tmp_path / "a.wav", 2, 1024, settings)
     assert planned(tmp_path / "b.wav", 2, 64, settings).plan.channels == 64

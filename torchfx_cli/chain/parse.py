@@ -32,6 +32,7 @@ from torchfx_cli.chain.document import (
     read_bytes,
 )
 from torchfx_cli.chain.effects import effect_node
+from torchfx_cli.chain.limits import first_beyond
 from torchfx_cli.chain.presets import locate
 from torchfx_cli.chain.rules import FIR_FILES
 from torchfx_cli.chain.schema import PRESET, TOP_KEYS
@@ -107,6 +108,8 @@ class _Reading:
     def finish(self, chain: ChainSpec) -> ChainSpec:
         if self._problems:
             raise ChainError(self._problems)
+        if beyond := first_beyond(chain.stages):
+            raise ChainError(printable(beyond))
         return replace(chain, digest=self._contents.hexdigest())
 
     def note(self, content: bytes) -> None:

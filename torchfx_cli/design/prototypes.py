@@ -8,6 +8,7 @@ Formulas: Oppenheim & Schafer, "Discrete-Time Signal Processing", appendix B; Be
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import asinh, cos, cosh, expm1, factorial, inf, log, pi, sin, sinh, sqrt
 
 import numpy as np
@@ -77,6 +78,7 @@ def chebyshev2(order: int, attenuation_db: float) -> Prototype:
     return Prototype(pairs, -1.0 / sinh(mu) if order % 2 else None)
 
 
+@lru_cache(maxsize=64)
 def elliptic(order: int, ripple_db: float, attenuation_db: float) -> Prototype:
     """Equal ripple on both sides (SciPy's solution of the degree equation)."""
     from scipy.signal import ellipap
@@ -86,6 +88,7 @@ def elliptic(order: int, ripple_db: float, attenuation_db: float) -> Prototype:
     return _from_poles(np.atleast_1d(poles), rising.tolist() + [inf] * (order // 2 - len(rising)))
 
 
+@lru_cache(maxsize=64)
 def bessel(order: int) -> Prototype:
     """Maximally flat group delay, scaled so that the gain is -3 dB at 1 rad/s (SciPy's norm="mag").
 

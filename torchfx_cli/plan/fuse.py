@@ -19,6 +19,7 @@ from torchfx_cli.errors import DesignError
 
 # Joining two responses is one exact convolution, N1 x N2 products; beyond this it would itself take seconds.
 MAX_JOIN_PRODUCTS = 10**8
+MAX_RUN_PRODUCTS = 10**9  # of all responses of a run
 
 
 def fuse(stages: Iterable[Stage]) -> tuple[Stage, ...]:
@@ -33,11 +34,14 @@ def fuse(stages: Iterable[Stage]) -> tuple[Stage, ...]:
 def _fuse_linear(run: list[Stage]) -> list[Stage]:
     gains = [stage for stage in run if isinstance(stage, Gain)]
     filters: list[Stage] = []
+    budget = MAX_RUN_PRODUCTS
     for stage in run:
         kept = None if isinstance(stage, Gain) else _without_identities(stage)
         if kept is None:
             continue
-        joined = _join(filters[-1], kept) if filters else None
+        products = _products(filters[-1], kept) if filters else 0
+        joined = _join(filters[-1], kept) if filters and products <= min(MAX_JOIN_PRODUCTS, budget) else None
+        budget -= products if joined is not None else 0
         if joined is None:
             filters.append(kept)
         else:
@@ -59,11 +63,16 @@ def _without_identities(stage: Stage) -> Stage | None:
     return stage
 
 
+def _products(left: Stage, right: Stage) -> int:
+    """Multiplications that joining both takes."""
+    return len(left.taps) * len(right.taps) if isinstance(left, Taps) and isinstance(right, Taps) else 0
+
+
 def _join(left: Stage, right: Stage) -> Stage | None:
     label = _labels(left, right)
     if isinstance(left, Sections) and isinstance(right, Sections):
         return Sections(np.concatenate([left.sos, right.sos]), label)
-    if isinstance(left, Taps) and isinstance(right, Taps) and len(left.taps) * len(right.taps) <= MAX_JOIN_PRODUCTS:
+    if isinstance(left, Taps) and isinstance(right, Taps):
         return Taps(np.convolve(left.taps, right.taps), left.delay_frames + right.delay_frames, label)
     return None
 
