@@ -106,6 +106,34 @@ with signals.raised():
     assert (done.returncode, done.stdout) == (130, "143\n")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("arguments", [["info", "in.wav"], ["process", "in.wav", "-e", "gain:1", "--dry-run"]])
+def test_what_writes_nothing_ends_within_two_seconds_also_in_a_long_call(
+        tmp_path: Path, arguments: list[str], number: int) -> None:
+    """A decoder that looks through a huge file stands for minutes in one call, in which Python hears of no signal."""
+    soundfile.write(tmp_path / "in.wav", np.zeros(80, np.int16), 8000)
+    script = f"""
+import hashlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from torchfx_cli.stream import reader
+def slow(fd):
+    print("opening", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 1 << 30)
+reader.open_to_read = slow
+from torchfx_cli.__main__ import main
+sys.exit(main({arguments!r}))
+"""
+    child = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "opening\n"
+    child.send_signal(number)
+    asked = time.monotonic()
+    _, told = child.communicate(timeout=20)
+    assert time.monotonic() - asked < 2.0
+    assert (child.returncode, told) == (128 + number, "torchfx: interrupted\n")
+
+
 def test_handlers_are_put_back(run: Any) -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     assert run("--version").code == 0

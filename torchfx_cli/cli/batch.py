@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from torchfx_cli.cli import options, piping, show
+from torchfx_cli.cli import options, piping, show, signals
 from torchfx_cli.cli.asked import Asked
 from torchfx_cli.cli.listener import Teller
 from torchfx_cli.errors import UsageError, printable
@@ -38,7 +38,8 @@ def run(asked: Asked, settings: Settings) -> int:
     if asked.dry_run:
         from torchfx_cli.cli.dryrun import show_plans
 
-        return show_plans(jobs, settings, computing, as_json=asked.as_json, at_a_time=at_a_time)
+        with signals.promptly():
+            return show_plans(jobs, settings, computing, as_json=asked.as_json, at_a_time=at_a_time)
     with TextFile(asked.report, "--report") as report_file, TextFile(asked.failed, "--failed") as failed_file:
         report = Report(keeps_all=asked.report is not None)
         teller = Teller(jobs, computing, quiet=asked.quiet, verbose=asked.verbose, as_json=asked.as_json)

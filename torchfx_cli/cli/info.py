@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from torchfx_cli.cli import show
+from torchfx_cli.cli import show, signals
 from torchfx_cli.errors import FileError
 from torchfx_cli.samples import block_frames
 
@@ -25,19 +25,25 @@ def info(
 
     Exit code 3 where some file could not be read, or with --check is damaged.
     """
-    code = 0
-    for name in files:
-        try:
-            record = _facts(Path(name), check=check)
-        except FileError as error:
-            code = max(code, error.exit_code)
-            record = {"input": name, "error": str(error)}
-            show.tell_failure(name, str(error))
-        if as_json:
-            show.say(json.dumps(record))
-        elif "error" not in record:
-            show.say(*_lines(record))
+    with signals.promptly():
+        code = max(_show(name, check=check, as_json=as_json) for name in files)
     raise typer.Exit(code)
+
+
+def _show(name: str, *, check: bool, as_json: bool) -> int:
+    """Show one file; returns its exit code."""
+    code = 0
+    try:
+        record = _facts(Path(name), check=check)
+    except FileError as error:
+        code = error.exit_code
+        record = {"input": name, "error": str(error)}
+        show.tell_failure(name, str(error))
+    if as_json:
+        show.say(json.dumps(record))
+    elif not code:
+        show.say(*_lines(record))
+    return code
 
 
 def _facts(path: Path, *, check: bool) -> dict[str, Any]:

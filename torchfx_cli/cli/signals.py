@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
@@ -15,6 +16,7 @@ from typing import Any
 from torchfx_cli.errors import Interrupted
 
 AGAIN_S = 0.01  # enough to be out of the callback
+PATIENCE_S = 1.0  # to end as errors do, which takes milliseconds
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -69,3 +71,36 @@ def _second(number: int, frame: FrameType | None) -> None:
             os.write(2, b"\x1b[?25h")  # a bar that was being drawn has hidden the cursor
     finally:
         os._exit(128 + number)
+
+
+@contextmanager
+def promptly() -> Iterator[None]:
+    """Within, where nothing is written, a signal ends the process after `PATIENCE_S` also in the middle of a long call.
+
+    Python hears of a signal only between two of its own steps, but a decoder may look for the beginning of a file, or
+    a transform work, for minutes. A thread hears of it at once.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ear, mouth = os.pipe()
+    os.set_blocking(mouth, False)
+    before = signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
+    threading.Thread(target=_wait_to_end, args=(ear,), daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(mouth)  # the thread hears the end, and ends
+
+
+def _wait_to_end(ear: int) -> None:
+    number = 0
+    with open(ear, "rb", buffering=0) as heard:
+        while not number or select.select([heard], [], [], PATIENCE_S)[0]:
+            byte = heard.read(1)
+            if not byte:
+                return
+            number = number or byte[0] * (byte[0] in STOPPING)
+    os.write(2, b"torchfx: interrupted\n")
+    _second(number, None)
