@@ -242,9 +242,8 @@ def false_pages(fd: int, file_bytes: int) -> int | None:
     return None
 
 
-def xing_bytes(fd: int) -> int | None:
-    """Where, in bytes from the start, an MP3 ends by its own Xing or Info frame; None where it has none."""
-    start = id3_bytes(os.pread(fd, 10, 0))
+def xing_bytes(fd: int, start: int) -> int | None:
+    """Where, in bytes, an MP3 ends by the Xing or Info frame with which it begins at `start`; None without one."""
     head = os.pread(fd, 192, start)
     for mark in (b"Xing", b"Info"):
         at = head.find(mark)
@@ -253,6 +252,13 @@ def xing_bytes(fd: int) -> int | None:
             if flags & 2:
                 return start + fields[flags & 1]
     return None
+
+
+def has_gapless_counts(fd: int, start: int) -> bool:
+    """Whether that frame tells the encoder's delay and padding, as LAME's does: then libsndfile's length is exact."""
+    head = os.pread(fd, 512, start)
+    at = max(head.find(b"Xing", 0, 192), head.find(b"Info", 0, 192))
+    return at >= 0 and head[at + 120 : at + 124] in (b"LAME", b"Lavc", b"Lavf", b"L3.9")
 
 
 def id3_bytes(head: bytes) -> int:

@@ -6,7 +6,7 @@ What can be lived with is a warning; what would give a wrong or an empty output 
 from __future__ import annotations
 
 import os
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from torchfx_cli.errors import ReadError
 from torchfx_cli.stream import chunks
@@ -15,9 +15,12 @@ from torchfx_cli.stream.diagnose import why_not_opened
 from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.formats import sample_bytes
 
+if TYPE_CHECKING:
+    from torchfx_cli.stream import mpeg
+
 OnTruncated = Literal["fail", "keep"]
 
-# Without a Xing frame the length of an MP3 is an estimate, with one it may be off by the encoder's padding.
+# A Xing frame without the encoder's delay and padding may be off by these.
 MP3_SLACK_FRAMES = 4 * 1152
 
 
@@ -97,13 +100,40 @@ class Promises:
             self._cut(f"the Ogg stream has no end (cut off); {frames_read / facts.fs:.1f} s were read")
 
     def _check_mp3(self, facts: FileFacts, frames_read: int) -> int | None:
-        """The frames that an MP3 really promises, None where its length is an estimate."""
-        end = chunks.xing_bytes(self._fd)
-        if end is None or facts.frames is None:
-            return None
-        if facts.file_bytes > 1.02 * end + 65536 or _is_mpeg(os.pread(self._fd, 4, end)):
+        """The frames that an MP3 promises; None where it does not, or what is missing was told of."""
+        from torchfx_cli.stream import mpeg
+
+        stream = mpeg.walk(self._fd, facts.file_bytes)
+        start = chunks.id3_bytes(os.pread(self._fd, 10, 0)) if stream is None else stream.start
+        end = chunks.xing_bytes(self._fd, start)
+        goes_on = stream is not None and stream.other is not None
+        if goes_on or (end is not None and self._is_more_behind(facts, end)):
             self.warn(_second_stream(facts, frames_read))
-        return facts.frames if facts.frames - frames_read > MP3_SLACK_FRAMES else None
+        if stream is None:
+            return facts.frames if end is not None and (facts.frames or 0) - frames_read > MP3_SLACK_FRAMES else None
+        promised = stream.frames if end is None or facts.frames is None else facts.frames
+        missing = max(0, promised - frames_read) if chunks.has_gapless_counts(self._fd, start) or end is None else 0
+        if stream.holes:
+            self._tell_holes(stream, f"{missing}" if end is not None and missing else f"about {missing + stream.lost}")
+            return None
+        if goes_on:
+            return None
+        if not missing and stream.cut_bytes:
+            self._cut(f"the last frame of MPEG audio lacks {stream.cut_bytes} bytes (cut off)")
+        if missing and end is None and not stream.cut_bytes:  # libsndfile guesses the length, and reads no more
+            self._cut(f"only {frames_read} of {promised} frames were read: nothing in the file tells how long it is")
+            return None
+        slack = 0 if missing else MP3_SLACK_FRAMES
+        return promised if promised - frames_read > slack else None
+
+    def _is_more_behind(self, facts: FileFacts, end: int) -> bool:
+        return facts.file_bytes > 1.02 * end + 65536 or _is_mpeg(os.pread(self._fd, 4, end))
+
+    def _tell_holes(self, stream: mpeg.Stream, missing: str) -> None:
+        first, more = stream.holes[0], len(stream.holes) - 1
+        text = f"damaged near {first.frames / stream.fs:.2f} s: {first.size} bytes are no MPEG audio"
+        text += f" (and {more} more such place{'s' * (more > 1)})" * bool(more)
+        self._cut(f"{text}; {missing} frames are missing")
 
     def _check_really_empty(self, facts: FileFacts) -> None:
         """An empty output must not come of an input that holds something."""
