@@ -1,9 +1,10 @@
 """Thousands of damaged files, chain files and command lines, always the same ones (HAZARDS 4 H).
 
-    python benchmarks/fuzz.py [--files 2000] [--chains 2000] [--lines 500] [--start 0]
+    python benchmarks/fuzz.py [--files 2000] [--chains 2000] [--lines 500] [--attacks 100] [--start 0] [--minutes 10]
 
 To hold: each file ends in a clear error or a whole output, each chain file in a design or a complaint, each command
-line in exit code 0 to 3; no signal, no traceback, no hang, inputs untouched, nothing left behind.
+line in exit code 0 to 3; no signal, no traceback, no hang, inputs untouched, nothing left behind. Of the attacks, see
+tests/support/attacks.py. With --minutes all goes on with other numbers for so long.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support import oddfiles
+from support.attacks import fate_of_attack
 from support.chains import chain_file, fate_of_chain
 from support.children import Fate, Work, fates
 from support.command_lines import command_line, fate_of_line, something_to_work_on
@@ -81,11 +83,21 @@ def fuzz_lines(numbers: range, folder: Path) -> tuple[Counter[str], list[str]]:
             os.chdir(here)
 
 
+def fuzz_attacks(numbers: range, folder: Path) -> tuple[Counter[str], list[str]]:
+    """The same of attacks on whole commands."""
+
+    def fate(number: int) -> str:
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            return fate_of_attack(number, Path(place)).split()[0]
+
+    return _each(numbers, fate, 4 * HANG_S)
+
+
 def _each(numbers: range, fate_of: Callable[[int], str], limit_s: float) -> tuple[Counter[str], list[str]]:
     counts: Counter[str] = Counter()
     faults = []
     for number in numbers:
-        faulthandler.dump_traceback_later(HANG_S, exit=True)
+        faulthandler.dump_traceback_later(max(HANG_S, 2 * limit_s), exit=True)
         started = time.perf_counter()
         try:
             counts[fate_of(number)] += 1
@@ -102,19 +114,30 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--chains", type=int, default=2000)
     parser.add_argument("--lines", type=int, default=500)
+    parser.add_argument("--attacks", type=int, default=100)
+    parser.add_argument("--minutes", type=float, default=0.0)
     parser.add_argument("--start", type=int, default=0, help="the first number; others make other damage")
     asked = parser.parse_args()
+    end_s, bad, start = time.monotonic() + 60.0 * asked.minutes, _round(asked, asked.start), asked.start
+    while time.monotonic() < end_s:
+        start += max(asked.files, asked.chains, asked.lines, asked.attacks)
+        bad += _round(asked, start)
+    return int(bad > 0)
+
+
+def _round(asked: argparse.Namespace, start: int) -> int:
+    """All kinds, from the number `start` on; how many faults were found."""
     bad = 0
-    for kind, count, fuzz in (("files", asked.files, fuzz_files), ("chains", asked.chains, fuzz_chains),
-                              ("lines", asked.lines, fuzz_lines)):  # fmt: skip
+    for kind, count, fuzz in (("attacks", asked.attacks, fuzz_attacks), ("files", asked.files, fuzz_files),
+                              ("chains", asked.chains, fuzz_chains), ("lines", asked.lines, fuzz_lines)):  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
             started = time.perf_counter()
-            counts, faults = fuzz(range(asked.start, asked.start + count), Path(folder))
+            counts, faults = fuzz(range(start, start + count), Path(folder))
         told = ", ".join(f"{number} {fate}" for fate, number in sorted(counts.items()))
         print(f"{count} {kind}: {told}; {len(faults)} faults; {time.perf_counter() - started:.0f} s")
         print(*faults, sep="\n", end="\n" if faults else "")
         bad += len(faults)
-    return int(bad > 0)
+    return bad
 
 
 if __name__ == "__main__":
