@@ -151,20 +151,34 @@ def test_overwriting_replaces_the_name_and_leaves_other_links_alone(tmp_path: Pa
     assert other.read_bytes() == OLD
 
 
-def test_a_symbolic_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
-    target, path = tmp_path / "target", tmp_path / "a.wav"
+def test_a_symbolic_link_stays_and_the_file_behind_it_is_replaced_or_made(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    target, path = tmp_path / "far" / "target", tmp_path / "a.wav"
     target.write_bytes(OLD)
-    path.symlink_to(target)
+    path.symlink_to(tmp_path / "between")
+    (tmp_path / "between").symlink_to("far/target")
     chosen = output_format("a.wav")
-    with pytest.raises(WriteError, match="exists"):
+    with pytest.raises(WriteError, match=r"a\.wav exists"):
         write(path, noise(chosen), chosen)
-    write(path, noise(chosen), chosen, overwrite=True)
-    assert not path.is_symlink()
     assert target.read_bytes() == OLD
+    write(path, noise(chosen), chosen, overwrite=True)
     dangling = tmp_path / "b.wav"
-    dangling.symlink_to(tmp_path / "nowhere")
+    dangling.symlink_to("far/new")
     write(dangling, noise(chosen), chosen, overwrite=True)
-    assert left_in(tmp_path) == ["a.wav", "b.wav", "target"]
+    assert (os.readlink(path), os.readlink(dangling)) == (f"{tmp_path}/between", "far/new")
+    assert target.read_bytes() == (tmp_path / "far" / "new").read_bytes() != OLD
+    assert (left_in(tmp_path), left_in(tmp_path / "far")) == (["a.wav", "b.wav", "between", "far"], ["new", "target"])
+
+
+def test_a_loop_of_links_and_a_link_to_a_stream_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").symlink_to("b.wav")
+    (tmp_path / "b.wav").symlink_to("a.wav")
+    (tmp_path / "c.wav").symlink_to("/proc/self/fd/1")
+    chosen = output_format("a.wav")
+    for name in ("a.wav", "c.wav"):
+        with pytest.raises(WriteError):
+            write(tmp_path / name, noise(chosen), chosen, overwrite=True)
+    assert left_in(tmp_path) == ["a.wav", "b.wav", "c.wav"]
 
 
 def test_an_output_that_is_not_a_regular_file_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from torchfx_cli.tasks.conflicts import find_conflicts
+import pytest
+
+from torchfx_cli.tasks.conflicts import Named, find_clashes, find_conflicts
 
 
 def test_outputs_that_are_one_place_by_different_names_are_found(tmp_path: Path) -> None:
@@ -64,3 +66,66 @@ def test_hundreds_of_missing_levels_are_no_trouble(tmp_path: Path) -> None:
 
 def test_impossible_names_are_no_conflicts() -> None:
     assert find_conflicts([("a\0", "b\0"), ("c" * 300, "d" * 300)], in_place=False) == []
+
+
+def test_outputs_that_links_bring_to_one_file_are_found(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "b.wav").symlink_to("a.wav")
+    (tmp_path / "c.wav").symlink_to("new.wav")
+    for first, second in (("a.wav", "b.wav"), ("c.wav", "new.wav")):
+        told = find_conflicts([("x", f"{tmp_path}/{first}"), ("y", f"{tmp_path}/{second}")], in_place=False)
+        assert [line.split(" would")[0] for line in told] == ["x and y"]
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the current folder: in.wav, also called hard and soft; taps.txt; out/, also called way; r, also called s."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("in.wav", "taps.txt", "r"):
+        Path(name).touch()
+    os.link("in.wav", "hard")
+    Path("soft").symlink_to("in.wav")
+    Path("s").symlink_to("r")
+    Path("new").symlink_to("made")
+    Path("out").mkdir()
+    Path("way").symlink_to("out")
+
+
+@pytest.mark.parametrize(("name", "role"), [
+    ("in.wav", "the input in.wav"), ("hard", "the input in.wav"), ("soft", "the input in.wav"),
+    ("out/../in.wav", "the input in.wav"), ("gone.wav", "the input gone.wav"), ("way/../taps.txt", "the taps"),
+    ("out/x.wav", "an output of this run"), ("way/x.wav", "an output of this run"),
+    ("out/sub", "where the folder of the output out/sub/deep/y.wav must be"),
+    ("out/./sub/deep", "where the folder of the output out/sub/deep/y.wav must be"),
+    ("in.wav.bak", "an output of this run"),
+])
+def test_a_report_is_no_input_no_output_and_no_folder_of_one(files: None, name: str, role: str) -> None:
+    told = find_clashes([Named("--report", name)], [Named("the taps", "taps.txt")], ["in.wav", "gone.wav"],
+                        ["out/x.wav", "out/sub/deep/y.wav", "in.wav.bak"])
+    assert told == [f"--report: {name} is {role}; choose another file"]
+
+
+@pytest.mark.parametrize(("first", "second"), [
+    ("r", "r"), ("r", "./out/../r"), ("r", "s"), ("x", f"{os.curdir}/x"), ("out/x", "way/x"), ("new", "made"),
+    ("in.wav", "hard"),
+])
+def test_two_files_at_one_place_are_refused(files: None, first: str, second: str) -> None:
+    told = find_clashes([Named("--csv", first), Named("--json", second)])
+    assert told == [f"--csv and --json are the same file: {second}"]
+
+
+def test_an_output_does_not_overwrite_what_is_read_beside_the_audio(files: None) -> None:
+    told = find_clashes([], [Named("the taps", "taps.txt")], ["in.wav"], ["way/../taps.txt", "out/x.wav"])
+    assert told == ["the output way/../taps.txt would overwrite the taps; choose another --output"]
+
+
+def test_what_is_apart_is_no_clash_and_everybody_may_write_the_null_device(files: None) -> None:
+    written = [Named("--report", "/dev/null"), Named("--failed", "/dev/null"), Named("--csv", "r"), Named("--x", "-")]
+    assert find_clashes(written, [Named("the taps", "taps.txt")], ["in.wav", "-"], ["in.wav", "out/x.wav"]) == []
+    assert find_clashes([], [], ["in.wav"], ["in.wav"]) == [], "in place the input is the output"
+
+
+def test_a_file_called_dash_is_no_stream(files: None) -> None:
+    Path("-").mkdir()
+    assert find_conflicts([("-", "-/x.wav")], in_place=False) == []
+    assert find_clashes([Named("--report", "./-")], [], ["-"]) == []

@@ -22,6 +22,7 @@ from pathlib import Path
 from torchfx_cli.errors import RunError, TorchfxError, WriteError
 from torchfx_cli.stream.diagnose import kind_of
 from torchfx_cli.stream.faults import explain
+from torchfx_cli.stream.place import followed
 
 PART_PREFIX, PART_SUFFIX = ".torchfx-", ".part"
 PART_NAME = re.compile(r"(\.torchfx-[0-9a-f]+-[0-9a-f]+)-[0-9a-f]{8}\.part")
@@ -34,7 +35,7 @@ class Part:
     """The temporary file of the output `path`, open for reading and writing as `fd`.
 
     overwrite       an existing output is replaced at the end; without it, it is a WriteError, also if it appears
-                    meanwhile. A symbolic link is replaced, never followed.
+                    meanwhile. A symbolic link stays, and the file that it leads to is made or replaced.
     expected_bytes  for the words when the disk is full; None where unknown.
     mode            its permissions, as far as the umask allows them.
 
@@ -42,11 +43,14 @@ class Part:
     """
 
     def __init__(self, path: Path, *, overwrite: bool, expected_bytes: int | None = None, mode: int = 0o666) -> None:
-        self.path, self.folder = path, path.parent
+        self.path = self._target = path
         self._overwrite, self._expected_bytes = overwrite, expected_bytes
         self._trace = self._name = ""
         self.fd = self._folder_fd = -1
         try:
+            with self.told("following a link"):
+                self._target = Path(followed(path))
+            self.folder = self._target.parent
             with self.told("opening the folder"):
                 self._folder_fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._check_target()
@@ -68,7 +72,7 @@ class Part:
         self._check_folder()
         with self.told("renaming"):
             if self._overwrite or not self._link():
-                os.replace(self._name, self.path.name, src_dir_fd=self._folder_fd, dst_dir_fd=self._folder_fd)
+                os.replace(self._name, self._target.name, src_dir_fd=self._folder_fd, dst_dir_fd=self._folder_fd)
                 self._name = ""
         with self.told("making the name durable"):
             _fsync(self._folder_fd)
@@ -102,7 +106,7 @@ class Part:
         return WriteError(f"{self.path}: could not be written ({words})")
 
     def _explained(self, error: OSError, action: str) -> TorchfxError:
-        return explain(error, self.path, action, self._folder_fd, self.fd, self._expected_bytes)
+        return explain(error, self._target, action, self._folder_fd, self.fd, self._expected_bytes)
 
     def _probe(self) -> None:
         end = os.fstat(self.fd).st_size
@@ -112,12 +116,12 @@ class Part:
 
     def _check_target(self) -> None:
         try:
-            mode = os.stat(self.path.name, dir_fd=self._folder_fd, follow_symlinks=False).st_mode
+            mode = os.stat(self._target.name, dir_fd=self._folder_fd, follow_symlinks=False).st_mode
         except FileNotFoundError:
             return
         except OSError as error:
             raise self._explained(error, "looking at it") from None
-        if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+        if not stat.S_ISREG(mode):
             raise WriteError(f"{self.path} is {kind_of(mode)}, not a regular file")
         if not self._overwrite:
             raise self._exists()
@@ -136,7 +140,7 @@ class Part:
     def _link(self) -> bool:
         """Give the name without replacing anything; False where the file system has no hard links."""
         try:
-            os.link(self._name, self.path.name, src_dir_fd=self._folder_fd, dst_dir_fd=self._folder_fd,
+            os.link(self._name, self._target.name, src_dir_fd=self._folder_fd, dst_dir_fd=self._folder_fd,
                     follow_symlinks=False)
         except FileExistsError:
             raise self._exists() from None

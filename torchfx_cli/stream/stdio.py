@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from torchfx_cli.errors import UsageError
+from torchfx_cli.stream.place import DASH, STDERR, STDIN, STDOUT, is_closed
 
-STDIO = Path("-")  # as the input or the output of a job
-STDIN, STDOUT, STDERR = 0, 1, 2
+STDIO = Path(DASH)  # as the input or the output of a job
 _audio = STDOUT
 
 
@@ -35,14 +35,19 @@ def stdout_for_audio() -> Iterator[None]:
 
 
 def check_stdin() -> None:
-    """Raise UsageError where audio would be read from a keyboard."""
+    """Raise UsageError where there is no audio to read: from a keyboard, or a stream that is closed."""
+    if is_closed(STDIN):
+        raise UsageError("- reads audio from the standard input, which is closed")
     if os.isatty(STDIN):
         raise UsageError("- reads audio from a pipe or a file, but the standard input is a terminal: "
                          "cat in.wav | torchfx process - ...")
 
 
 def check_stdout() -> None:
-    """Raise UsageError where audio would be written on a screen."""
+    """Raise UsageError where audio would be lost: on a screen, or in a stream that is closed."""
+    if is_closed(STDOUT):
+        raise UsageError("-o - writes audio to the standard output, which is closed; "
+                         "torchfx process ... -o - > out.wav, or give a file with --output")
     if os.isatty(STDOUT):
         raise UsageError("-o - writes audio into a pipe or a file, but the standard output is a terminal: "
                          "torchfx process ... -o - > out.wav")

@@ -127,6 +127,8 @@ def _occupied(jobs: Iterable[Job], settings: Settings, resumed: Path | None) -> 
     for job in jobs:
         try:
             mode = job.output.lstat().st_mode
+            if stat.S_ISLNK(mode) and job.output.exists():
+                mode = job.output.stat().st_mode
         except (OSError, ValueError):
             continue
         if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
