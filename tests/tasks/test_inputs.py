@@ -150,6 +150,28 @@ def test_names_in_a_list_keep_their_folders_under_an_output_folder(tree: Path) -
     assert (beside.relative, beside.root) == ("c.wav", None), "without one, processed/ lies beside each"
 
 
+@pytest.mark.parametrize(("line", "output", "place"), [
+    ("in/./../evil/x.wav", "o", None), ("in/./a/../../x.wav", None, None), ("in/./gone/..", "o", None),
+    ("in/.//etc/x.wav", "o", "etc/x.wav"), ("in/./sub/../b/./x.wav", "o", "b/x.wav"), ("/./x.wav", "o", "x.wav"),
+    ("../x.wav", "o", "x.wav"), ("a/../../x.wav", "o", "x.wav"), ("/x.wav", "o", "x.wav"),
+    ("..a/x.wav", "o", "..a/x.wav"), ("..a/x.wav", None, "x.wav"), ("a/../b/x.wav", "o", "b/x.wav"),
+])
+def test_the_place_of_a_listed_name_is_below_the_output_folder(
+        tree: Path, line: str, output: str | None, place: str | None) -> None:
+    if place is None:
+        with pytest.raises(UsageError, match=r"a list names .*\.\..* must not lead out of its folder"):
+            gather([], files_from="-", stdin=io.BytesIO(f"{line}\n".encode()), output=output)
+        return
+    (found,) = gather([], files_from="-", stdin=io.BytesIO(f"{line}\n".encode()), output=output).inputs
+    assert (found.relative, found.path) == (place, line)
+
+
+def test_lists_that_were_read_are_known(tree: Path) -> None:
+    for name in ("one", "two"):
+        Path(name).write_text("in/a.wav\n")
+    assert gather(["one@", "in/b.flac"], files_from="two").lists == ["one", "two"]
+
+
 def test_nothing_is_done_twice(tree: Path) -> None:
     found = gather(["in", "in/a.wav", "./in/a.wav", "in/**/*.wav"])
     assert len(found.inputs) == 4

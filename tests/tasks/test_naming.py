@@ -26,6 +26,21 @@ def test_an_output_goes_where_its_input_says(found: Input, output: str | None, e
     assert output_path(found, output=output, inputs=1) == expected
 
 
+@pytest.mark.parametrize("relative", ["../x.wav", "a/../../x.wav", "../..", "/etc/x.wav", "a/../x.wav"])
+@pytest.mark.parametrize("output", [None, "out", "out/"])
+@pytest.mark.parametrize("template", [None, "{stem}-eq{ext}", "{parent}/{stem}{ext}"])
+@pytest.mark.parametrize("root", [None, "in"])
+def test_no_output_lies_outside_the_output_folder(
+        relative: str, output: str | None, template: str | None, root: str | None) -> None:
+    with pytest.raises(UsageError, match=r"leave|no extension of audio"):
+        output_path(Input("in/x.wav", relative, root), output=output, inputs=2, template=template)
+
+
+def test_a_file_that_is_listed_with_its_root_fits_into_one_file() -> None:
+    listed = Input("in/./a.wav", "a.wav", "in", listed=True)
+    assert output_path(listed, output="out.wav", inputs=1) == "out.wav"
+
+
 def test_what_is_found_in_a_folder_does_not_fit_into_one_file() -> None:
     with pytest.raises(UsageError, match="one file"):
         output_path(DEEP, output="out.wav", inputs=1)

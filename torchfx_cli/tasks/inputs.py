@@ -17,14 +17,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from torchfx_cli.errors import RunError, UsageError
+from torchfx_cli.errors import RunError, UsageError, printable
 from torchfx_cli.stream.formats import format_words
-from torchfx_cli.tasks.lists import STDIN, read_commented, read_names
+from torchfx_cli.tasks.lists import STDIN, TREE_MARK, read_commented, read_names
 from torchfx_cli.tasks.patterns import is_pattern
 from torchfx_cli.tasks.scan import Finder, LeftOut
 
 LIST_MARK = "@"
-TREE_MARK = "/./"  # in a list: where the part of a path begins that an output keeps, as rsync reads it
 MAX_REMARKS = 20
 
 
@@ -35,18 +34,25 @@ class Input:
     path      as the user would name it.
     relative  its place under an output folder.
     root      the folder, or the fixed beginning of the pattern, that it was found under; None where it was named.
+    listed    it was named all the same, in a list that gives its root.
     """
 
     path: str
     relative: str
     root: str | None
+    listed: bool = False
+
+    @property
+    def is_named(self) -> bool:
+        return self.root is None or self.listed
 
 
 @dataclass
 class Gathered:
-    """The inputs in order; how many were left out, by reason; and what is worth a word, a line each."""
+    """The inputs in order; the lists read; how many were left out, by reason; what is worth a word, a line each."""
 
     inputs: list[Input] = field(default_factory=list)
+    lists: list[str] = field(default_factory=list)
     skipped: LeftOut = field(default_factory=LeftOut)
     remarks: list[str] = field(default_factory=list)
 
@@ -71,10 +77,11 @@ def gather(words: Sequence[str], *, files_from: str | None = None, zero: bool = 
     empty: list[str] = []
     for word in words:
         count = len(found.inputs)
-        found.inputs += _of_word(word, finder, found.skipped, mirrored=output is not None)
+        found.inputs += _of_word(word, finder, found, mirrored=output is not None)
         if len(found.inputs) == count:
             empty.append(word)
     if files_from is not None:
+        found.lists.append(files_from)
         names = read_names(files_from, zero=zero, stdin=stdin)
         found.inputs += _listed(names, found.skipped, mirrored=output is not None)
     found.inputs = _once(found.inputs, found.skipped)
@@ -87,7 +94,7 @@ def gather(words: Sequence[str], *, files_from: str | None = None, zero: bool = 
     return found
 
 
-def _of_word(word: str, finder: Finder, skipped: LeftOut, *, mirrored: bool) -> Iterator[Input]:
+def _of_word(word: str, finder: Finder, found: Gathered, *, mirrored: bool) -> Iterator[Input]:
     if not word:
         raise UsageError("an input is an empty word; is a variable of the shell not set?")
     if word == STDIN:
@@ -97,7 +104,8 @@ def _of_word(word: str, finder: Finder, skipped: LeftOut, *, mirrored: bool) -> 
     elif os.path.lexists(word):
         yield _named(word)
     elif word.endswith(LIST_MARK) and len(word) > 1:
-        yield from _listed(read_commented(word[:-1]), skipped, mirrored=mirrored)
+        found.lists.append(word[:-1])
+        yield from _listed(read_commented(word[:-1]), found.skipped, mirrored=mirrored)
     elif is_pattern(word):
         root, matches = finder.pattern(word)
         yield from (Input(path, relative, root) for path, relative in matches)
@@ -116,17 +124,29 @@ def _listed(names: Iterable[str], skipped: LeftOut, *, mirrored: bool) -> Iterat
             skipped.note(name, "a folder in a list")
         elif TREE_MARK in name:
             root, relative = name.split(TREE_MARK, 1)
-            yield Input(name, relative, root)
+            plain = os.path.normpath(relative.lstrip("/"))
+            if not _is_below(plain):
+                raise UsageError(f"a list names {printable(name)}: what stands behind /./ must not lead out of its "
+                                 "folder, for the output would lie outside the output folder")
+            yield Input(name, plain, root or "/", listed=True)
         else:
             path = "./-" if name == STDIN else name
             plain = os.path.normpath(path)
-            below = mirrored and not plain.startswith(("/", ".."))
-            yield Input(path, plain if below else os.path.basename(path), None)
+            yield Input(path, plain if mirrored and _is_below(plain) else os.path.basename(path), None)
+
+
+def _is_below(plain: str) -> bool:
+    """Whether the normalised path `plain` is of something below where it starts from."""
+    return not os.path.isabs(plain) and plain.split("/")[0] not in (".", "..")
 
 
 def in_list(found: Input) -> str:
     """`found` as it stands in a list that is to give the same output again."""
-    return found.path if found.root is None else f"{found.root.rstrip('/')}{TREE_MARK}{found.relative}"
+    root = found.path.removesuffix(found.relative) if found.root is None else found.root
+    if root == found.path:  # how its place follows from its path the list will tell, too
+        return found.path
+    plain = "/".join(part for part in root.rstrip("/").split("/") if part != ".")  # the first mark counts
+    return f"{plain or ('' if root.startswith('/') else '.')}{TREE_MARK}{found.relative}"
 
 
 def _once(inputs: Iterable[Input], skipped: LeftOut) -> list[Input]:

@@ -1,23 +1,30 @@
-"""Names of files in a list: bytes as they are, so that any name can stand in one."""
+"""Names of files in a list: bytes as they are, so that any name can stand in one.
+
+In a list `/./` marks where that part of a path begins that an output keeps, as rsync reads it. In a list that this
+program writes each name has the mark, which others hardly ever write: so it knows its own lists again.
+"""
 
 from __future__ import annotations
 
 import codecs
 import os
+from collections.abc import Sequence
 from typing import BinaryIO
 
 from torchfx_cli.errors import UsageError, printable
 
 STDIN = "-"
+TREE_MARK = "/./"
 
 
 def read_names(path: str, *, zero: bool = False, stdin: BinaryIO | None = None) -> list[str]:
     """The names in the list `path` (- is `stdin`), each ended by a NUL where `zero`, else by a line's end.
 
-    Raises UsageError where it cannot be read, or is not of that kind.
+    A list of this program says by itself that its names end with NUL. Raises UsageError where the list cannot be read,
+    or is not of that kind.
     """
     data = _content(path, stdin)
-    if zero:
+    if zero or (data.endswith(b"\0") and is_own(data)):
         return [os.fsdecode(name) for name in data.split(b"\0") if name]
     if b"\0" in data:
         raise UsageError(f"the list {printable(path)} has NUL characters in it: give -0 if find -print0 wrote it; "
@@ -31,6 +38,22 @@ def read_commented(path: str) -> list[str]:
     if names:
         names[0] = names[0].removeprefix(os.fsdecode(codecs.BOM_UTF8))
     return [name for name in names if name.strip() and not name.startswith("#")]
+
+
+def as_list(names: Sequence[str], *, zero: bool) -> bytes:
+    """`names`, which have their marks, as a list that `read_names` reads.
+
+    Where a name cannot stand on a line, each ends with a NUL, as all do where `zero`.
+    """
+    lines = [os.fsencode(name) for name in names]
+    end = b"\0" if zero or any(b"\n" in line or line.endswith(b"\r") for line in lines) else b"\n"
+    return b"".join(line + end for line in lines)
+
+
+def is_own(head: bytes) -> bool:
+    """Whether a list that begins like this was written by `as_list`; its last name may be cut off."""
+    *names, _ = head.split(b"\0" if b"\0" in head else b"\n")
+    return bool(names) and all(os.fsencode(TREE_MARK) in name for name in names)
 
 
 def _content(path: str, stdin: BinaryIO | None) -> bytes:

@@ -51,14 +51,21 @@ def output_path(found: Input, *, output: str | None, inputs: int, template: str 
             raise UsageError(f"--name: {printable(relative)} has no extension of audio; end the template with {{ext}}")
     if output is None:
         top = os.path.dirname(found.path) if found.root is None else found.root
-        return os.path.join(top, DEFAULT_FOLDER, relative)
-    if is_folder(output, named=inputs == 1 and found.root is None):
-        return os.path.join(output, relative)
+        return _inside(os.path.join(top, DEFAULT_FOLDER), relative, found)
+    if is_folder(output, named=inputs == 1 and found.is_named):
+        return _inside(output, relative, found)
     if inputs > 1:
         raise UsageError(f"{printable(output)} is one file, but there are {inputs} inputs; give a folder")
-    if found.root is not None:
+    if not found.is_named:
         raise UsageError(f"{printable(output)} is one file, but a folder or a pattern was given; give a folder")
     return output
+
+
+def _inside(folder: str, relative: str, found: Input) -> str:
+    """`relative` below `folder`. However it came about, it must not leave that: `..` would, also behind a link."""
+    if os.path.isabs(relative) or ".." in relative.split("/"):
+        raise UsageError(f"{printable(found.path)}: its output {printable(relative)} would leave the output folder")
+    return os.path.join(folder, relative)
 
 
 def is_folder(output: str, *, named: bool = False) -> bool:
