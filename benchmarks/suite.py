@@ -32,4 +32,4 @@ def main(name: str) -> None:
     results = Results(tuple(rows), environment.describe(gpu), chains=((name, suite.fingerprint),))
     (args.out / f"{name}.json").write_text(stored.to_json(results))
     (args.out / f"{name}.csv").write_text(stored.to_csv(results))
-    plot.save(results, args.out / f"{name}.png")
+    (args.out / f"{name}.png").write_bytes(plot.drawn(results, ".png"))

@@ -104,7 +104,7 @@ def test_quiet_writes_and_says_nothing(run: Run, tmp_path: Path) -> None:
     (["--json", ""], "--json: '' is a folder"),
     (["--csv", "no/r.csv"], "--csv: the output folder"), (["--json", "."], "--json: . is a folder"),
     (["--markdown", "/dev/full/x"], "--markdown: "), (["--plot", "r.pdf"], "--plot r.pdf: the name has to end in"),
-    (["--plot", "no/r.png"], "--plot no/r.png: there is no folder no"),
+    (["--plot", "no/r.png"], "--plot: the output folder no does not exist"),
     (["--csv", "r", "--json", "./r"], "--csv and --json are the same file: ./r"),
     (["-c", "no.yaml"], "no.yaml: no such file"), (["-e", "highpass:30000"], "30 kHz is not below 22.05 kHz"),
     (["-e", "normalize:-1"], "normalize reads its input twice"), (["--input", "in.wav"], "--input goes with --chain"),
@@ -327,8 +327,106 @@ def test_calibration_without_a_place_for_it_is_told(run: Run, tmp_path: Path, mo
 
 def test_a_profile_is_of_the_modules_of_the_chain(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(profiling, "run", lambda *arguments: asked.append(arguments) or [])
+    monkeypatch.setattr(profiling, "run", lambda *arguments: asked.append(arguments) or ([], b"trace"))
     code, out, _ = run("--profile", "t.json", "-e", "highpass:80", "--durations", "3", "--channels", "4")
-    ((plan, path, device, duration_s),) = asked
-    assert (code, path, device, duration_s, plan.channels) == (0, "t.json", "cpu", 3.0, 4)
+    ((plan, device, duration_s),) = asked
+    assert (code, device, duration_s, plan.channels) == (0, "cpu", 3.0, 4)
     assert "trace in t.json" in out
+    assert Path("t.json").read_bytes() == b"trace"
+
+
+OPTIONS = ("--csv", "--json", "--markdown", "--plot", "--profile")
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("way", ["plain", "soft", "hard"])
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+@pytest.mark.parametrize("victim", ["in.wav", "eq.yaml", "taps.txt", "old.json"])
+def test_what_a_bench_reads_is_never_written(run: Run, tmp_path: Path, never: None, option: str, way: str,
+                                             overwrite: list[str], victim: str) -> None:
+    if option == "--plot":
+        pytest.importorskip("matplotlib")
+        if way == "plain":
+            pytest.skip("nothing that is read ends in .png")
+    soundfile.write("in.wav", np.zeros(100), 8000)
+    Path("taps.txt").write_text("1\n0.5\n")
+    Path("eq.yaml").write_text("chain:\n  - fir: {file: taps.txt}\n")
+    Path("old.json").write_text(stored.to_json(Results(())))
+    name = victim if way == "plain" else "other.png"
+    if way == "soft":
+        Path(name).symlink_to(victim)
+    elif way == "hard":
+        os.link(victim, name)
+    before = Path(victim).read_bytes()
+    reads = ["--compare", "old.json"] if victim == "old.json" else ["-c", "eq.yaml", "--input", "in.wav"]
+    if option == "--profile":
+        if victim == "old.json":
+            pytest.skip("--profile compares nothing")
+        pytest.importorskip("torch")
+    code, out, err = run(option, name, *reads, *overwrite)
+    assert (code, out) == (2, "")
+    assert f"{option}: {name} is " in err
+    assert Path(victim).read_bytes() == before
+    assert not [path for path in os.listdir() if path.startswith(".")]
+
+
+@pytest.mark.parametrize("name", ["notes", "link"])
+def test_what_bench_did_not_write_needs_overwrite_and_links_stay(run: Run, tmp_path: Path, name: str) -> None:
+    names = {option: f"{name}{option}" for option in ("--csv", "--json", "--markdown")}
+    for option in names:
+        Path(f"notes{option}").write_text("mine")
+        Path(f"link{option}").symlink_to(f"notes{option}")
+    line = ("--suite", "iir", *TINY, "-q", *(word for pair in names.items() for word in pair))
+    code, _, err = run(*line)
+    assert (code, err.splitlines()) == (2, [
+        f"torchfx: error: {option}: {names[option]} exists, and torchfx did not write it for this option; --overwrite "
+        "replaces it" for option in names])
+    assert {Path(f"notes{option}").read_text() for option in names} == {"mine"}
+    assert run(*line, "--overwrite") == (0, "", "")
+    first = {option: Path(f"notes{option}").read_text() for option in names}
+    assert run(*line) == (0, "", ""), "its own files it may replace"
+    for option in names:
+        assert "mine" not in (first[option], Path(f"notes{option}").read_text())
+        assert os.readlink(f"link{option}") == f"notes{option}"
+    crossed = ("--csv", names["--json"], "--markdown", names["--csv"])
+    assert run("--suite", "iir", *TINY, "-q", *crossed)[0] == 2, "a table is not replaced by another kind"
+
+
+def test_a_picture_is_replaced_where_it_is_its_own(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    Path("far").mkdir()
+    for suffix in ("png", "svg"):
+        Path(f"link.{suffix}").symlink_to(f"far/p.{suffix}")
+        line = ("--suite", "iir", *TINY, "-q", "--plot", f"link.{suffix}")
+        Path(f"far/p.{suffix}").write_bytes(b"\x89PNG mine")
+        assert run(*line)[0] == 2
+        assert Path(f"far/p.{suffix}").read_bytes() == b"\x89PNG mine"
+        Path(f"far/p.{suffix}").unlink()
+        assert run(*line) == run(*line) == (0, "", "")
+        assert Path(f"link.{suffix}").is_symlink()
+        assert b"torchfx bench" in Path(f"far/p.{suffix}").read_bytes()
+    assert sorted(os.listdir("far")) == ["p.png", "p.svg"]
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "link"])
+def test_results_on_the_standard_output_are_alone_there(tmp_path: Path, name: str) -> None:
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    done = subprocess.run(
+        [sys.executable, "-m", "torchfx_cli", "bench", "--suite", "iir", *TINY, "--json", name], cwd=tmp_path,
+        capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
+    assert len(stored.from_json(done.stdout).rows) == 8
+    assert "measured on cpu " in done.stderr, "the tables are beside it"
+    assert os.readlink(tmp_path / "link") == "/dev/stdout"
+
+
+def test_the_run_that_is_gone_on_with_may_be_a_link_and_other_files_stay_apart(run: Run, tmp_path: Path) -> None:
+    assert run("--suite", "iir", *TINY, "-q", "--json", "r.json")[0] == 0
+    Path("link").symlink_to("r.json")
+    for arguments in (["--resume", "link"], ["--resume", "link", "--json", "r.json"]):
+        assert run(*arguments, "-q") == (0, "", "")
+        assert Path("link").is_symlink()
+    before = Path("r.json").read_bytes()
+    for arguments in (["--resume", "r.json", "--csv", "link"], ["--resume", "r.json", "--json", "s", "--csv", "link"]):
+        assert run(*arguments, "--overwrite")[0] == 2
+        assert Path("r.json").read_bytes() == before

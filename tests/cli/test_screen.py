@@ -90,9 +90,9 @@ def test_a_pipe_gets_nothing_of_a_bar_and_no_colour(torchfx: Any, ramp: Path) ->
 
 
 @pytest.mark.parametrize(("shell", "codes"), [
-    ('exec "$@" >&-', {0}),
+    ('exec "$@" >&-', {1}),
     ('exec "$@" 2>&-', {0}),
-    ('exec "$@" <&- >&- 2>&-', {0}),
+    ('exec "$@" <&- >&- 2>&-', {1}),
     ('"$@" | true; exit ${PIPESTATUS[0]}', {0, 141}),
     ('"$@" 2>&1 >/dev/null | true; exit ${PIPESTATUS[0]}', {0, 141}),
     ('exec "$@" >/dev/full', {1}),

@@ -24,7 +24,7 @@ OPTIONS = [
     "-c", "-e", "-o", "--device", "--engine", "--chunk", "--format", "--subtype", "--dither", "--tail", "--overwrite",
     "--skip-existing", "--strict", "--dry-run", "--json", "-q", "-v", "--check", "--schema", "-h", "--version",
     "--nope", "--jobs", "--resume", "--fail-fast", "--on-nan", "--on-truncated", "--on-clip", "--include", "--exclude",
-    "--name", "--files-from", "-0", "--report", "--keep-mtime", "--timeout",
+    "--name", "--files-from", "-0", "--report", "--keep-mtime", "--timeout", "--failed",
 ]  # fmt: skip
 COMMANDS = [
     "process", "process in.wav -e gain:-3", "process in.wav -c eq.yaml --overwrite", "info", "presets", "filters",

@@ -7,20 +7,20 @@ where two lines cross; the crossing is marked. Grey diagonals say how many times
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from importlib.util import find_spec
-from pathlib import Path
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from torchfx_cli.bench.series import Crossover, Series, crossovers, panels
-from torchfx_cli.errors import UsageError
+from torchfx_cli.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from torchfx_cli.bench.records import Results
 
 SUFFIXES = (".png", ".svg")
+MAKER = "torchfx bench"  # stands near the beginning of each picture
+MAKER_KEYS = {"png": "Software", "svg": "Creator"}
 COLOURS = {"cuda": "#5c9a00", "native": "#1f5fbf", "cpu": "#e07b00", "scipy": "#8a8a8a", "scipy-sos": "#4d4d4d"}
 OTHER_COLOURS = ("#b3366b", "#7a4fbf", "#009c9c", "#a0712a", "#d1495b")
 MARKERS = {"cuda": "D", "native": "o", "cpu": "s", "scipy": "^", "scipy-sos": "v"}
@@ -31,36 +31,28 @@ MOST_COLUMNS = 5
 LEAST_GAP = 0.14  # of a panel's width, between the names of two durations
 
 
-def check(path: str | os.PathLike[str]) -> None:
-    """Raise UsageError where `save` could not write `path`: matplotlib, the name, the folder."""
+def check(name: str) -> None:
+    """Raise UsageError where `drawn` could not draw a picture of that name: matplotlib, the suffix."""
     if find_spec("matplotlib") is None:
         raise UsageError('--plot: matplotlib is not installed; pip install "torchfx-cli[plot]"')
-    target = Path(path)
-    if target.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"--plot {target}: the name has to end in {' or '.join(SUFFIXES)}")
-    if not target.parent.is_dir():
-        raise UsageError(f"--plot {target}: there is no folder {target.parent}")
-    if target.is_dir() or not os.access(target.parent, os.W_OK):
-        raise UsageError(f"--plot {target}: cannot be written")
+    if not name.lower().endswith(SUFFIXES):
+        raise UsageError(f"--plot {printable(name)}: the name has to end in {' or '.join(SUFFIXES)}")
 
 
-def save(results: Results, path: str | os.PathLike[str]) -> None:
-    """Draw `results` into `path`, .png or .svg, whole or not at all. Raises UsageError, see `check`."""
-    check(path)
-    target = Path(path)
+def drawn(results: Results, name: str) -> bytes:
+    """`results` as a picture of the kind that `name` ends in, .png or .svg. Raises UsageError, see `check`."""
+    check(name)
     places = panels(results)
     if not places:
-        raise UsageError(f"--plot {target}: nothing was measured, so there is nothing to draw")
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    figure = _figure(places, _headline(results))
-    try:
-        figure.savefig(part, format=target.suffix[1:].lower(), dpi=200)
-        os.replace(part, target)
-    except OSError as error:
-        raise UsageError(f"--plot {target}: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
+        raise UsageError(f"--plot {printable(name)}: nothing was measured, so there is nothing to draw")
+    out, kind = BytesIO(), name[-3:].lower()
+    _figure(places, _headline(results)).savefig(out, format=kind, dpi=200, metadata={MAKER_KEYS[kind]: MAKER})
+    return out.getvalue()
+
+
+def is_own(head: bytes) -> bool:
+    """Whether a file that begins like this was made by `drawn`."""
+    return MAKER.encode() in head
 
 
 def _figure(places: dict[tuple[str, int], list[Series]], headline: str) -> Any:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from torchfx_cli.errors import UsageError
@@ -18,6 +19,7 @@ from torchfx_cli.plan.assemble import RenderPlan
 from torchfx_cli.render.device import INSTALL, choose_device, torch_version
 
 RUNS = 3
+MAKER = b'{"madeBy": "torchfx bench",'  # how each trace begins
 MOST_SAMPLES = 1 << 24  # profiled at a time: more would only make the trace longer
 
 
@@ -32,40 +34,31 @@ class Operation:
     share: float
 
 
-def run(plan: RenderPlan, path: str | os.PathLike[str], device: str = "cpu", duration_s: float = 10.0,
-        top: int = 12) -> list[Operation]:
-    """Profile `plan` over noise on `device`, write the trace to `path`; the `top` operations, the longest first.
+def run(plan: RenderPlan, device: str = "cpu", duration_s: float = 10.0, top: int = 12
+        ) -> tuple[list[Operation], bytes]:
+    """Profile `plan` over noise on `device`: the `top` operations, the longest first, and the trace.
 
-    At most `MOST_SAMPLES` samples are taken. Raises UsageError where torch or the device is not there, or the trace
-    cannot be written.
+    At most `MOST_SAMPLES` samples are taken. Raises UsageError where torch or the device is not there.
     """
     if torch_version() is None:
         raise UsageError(f"--profile: torch is not installed; {INSTALL}")
     device = choose_device(device)
-    part = _part_of(Path(path))
     frames = max(1, min(round(duration_s * plan.fs), MOST_SAMPLES // plan.channels))
-    try:
-        profile = _profiled(plan, device, frames)
-        profile.export_chrome_trace(str(part))
-        os.replace(part, path)
-    except OSError as error:
-        raise UsageError(f"--profile {os.fspath(path)}: {error.strerror}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
-    return top_operations(profile.key_averages(), top)
+    profile = _profiled(plan, device, frames)
+    return top_operations(profile.key_averages(), top), _trace(profile)
 
 
-def _part_of(path: Path) -> Path:
-    """Where the trace is written first; raises UsageError where it could not be."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part.json")
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(21, "is a folder")
-        part.touch()
-    except OSError as error:
-        raise UsageError(f"--profile {path}: {error.strerror}") from None
-    return part
+def _trace(profile: Any) -> bytes:
+    """torch writes it into a file only. `MAKER` is put in front: readers of traces skip keys that they do not know."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "trace.json")
+        profile.export_chrome_trace(str(path))
+        return MAKER + path.read_bytes().lstrip().removeprefix(b"{")
+
+
+def is_trace(head: bytes) -> bool:
+    """Whether a file that begins like this holds a trace of `run`."""
+    return head.startswith(MAKER)
 
 
 def _profiled(plan: RenderPlan, device: str, frames: int) -> Any:

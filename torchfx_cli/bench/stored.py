@@ -68,6 +68,16 @@ def load(path: str | os.PathLike[str], option: str) -> Results:
         raise UsageError(f"{name}: {printable(str(error))}") from None
 
 
+def is_json(head: bytes) -> bool:
+    """Whether a file that begins like this was made by `to_json`, of whatever schema."""
+    return head.startswith(f'{{\n "kind": "{KIND}",'.encode())
+
+
+def is_csv(head: bytes) -> bool:
+    """The same for `to_csv`."""
+    return head.startswith(",".join(COLUMNS[:5]).encode())
+
+
 def to_csv(results: Results) -> str:
     """`COLUMNS`, a row a cell; `time` is the length of the audio in s, what is unknown is empty."""
     out = StringIO()

@@ -11,6 +11,7 @@ from torchfx_cli.bench.records import STATUSES, Cell, Environment, Measurement, 
 BASELINE = "scipy"
 HEADER = ("suite", "audio", "backend", "median", "min", "spread", "x real time", "samples/s", "x SciPy", "SNR",
           "memory")
+TITLE = "# torchfx bench\n"
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,12 @@ def markdown(results: Results) -> str:
     suites = dict.fromkeys(row.words[0] for row in rows)
     parts = [_section(suite, [row for row in rows if row.words[0] == suite]) for suite in suites]
     machine = "\n".join(f"- {name}: {_escaped(value)}" for name, value in environment_words(results.environment))
-    return "# torchfx bench\n\n" + "\n".join(parts) + f"\n## Measured on\n\n{machine}\n"
+    return TITLE + "\n" + "\n".join(parts) + f"\n## Measured on\n\n{machine}\n"
+
+
+def is_markdown(head: bytes) -> bool:
+    """Whether a file that begins like this was made by `markdown`."""
+    return head.startswith(TITLE.encode())
 
 
 def environment_words(environment: Environment) -> list[tuple[str, str]]:

@@ -81,6 +81,7 @@ def join(chains: SequenceOf[ChainSpec], effects: SequenceOf[str] = ()) -> ChainS
     stages = [stage for chain in chains for stage in chain.stages]
     for chain in chains:
         reading.note(chain.digest.encode())
+        reading.files += chain.files
     for effect in effects:
         reading.note(effect.encode("utf-8", "surrogatepass"))
         stages += _Source(reading, f"-e {quoted(effect)}", Path(), numbered=False).effect(effect)
@@ -94,6 +95,7 @@ class _Reading:
     """What is gathered while a chain is read with everything it names: mistakes, contents, files open and done."""
 
     def __init__(self) -> None:
+        self.files: list[str] = []
         self._problems: list[str] = []
         self._contents = hashlib.sha256()
         self._open: dict[str, str] = {}
@@ -110,7 +112,7 @@ class _Reading:
             raise ChainError(self._problems)
         if beyond := first_beyond(chain.stages):
             raise ChainError(printable(beyond))
-        return replace(chain, digest=self._contents.hexdigest())
+        return replace(chain, digest=self._contents.hexdigest(), files=tuple(self.files))
 
     def note(self, content: bytes) -> None:
         """Adds to the digest; the length keeps `ab` + `c` apart from `a` + `bc`."""
@@ -121,6 +123,7 @@ class _Reading:
         if path not in self._taps_files:
             self._taps_files[path] = read_bytes(path, MAX_TAPS_FILE_BYTES)
             self.note(self._taps_files[path])
+            self.files.append(path)
         return self._taps_files[path]
 
     def file(self, path: Path) -> ChainSpec:
@@ -134,6 +137,7 @@ class _Reading:
                 raise Mistake(f"more than {MAX_INCLUDES} files inside one another are not allowed")
             content = read_bytes(path, MAX_FILE_BYTES)
             self.note(content)
+            self.files.append(identity)
             self._open[identity] = path.name
             self._done[identity] = _Source(self, str(path), path.parent).chain(content)
             del self._open[identity]

@@ -267,10 +267,12 @@ def params_of(record: type[StageSpec]) -> dict[str, tuple[Field[Any], Param]]:
 class ChainSpec:
     """A chain as written, presets already put in their places.
 
-    `digest` is the SHA-256 of everything that was read to make it (chain files, presets, taps files).
+    `digest` is the SHA-256 of everything that was read to make it (chain files, presets, taps files), `files` where
+    that was read.
     """
 
     name: str
     stages: tuple[StageSpec, ...]
     description: str = ""
     digest: str = ""
+    files: tuple[str, ...] = field(default=(), compare=False, repr=False)

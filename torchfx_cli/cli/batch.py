@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from torchfx_cli.cli import options, piping, show, signals
 from torchfx_cli.cli.asked import Asked
@@ -12,15 +12,17 @@ from torchfx_cli.cli.listener import Teller
 from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.render.choose import check_engine
 from torchfx_cli.render.device import has_driver
+from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.tasks import inputs as finding
-from torchfx_cli.tasks import naming
+from torchfx_cli.tasks import journal, lists, naming
 from torchfx_cli.tasks.bundle import is_bundled
+from torchfx_cli.tasks.conflicts import Named
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.local import Manner, run_jobs
 from torchfx_cli.tasks.planning import plan_in_place, plan_jobs
 from torchfx_cli.tasks.preflight import estimated_work
 from torchfx_cli.tasks.report import Report
-from torchfx_cli.tasks.textfile import TextFile
+from torchfx_cli.tasks.sidefile import SideFile, check_together, save_all
 
 
 def run(asked: Asked, settings: Settings) -> int:
@@ -32,6 +34,9 @@ def run(asked: Asked, settings: Settings) -> int:
     gathered = _gathered(asked)
     jobs = _jobs(asked, settings, gathered.inputs)
     piping.check_streams(jobs, writes=not asked.dry_run)
+    report_file = SideFile("--report", asked.report, Report.is_own)
+    failed_file = SideFile("--failed", asked.failed, lists.is_own)
+    _check_files((report_file, failed_file), asked, settings, gathered, jobs)
     engine, device = _computer(jobs, settings, verbose=asked.verbose)
     settings, computing = replace(settings, engine=engine, device=device), f"{engine} on {device}"
     at_a_time = asked.jobs or options.usual_jobs(engine)
@@ -40,7 +45,7 @@ def run(asked: Asked, settings: Settings) -> int:
 
         with signals.promptly():
             return show_plans(jobs, settings, computing, as_json=asked.as_json, at_a_time=at_a_time)
-    with TextFile(asked.report, "--report") as report_file, TextFile(asked.failed, "--failed") as failed_file:
+    with report_file, failed_file:
         report = Report(keeps_all=asked.report is not None)
         teller = Teller(jobs, computing, quiet=asked.quiet, verbose=asked.verbose, as_json=asked.as_json)
         is_batch = len(jobs) > 1 or asked.resume or any(found.root is not None for found in gathered.inputs)
@@ -51,9 +56,22 @@ def run(asked: Asked, settings: Settings) -> int:
         finally:
             teller.stop()
             teller.summary(report)
-            report_file.save(report.json_lines())
-            failed_file.save(_failed(report, gathered, "\0" if asked.null else "\n"))
+            failures = _failed(report, gathered.inputs, zero=asked.null)
+            save_all(((report_file, report.json_lines()), (failed_file, failures)))
     return report.exit_code
+
+
+def _check_files(files: Sequence[SideFile], asked: Asked, settings: Settings, gathered: finding.Gathered,
+                 jobs: Sequence[Job]) -> None:
+    """Raise UsageError where what is written beside the audio would destroy something, or be destroyed."""
+    piped = {"--json": asked.as_json and not asked.dry_run, "--output": any(job.output == STDIO for job in jobs)}
+    read = [*(Named(f"the list {name}", name) for name in gathered.lists),
+            *(Named(f"{name}, which the chain is read from", name) for name in settings.chain.files)]
+    made = [job.output for job in jobs if job.output != STDIO]
+    made += [job.backup for job in jobs if job.backup is not None]
+    made += [root / journal.NAME for root in {job.root for job in jobs} if root is not None]
+    check_together(files, overwrite=settings.overwrite, to_stdout=[option for option in piped if piped[option]],
+                   read=read, inputs=(str(job.source) for job in jobs), made=map(str, made))
 
 
 def _computer(jobs: list[Job], settings: Settings, *, verbose: bool) -> tuple[str, str]:
@@ -98,7 +116,7 @@ def _jobs(asked: Asked, settings: Settings, inputs: list[finding.Input]) -> list
     return plan_jobs(inputs, asked.output, settings, template=asked.name, chain=asked.chain_word, resume=asked.resume)
 
 
-def _failed(report: Report, gathered: finding.Gathered, end: str) -> str:
-    """A list that gives the same outputs when it is fed back."""
-    failed = {result.input for result in report.results if result.status == "failed"}
-    return "".join(finding.in_list(one) + end for one in gathered.inputs if str(Path(one.path)) in failed)
+def _failed(report: Report, inputs: Sequence[finding.Input], *, zero: bool) -> bytes:
+    """A list that gives the same outputs when it is fed back; a pipe cannot be read again."""
+    failed = [inputs[number] for number in report.failed]
+    return lists.as_list([finding.in_list(one) for one in failed if one.path != finding.STDIN], zero=zero)

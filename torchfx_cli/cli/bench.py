@@ -45,6 +45,8 @@ def bench(
         "--calibrate", help="Measure what each backend costs, for process --device auto.")] = False,
     profile: Annotated[str | None, typer.Option(
         metavar="FILE", help="Profile the torch modules; write a trace for chrome://tracing.")] = None,
+    overwrite: Annotated[bool, typer.Option(
+        "--overwrite", help="Replace files that torchfx bench did not write.")] = False,
     quiet: choices.Quiet = False,
 ) -> None:
     """Measure backends: GPU, C kernel, torch on the CPU, SciPy; each time with its error.
@@ -68,7 +70,7 @@ def bench(
     asked = Asked(
         suite=suite, backends=backends, durations=durations, channels=channels, chain=chain or [], effect=effect or [],
         input=input, reps=reps, budget=budget, versus=versus, csv=csv, json=json, markdown=markdown, plot=plot,
-        resume=resume, compare=compare, files=files, quiet=quiet)
+        resume=resume, compare=compare, files=files, profile=profile, overwrite=overwrite, quiet=quiet)
     modes = {"--advise": advise, "--calibrate": calibrate, "--profile": profile is not None}
     chosen = [name for name, wanted in modes.items() if wanted]
     if len(chosen) > 1:
@@ -82,4 +84,4 @@ def bench(
     elif calibrate:
         bench_modes.calibrate(asked)
     else:
-        bench_modes.profile(asked, str(profile))
+        bench_modes.profile(asked)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -41,6 +40,8 @@ class Asked:
     resume: str | None
     compare: str | None
     files: str | None
+    profile: str | None
+    overwrite: bool
     quiet: bool
 
     def given(self) -> list[str]:
@@ -63,14 +64,6 @@ class Asked:
         """Whether the matrix is said, and not left to a file or to this program."""
         return any(option in self.given() for option in
                    ("--suite", "--backends", "--durations", "--channels", "--versus"))
-
-    def require_other_files(self) -> None:
-        """No two outputs may be one file."""
-        seen: dict[str, str] = {}
-        for option in ("csv", "json", "markdown", "plot"):
-            name = getattr(self, option)
-            if name is not None and (other := seen.setdefault(os.path.abspath(name), option)) != option:
-                raise UsageError(f"--{other} and --{option} are the same file: {printable(name)}")
 
     def backend_names(self) -> tuple[str, ...]:
         names = NAMES if self.backends is None else listed("--backends", self.backends, str.lower)

@@ -7,7 +7,7 @@ from torchfx_cli.bench.backends import backend_of
 from torchfx_cli.bench.loads import load_of
 from torchfx_cli.bench.suites import Suite
 from torchfx_cli.bench.torch_backend import Torch
-from torchfx_cli.cli import show
+from torchfx_cli.cli import bench_files, show
 from torchfx_cli.cli.bench_asked import MAX_FILES, Asked
 from torchfx_cli.cli.bench_screen import show_columns
 from torchfx_cli.cli.bench_values import one, whole
@@ -15,9 +15,9 @@ from torchfx_cli.errors import UsageError
 
 OUTPUTS = ("--csv", "--json", "--markdown", "--plot", "--resume", "--compare", "--versus", "--reps", "--budget")
 FOREIGN = {  # options that say nothing to a mode
-    "--advise": (*OUTPUTS, "--suite", "--backends"),
-    "--calibrate": (*OUTPUTS, "--suite", "--backends", "--durations", "--channels", "--chain", "--effect", "--input",
-                    "--files"),
+    "--advise": (*OUTPUTS, "--overwrite", "--suite", "--backends"),
+    "--calibrate": (*OUTPUTS, "--overwrite", "--suite", "--backends", "--durations", "--channels", "--chain",
+                    "--effect", "--input", "--files"),
     "--profile": (*OUTPUTS, "--files"),
 }
 TYPICAL = 60.0, 2  # seconds and channels, where nothing is said
@@ -62,7 +62,7 @@ def calibrate(asked: Asked) -> None:
     show.say(f"kept in {path}, for process --device auto")
 
 
-def profile(asked: Asked, path: str) -> None:
+def profile(asked: Asked) -> None:
     """The longest operations of the torch modules, and a trace."""
     from torchfx_cli.bench import profile as profiling
 
@@ -73,11 +73,14 @@ def profile(asked: Asked, path: str) -> None:
     usable = [name for name in names if not backend_of(name).why_not()]
     _measuring(asked, (usable or names)[0])
     load = load_of(suite, suite.durations_s[0], suite.channels[0])
-    operations = profiling.run(load.plan, path, (usable or names)[0], load.frames / load.fs)
+    with bench_files.of_profile(asked) as file:
+        operations, trace = profiling.run(load.plan, (usable or names)[0], load.frames / load.fs)
+        file.save(trace)
     _measuring(asked, "")
-    if not asked.quiet:
-        _table(profiling.table(operations))
-    show.say(f"trace in {path}; chrome://tracing and ui.perfetto.dev show it")
+    with bench_files.tables_beside([file]):
+        if not asked.quiet:
+            _table(profiling.table(operations))
+        show.say(f"trace in {asked.profile}; chrome://tracing and ui.perfetto.dev show it")
 
 
 def _suite(asked: Asked) -> Suite:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 
 from torchfx_cli.bench import compare, matrix, plot, stored, tables
 from torchfx_cli.bench.records import Cell, Measurement, Results
-from torchfx_cli.cli import show
+from torchfx_cli.cli import bench_files, show
 from torchfx_cli.cli.bench_asked import Asked
 from torchfx_cli.cli.bench_plan import Plan, plan
 from torchfx_cli.cli.bench_screen import Screen, show_columns, show_lines
 from torchfx_cli.errors import Interrupted, UsageError
-from torchfx_cli.tasks.textfile import TextFile
+from torchfx_cli.tasks.sidefile import SideFile, save_all
 
 SAVE_EVERY_S = 60.0  # so that not even a lost machine costs more
 MACHINE = ("cpu", "cores", "gpu", "kernel", "torch", "scipy", "numpy")
@@ -22,48 +24,46 @@ def run(asked: Asked) -> int:
     """Measure; 3 where a result was wrong or a backend failed."""
     reps, budget_s = asked.repetitions(), asked.budget_s()
     asked.backend_names()  # for its mistakes, also where a file says the cells
-    asked.require_other_files()
+    csv, json, markdown, picture = files = bench_files.of_matrix(asked)
     with ExitStack() as opened:
-        csv, json, markdown = (opened.enter_context(TextFile(name, option)) for name, option in (
-            (asked.csv, "--csv"), (asked.kept_in, "--json"), (asked.markdown, "--markdown")))
-        if asked.plot is not None:
-            plot.check(asked.plot)
+        for file in files:
+            opened.enter_context(file)
         todo = plan(asked)
         rows: list[tuple[Cell, Measurement]] = []
         stopped = None
         try:
-            _measure(todo, rows, reps, budget_s, asked)
+            _measure(todo, rows, reps, budget_s, asked, json)
         except Interrupted as interrupted:
             stopped = interrupted
         results = todo.results(rows)
-        json.save(stored.to_json(results))
-        csv.save(stored.to_csv(results))
-        markdown.save(tables.markdown(results))
-        if asked.plot is not None:
-            _draw(results, asked.plot)
-    _tell(results, todo, asked)
+        save_all(((json, stored.to_json(results)), (csv, stored.to_csv(results)),
+                  (markdown, tables.markdown(results)), *_drawn(results, picture)))
+    with bench_files.tables_beside(files):
+        _tell(results, todo, asked)
     if stopped is not None:
         raise stopped
     return 3 if any(measurement.status in ("wrong", "failed") for _, measurement in rows) else 0
 
 
-def _measure(todo: Plan, rows: list[tuple[Cell, Measurement]], reps: int | None, budget_s: float, asked: Asked
-             ) -> None:
-    """Append to `rows` as they come; the file of --json is kept up to date."""
-    saved_s, where = time.monotonic(), asked.kept_in
+def _measure(todo: Plan, rows: list[tuple[Cell, Measurement]], reps: int | None, budget_s: float, asked: Asked,
+             json: SideFile) -> None:
+    """Append to `rows` as they come; `json` is kept up to date."""
+    saved_s = time.monotonic()
     with Screen(todo.cells, budget_s, quiet=asked.quiet) as screen:
         for row in matrix.run(todo.cells, todo.suites, reps, budget_s, screen.begin):
             rows.append(row)
             screen.add(todo.results(rows))
-            if where is not None and time.monotonic() - saved_s > SAVE_EVERY_S:
-                with TextFile(where, "--json") as file:
+            if json.is_replaceable and time.monotonic() - saved_s > SAVE_EVERY_S:
+                with replace(json) as file:
                     file.save(stored.to_json(todo.results(rows)))
                 saved_s = time.monotonic()
 
 
-def _draw(results: Results, path: str) -> None:
+def _drawn(results: Results, picture: SideFile) -> Iterator[tuple[SideFile, bytes]]:
+    if picture.name is None:
+        return
     try:
-        plot.save(results, path)
+        yield picture, plot.drawn(results, picture.name)
     except UsageError as error:
         show.tell(f"torchfx: warning: {error}", "yellow")
 

@@ -9,6 +9,7 @@ end and makes the exit code 1.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -61,6 +62,8 @@ def wants_trace(foreseen: bool) -> bool:
 
 def say(*lines: str, colour: str = "") -> None:
     """Lines of data, to stdout; a line's end inside one is escaped like all that could drive a terminal."""
+    if sys.stdout is None and not _lost:
+        _lost.append(OSError(errno.EBADF, "it is closed"))
     for line in lines:
         _write(sys.stdout, _painted(printable(line), colour, sys.stdout))
 

@@ -12,6 +12,7 @@ from torchfx_cli.errors import FileError
 
 Status = Literal["ok", "failed", "skipped"]
 KINDS = ("ok", "warned", "failed", "skipped")
+HEAD = b'{\n "counts": {\n  "ok": '  # of every report
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,11 @@ class Report:
         return [self._kept[number] for number in sorted(self._kept)]
 
     @property
+    def failed(self) -> list[int]:
+        """The numbers of the jobs that failed."""
+        return [number for number in sorted(self._kept) if self._kept[number].status == "failed"]
+
+    @property
     def counts(self) -> dict[str, int]:
         """ok, warned, failed, skipped: together as many as results; "ok" leaves out those that were warned."""
         return {kind: self._kinds[kind] for kind in KINDS}
@@ -121,6 +127,11 @@ class Report:
         for place, result in enumerate(self.results):
             yield (",\n  " if place else "\n  ") + json.dumps(result.as_dict())
         yield "\n ]\n}\n"
+
+    @staticmethod
+    def is_own(head: bytes) -> bool:
+        """Whether a file that begins like this holds the `json_lines` of a report."""
+        return head.startswith(HEAD)
 
     def _head(self) -> dict[str, Any]:
         done = self._kinds.total()
