@@ -13,6 +13,7 @@ from functools import lru_cache
 from torchfx_cli.stream.chunks import id3_bytes
 
 RUN = 3
+MAX_TRIES = 50_000  # to find where a stream goes on, in a file that was made to have none
 PIECE_BYTES = 1 << 20
 LONGEST_FRAME_BYTES = 1 << 13
 _RATES_HZ = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
@@ -125,6 +126,7 @@ class _Window:
 
     def __init__(self, fd: int) -> None:
         self._fd, self._start, self._data = fd, 0, b""
+        self._tries = 0
 
     def bytes_at(self, at: int, count: int) -> bytes:
         if not self._start <= at <= self._start + len(self._data) - count:
@@ -137,7 +139,8 @@ class _Window:
 
     def next_run(self, at: int, end: int, like: Header | None) -> int | None:
         """Where the next run of headers begins at or behind `at`, of the rate of `like`; the last may end the file."""
-        while at < end:
+        while at < end and self._tries < MAX_TRIES:
+            self._tries += 1
             self.bytes_at(at, 1)
             place = self._data.find(b"\xff", at - self._start)
             if place < 0:

@@ -21,6 +21,7 @@ import json
 import os
 import stat
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,6 +37,7 @@ DONE_BEFORE = "done before"
 HASH_BYTES = 1 << 20
 MAX_LINE_BYTES = 1 << 16  # a path has 4,096 bytes at most, each of which JSON may write as six
 MAX_BYTES = 2 << 30  # some four million outputs
+MAX_EARLIER = 16  # records of an output before its last
 APPENDING = os.O_RDWR | os.O_APPEND
 
 Record = dict[str, Any]
@@ -66,7 +68,7 @@ class Journal:
         return [
             job if job.skip else
             replace(job, skip=DONE_BEFORE) if self.is_done(job, strict=strict) else
-            replace(job, overwrite=True) if is_own(job.output, self.record_of(job)) else
+            replace(job, overwrite=True) if self.made_of(job) else
             job
             for job in jobs
         ]
@@ -75,6 +77,14 @@ class Journal:
         """The last record of the output of `job`, by whichever run; empty where there is none."""
         line = self._index.line_of(_key(job, self.root))
         return {} if line is None else json.loads(line)
+
+    def made_of(self, job: Job) -> Record:
+        """The record of the file that is the output of `job` now, where a run has made it; else empty.
+
+        That need not be the last: a run may have been killed just before the file of the last got its name.
+        """
+        records = map(json.loads, self._index.lines_of(_key(job, self.root)))
+        return next((record for record in records if is_own(job.output, record)), {})
 
     def numbers(self) -> dict[str, int]:
         """The number of each input that was noted with one."""
@@ -89,7 +99,7 @@ class Journal:
         if strict and record.get("warnings"):
             return False
         try:
-            now = {**_stamps("in", os.stat(job.source)), **_stamps("out", os.lstat(job.output))}
+            now = {**_stamps("in", os.stat(job.source)), **_stamps("out", os.stat(job.output))}
             if self.hashes:
                 now |= {"in_sha256": sha256_of(job.source), "out_sha256": sha256_of(job.output)}
         except OSError:
@@ -106,10 +116,16 @@ class _Index:
     def __init__(self, fd: int) -> None:
         self._fd, self._read_bytes = fd, 0
         self._lines: dict[str, bytes] = {}
+        self._earlier: dict[str, deque[bytes]] = {}
 
     def line_of(self, key: str) -> bytes | None:
         self._read_on()
         return self._lines.get(key)
+
+    def lines_of(self, key: str) -> list[bytes]:
+        """The last lines of an output, the latest first."""
+        line = self.line_of(key)
+        return [] if line is None else [line, *self._earlier.get(key, ())]
 
     def lines(self) -> list[bytes]:
         self._read_on()
@@ -120,7 +136,7 @@ class _Index:
             for line, record, end in _lines(self._fd, self._read_bytes):
                 self._read_bytes = end
                 if isinstance(record.get("output"), str):
-                    self._lines[record["output"]] = line
+                    _put(record["output"], line, self._lines, self._earlier)
 
 
 @contextlib.contextmanager
@@ -168,19 +184,31 @@ def replaced_in(folder: Path) -> dict[str, Record]:
 
 def made_in(root: Path) -> Callable[[Path], bool]:
     """Tells of an output that is there whether a run has made it in `root`."""
-    lines = {record["output"]: line for line, record in _read(root) if isinstance(record.get("output"), str)}
+    lines: dict[str, bytes] = {}
+    earlier: dict[str, deque[bytes]] = {}
+    for line, record in _read(root):
+        if isinstance(record.get("output"), str):
+            _put(record["output"], line, lines, earlier)
 
     def is_made(output: Path) -> bool:
-        line = lines.get(os.path.relpath(output, root))
-        return line is not None and is_own(output, json.loads(line))
+        key = os.path.relpath(output, root)
+        found = [lines[key], *earlier.get(key, ())] if key in lines else []
+        return any(is_own(output, json.loads(line)) for line in found)
 
     return is_made
+
+
+def _put(key: str, line: bytes, lines: dict[str, bytes], earlier: dict[str, deque[bytes]]) -> None:
+    """`line` is the last of the output `key` now; a few before it are kept, too."""
+    if key in lines:
+        earlier.setdefault(key, deque(maxlen=MAX_EARLIER)).appendleft(lines[key])
+    lines[key] = line
 
 
 def is_own(output: Path, record: Record) -> bool:
     """Whether the file `output` is the one of which `record` was noted, though it may have been written to since."""
     try:
-        facts = os.lstat(output)
+        facts = os.stat(output)
     except OSError:
         return False
     return record.get("out_inode") == facts.st_ino or _agree(record, _stamps("out", facts))
@@ -188,7 +216,7 @@ def is_own(output: Path, record: Record) -> bool:
 
 def is_untouched(output: Path, record: Record) -> bool:
     """Whether `output` has the size and the time that were noted."""
-    return _agree(record, _stamps("out", os.lstat(output)))
+    return _agree(record, _stamps("out", os.stat(output)))
 
 
 def is_changed(source: Path, record: Record) -> bool:

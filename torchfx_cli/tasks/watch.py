@@ -18,7 +18,7 @@ from pathlib import Path
 
 from torchfx_cli.errors import FileError, RunError, UsageError
 from torchfx_cli.stream.formats import check_words, extension_of
-from torchfx_cli.stream.unfinished import is_unfinished
+from torchfx_cli.stream.unfinished import why_unfinished
 from torchfx_cli.stream.writer import remove_stale
 from torchfx_cli.tasks import journal
 from torchfx_cli.tasks.crew import Crew
@@ -195,7 +195,7 @@ class Look:
 
     def _is_being_written(self, seen: Sighting, job: Job) -> bool:
         """A header that says so is believed, for a while: an upload may pause, but some files stay as they are."""
-        return not self._is_still(seen, UNFINISHED_TIMES * self._place.settle_s) and is_unfinished(job.source)
+        return not self._is_still(seen, UNFINISHED_TIMES * self._place.settle_s) and bool(why_unfinished(job.source))
 
     def _allowed(self, job: Job) -> Job:
         """`job`, skipped where its output exists and may not be made anew."""
@@ -203,8 +203,8 @@ class Look:
             return self._tidied_up(job)
         if not os.path.lexists(job.output):
             return self._tidied_up(job)
-        record = self._notes.record_of(job)
-        if not journal.is_own(job.output, record) or not journal.is_untouched(job.output, record):
+        record = self._notes.made_of(job)
+        if not record or not journal.is_untouched(job.output, record):
             return replace(job, skip=OUTPUT_EXISTS)
         if record.get("input") != os.path.abspath(job.source):
             return replace(job, skip=f"its output was made of {record.get('input')}; --overwrite would replace it")
