@@ -14,8 +14,7 @@ import sys
 import numpy as np
 from cases import RATES, all_chains
 
-from torchfx_cli.chain.spec import ChainSpec
-from torchfx_cli.design.design import design_chain
+from torchfx_cli.chain.spec import ChainSpec, design_chain
 from torchfx_cli.errors import DesignError
 from torchfx_cli.plan.assemble import RenderPlan, assemble
 from torchfx_cli.render.choose import open_engine

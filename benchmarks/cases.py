@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torchfx_cli.chain.parse import join, load_chain
 from torchfx_cli.chain.presets import list_presets
-from torchfx_cli.chain.spec import FAMILIES, ChainSpec
+from torchfx_cli.chain.spec import ChainSpec
+from torchfx_cli.effects.classical import FAMILIES
 
 RATES = (8_000, 44_100, 48_000, 96_000, 192_000)
 

@@ -27,7 +27,7 @@ import torch  # noqa: E402
 from gpu import correct, memory, speed, wholefiles  # noqa: E402
 from gpu.rows import Check  # noqa: E402
 
-from torchfx_cli.render.kernel.load import load  # noqa: E402
+from torchfx_cli.kernel.load import load  # noqa: E402
 
 # The times come before the rarer faults: what a short budget leaves out is then of the least interest.
 PARTS = {"correct": correct, "speed": speed, "wholefiles": wholefiles, "memory": memory}

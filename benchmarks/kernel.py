@@ -19,8 +19,8 @@ from statistics import median
 import numpy as np
 from scipy import signal
 
-from torchfx_cli.render.kernel.base import FftFir, Kernel
-from torchfx_cli.render.kernel.load import available
+from torchfx_cli.kernel.base import FftFir, Kernel
+from torchfx_cli.kernel.load import available
 
 FS = 48000
 SAMPLES = 1 << 17  # 1 MB of float64

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from torchfx_cli.kernel.load import load
 from torchfx_cli.render.device import torch_version, why_no_cuda
-from torchfx_cli.render.kernel.load import load
 
 
 def pytest_report_header() -> list[str]:

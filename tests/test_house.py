@@ -15,20 +15,23 @@ PACKAGE = Path(__file__).parents[1] / "torchfx_cli"
 ALLOWED = {
     "errors": set(),
     "samples": set(),
-    "chain": {"errors"},
-    "design": {"errors", "chain"},
-    "plan": {"errors", "samples", "chain", "design"},
-    "render": {"errors", "samples", "chain", "design", "plan"},
+    "kernel": set(),
+    "design": {"errors", "samples"},
+    "effects": {"errors", "samples", "kernel", "design"},
+    "chain": {"errors", "samples", "design", "effects"},
+    "plan": {"errors", "samples", "design"},
+    "render": {"errors", "kernel", "samples", "chain", "design", "plan"},
     "stream": {"errors", "samples"},
-    "tasks": {"errors", "samples", "chain", "design", "plan", "render", "stream", "__init__"},
-    "bench": {"errors", "samples", "chain", "design", "plan", "render", "stream", "tasks", "library", "wave",
-              "__init__"},
-    "cli": {"errors", "samples", "chain", "design", "plan", "render", "stream", "tasks", "bench", "__init__"},
-    "library": {"errors", "chain", "design", "plan", "render"},
-    "filter": {"chain", "library"},
-    "effect": {"library"},
-    "renderer": {"chain", "library", "effect", "render"},
-    "wave": {"errors", "samples", "plan", "render", "stream", "library"},
+    "tasks": {"errors", "samples", "kernel", "chain", "design", "plan", "render", "stream", "__init__"},
+    "bench": {"errors", "kernel", "samples", "chain", "design", "effects", "plan", "render", "stream", "tasks",
+              "library", "wave", "__init__"},
+    "cli": {"errors", "kernel", "samples", "chain", "design", "effects", "plan", "render", "stream", "tasks", "bench",
+            "__init__"},
+    "library": {"errors", "kernel", "samples", "chain", "design", "effects", "plan", "render"},
+    "filter": {"effects", "library"},
+    "effect": {"effects", "library"},
+    "renderer": {"chain", "effects", "library", "effect", "render"},
+    "wave": {"errors", "kernel", "samples", "plan", "render", "stream", "library"},
     "__main__": {"errors", "cli"},
     "__init__": set(),
 }
@@ -93,6 +96,6 @@ print(code, sorted(name for name in ("torch", "scipy", "rich.progress") if name 
 
 
 def kernel_is_native() -> bool:
-    from torchfx_cli.render.kernel.load import load
+    from torchfx_cli.kernel.load import load
 
     return "twin" not in load().name

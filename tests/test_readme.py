@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from torchfx_cli.chain.parse import parse_chain
-from torchfx_cli.chain.spec import KINDS
+from torchfx_cli.effects.table import KINDS
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)

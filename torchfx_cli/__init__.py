@@ -1,9 +1,10 @@
 """torchfx: filter chains written in YAML, applied to audio files of any length, on the CPU or a GPU.
 
-The way of the data, and of the imports, is chain -> design -> plan -> render -> stream -> tasks:
+The way of the data is effects -> chain -> plan -> render -> stream -> tasks, and imports point back along it:
 
-    chain/    a YAML file -> ChainSpec: what was asked for, no sample rate yet
-    design/   ChainSpec + sample rate -> stages with coefficients
+    design/   how coefficients are made, and what a designed stage is
+    effects/  what a chain may hold, a file a kind: what may be written, its design, what runs it
+    chain/    a YAML file -> ChainSpec: what was asked for, designed for a signal
     plan/     stages -> RenderPlan: fused, ordered, passes and latency settled
     render/   RenderPlan -> engines that turn blocks into blocks, on a device
     stream/   files <-> blocks

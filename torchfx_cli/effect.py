@@ -1,11 +1,20 @@
-"""The effects of the Python library that are not filters of frequencies; see `library.designed`."""
+"""The effects of the Python library that are not filters of frequencies; see `library.effects`.
+
+Each kind of a chain file has a class here, made when it is first asked for: `Compressor(threshold=-20, ratio=4)`,
+`Resample("16 kHz")`, `Mono()`, `Loudness("-16 LUFS")`, `Trim(start=1, end=30)`.
+"""
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 from torch import Tensor
 
+from torchfx_cli.effects.table import KINDS
 from torchfx_cli.library.combine import Module
 from torchfx_cli.library.designed import Filter
+from torchfx_cli.library.effects import effect_class
 
 
 class Gain(Filter):
@@ -32,3 +41,12 @@ class Normalize(Module):
 
     def extra_repr(self) -> str:
         return f"peak={self.peak:g}"
+
+
+def __getattr__(name: str) -> Any:
+    """The class of a kind, such as `DcBlock` of dc_block."""
+    kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    if not name[:1].isupper() or kind not in KINDS:
+        raise AttributeError(f"module {__name__!r} has no effect {name!r}; there are {', '.join(KINDS)}, in CamelCase")
+    globals()[name] = effect_class(kind, name)
+    return globals()[name]

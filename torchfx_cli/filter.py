@@ -12,7 +12,8 @@ from collections.abc import Sequence
 import numpy.typing as npt
 import torch
 
-from torchfx_cli.chain.spec import FirSpec, Origin
+from torchfx_cli.effects.fir import FirSpec
+from torchfx_cli.effects.kind import Origin
 from torchfx_cli.library.designed import Filter
 
 FIR_KINDS = ("lowpass", "highpass", "bandpass", "bandstop")

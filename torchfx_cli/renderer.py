@@ -14,10 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from torchfx_cli.chain import parse, presets
-from torchfx_cli.chain.spec import ChainSpec, NormalizeSpec, StageSpec
+from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.effect import Normalize
+from torchfx_cli.effects.kind import StageSpec
+from torchfx_cli.effects.normalize import NormalizeSpec
 from torchfx_cli.library.combine import Chain, Pipeline, chained, linear
 from torchfx_cli.library.designed import Filter, set_rate
+from torchfx_cli.library.effects import Effect
 from torchfx_cli.render.hosted import Stream
 
 
@@ -30,7 +33,7 @@ def load_chain(chain: str | os.PathLike[str] | ChainSpec, fs: float | None = Non
 def _part(stage: StageSpec, fs: float | None) -> nn.Module:
     if isinstance(stage, NormalizeSpec):
         return Normalize(10.0 ** (stage.peak_db / 20.0))
-    return Filter(stage, fs)
+    return Filter(stage, fs) if stage.is_filter else Effect(stage, fs)
 
 
 class Renderer:

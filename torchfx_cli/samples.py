@@ -22,6 +22,14 @@ def block_frames(channels: int, samples: int = BLOCK_SAMPLES) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Signal:
+    """What is true between two stages of a chain: the sample rate in Hz, and the number of channels."""
+
+    fs: float
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
 class SampleFormat:
     """How a sample is stored in a block.
 
@@ -38,3 +46,8 @@ class SampleFormat:
     @property
     def is_integer(self) -> bool:
         return self.bits > 0
+
+
+def hertz(frequency_hz: float) -> str:
+    """80 Hz, 3.2 kHz."""
+    return f"{frequency_hz / 1000.0:.10g} kHz" if frequency_hz >= 1000.0 else f"{frequency_hz:.10g} Hz"

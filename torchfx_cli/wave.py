@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,7 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from torchfx_cli.errors import FileError, WriteError
+from torchfx_cli.library.combine import Pipeline
 from torchfx_cli.library.designed import checked_rate, set_rate
+from torchfx_cli.library.effects import Effect, has_effects
 from torchfx_cli.plan.assemble import Dither, assemble
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.samples import SampleFormat, block_frames
@@ -99,8 +103,10 @@ class Wave:
         """What `module` makes of it, computed now; filters that have no rate yet take this wave's."""
         if not isinstance(module, nn.Module):
             return NotImplemented
+        if isinstance(module, Pipeline | nn.Sequential) and has_effects(module):  # the rate may change on the way
+            return reduce(or_, module.parts if isinstance(module, Pipeline) else module, self)
         set_rate(module, self.fs, self.ys.device)
-        wave = Wave(module(self.ys), self.fs)
+        wave = Wave(module(self.ys), module.rate_out(self.channels) if isinstance(module, Effect) else self.fs)
         wave.tags = self.tags
         return wave
 

@@ -12,11 +12,10 @@ from cases import all_chains
 
 from gpu.rows import Check
 from torchfx_cli.bench.accuracy import snr_db
-from torchfx_cli.chain.spec import ChainSpec
-from torchfx_cli.design.design import design_chain
+from torchfx_cli.chain.spec import ChainSpec, design_chain
 from torchfx_cli.errors import DesignError
+from torchfx_cli.kernel.twin import tpdf as tpdf_on_host
 from torchfx_cli.plan.assemble import RenderPlan, assemble
-from torchfx_cli.render.kernel.twin import tpdf as tpdf_on_host
 from torchfx_cli.render.packed import PackedRun
 from torchfx_cli.render.quantiser import tpdf
 from torchfx_cli.render.torch_engine import TorchEngine, modules_of

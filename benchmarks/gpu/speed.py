@@ -19,7 +19,7 @@ from gpu.rows import Check
 from torchfx_cli.bench.accuracy import snr_db
 from torchfx_cli.bench.suites import FIR, IIR
 from torchfx_cli.chain.parse import join
-from torchfx_cli.design.design import design_chain
+from torchfx_cli.chain.spec import design_chain
 from torchfx_cli.design.stages import Taps
 from torchfx_cli.library.units import UNIT_GRID
 from torchfx_cli.plan.assemble import assemble

@@ -9,7 +9,7 @@ from bench_chains import chain
 
 from torchfx_cli.bench import probe
 from torchfx_cli.bench.fir_for_iir import FLOOR_DB, TOLERANCE_DB, Match, Weighed, iir_stages, linear_phase, weigh
-from torchfx_cli.design.design import design_chain
+from torchfx_cli.chain.spec import design_chain
 from torchfx_cli.errors import UsageError
 
 FS = 44_100

@@ -11,9 +11,9 @@ from bench_chains import chain
 from torchfx_cli.bench import io_suite, probe
 from torchfx_cli.bench.chainfile import write_chain
 from torchfx_cli.chain.parse import load_chain
-from torchfx_cli.chain.spec import ChainSpec
-from torchfx_cli.design.design import design_chain
-from torchfx_cli.design.stages import Gain, Normalize, Sections, Taps, response
+from torchfx_cli.chain.spec import ChainSpec, design_chain
+from torchfx_cli.design.stages import Gain, Sections, Taps, response
+from torchfx_cli.effects.normalize import Normalize
 from torchfx_cli.errors import RunError
 from torchfx_cli.stream.reader import open_source
 

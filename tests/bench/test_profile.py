@@ -9,7 +9,7 @@ import pytest
 from bench_chains import chain
 
 from torchfx_cli.bench import probe, profile
-from torchfx_cli.design.design import design_chain
+from torchfx_cli.chain.spec import design_chain
 from torchfx_cli.errors import UsageError
 from torchfx_cli.plan.assemble import RenderPlan
 

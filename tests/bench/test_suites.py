@@ -75,7 +75,7 @@ def test_a_file_is_read_as_float_up_to_the_frames_that_are_wanted(tmp_path: Path
 
 
 def test_normalize_is_no_work_for_a_backend() -> None:
-    with pytest.raises(UsageError, match="normalize reads its input twice"):
+    with pytest.raises(UsageError, match="normalize to -1 dBFS is no filter that SciPy has"):
         _ = Suite("mine", chain("normalize:-1"), (1.0,), (1,)).stages
 
 

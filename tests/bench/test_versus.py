@@ -13,8 +13,7 @@ from bench_chains import chain
 
 from torchfx_cli.bench import versus
 from torchfx_cli.bench.rivals import CannotSayError, Ffmpeg, Pedalboard, Rival, Sox, Work, _process
-from torchfx_cli.chain.spec import ChainSpec
-from torchfx_cli.design.design import design_chain
+from torchfx_cli.chain.spec import ChainSpec, design_chain
 from torchfx_cli.design.stages import Sections, Taps
 
 FS, FRAMES = 44_100, 5000

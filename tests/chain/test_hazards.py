@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from torchfx_cli.chain.document import MAX_FILE_BYTES
 from torchfx_cli.chain.parse import load_chain, parse_chain, parse_effect
-from torchfx_cli.chain.schema import EXAMPLES
-from torchfx_cli.chain.spec import ChainSpec
-from torchfx_cli.design.design import design_chain
+from torchfx_cli.chain.spec import ChainSpec, design_chain
+from torchfx_cli.effects.table import KINDS
 from torchfx_cli.errors import ChainError, DesignError
 from torchfx_cli.plan.fuse import fuse
 
@@ -204,13 +203,14 @@ def test_long_chains_of_costly_stages_are_designed_in_seconds() -> None:
 
 # ---- fuzz (row 127) ----
 
-ANYTHING = "name: x\ndescription: y\nchain:\n" + "".join(f"  {entry}\n" for entry in EXAMPLES.values())
+ENTRIES = [kind.example for kind in KINDS.values()]
+ANYTHING = "name: x\ndescription: y\nchain:\n" + "".join(f"  {entry}\n" for entry in ENTRIES)
 SNIPPETS = [
     "\t", "\n", "  ", "- ", ": ", ":", ",", "[", "]", "{", "}", "'", '"', "#", "&a ", "*a", "!!x ", "? ", "|", ">", "%",
     "---\n", "...\n", "\ufeff", "\x00", "\x85", "\u2028", "\\", "nan", ".inf", "1e999", "-0", "0", "null", "~", "@",
     "chain:", "preset: telephone", "preset: .", "fir: {file: /}", "9" * 400, "\ud800", "é", "\U0001f600",
 ]
-EFFECTS = [entry[2:].replace(": {", ":").replace(": ", "=").rstrip("}") for entry in EXAMPLES.values()]
+EFFECTS = [entry[2:].replace(": {", ":").replace(": ", "=").rstrip("}") for entry in ENTRIES]
 EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 12), st.sampled_from(SNIPPETS) | st.text(max_size=4)),
                  max_size=6)
 

@@ -17,7 +17,7 @@ from ramp import FS
 from torchfx_cli import __version__
 from torchfx_cli.chain.parse import load_chain, parse_chain, parse_effect
 from torchfx_cli.chain.presets import find
-from torchfx_cli.chain.spec import KINDS
+from torchfx_cli.effects.table import KINDS
 
 ROOT = Path(__file__).parents[2]
 

@@ -22,7 +22,7 @@ def test_the_output_holds_the_filtered_samples_and_the_line_says_where(run: Any,
     assert (done.code, done.out) == (0, "")
     np.testing.assert_array_equal(read(ramp.parent / "processed" / "in.wav"), samples() // 2)
     line = re.escape(f"{ramp} -> {ramp.parent}/processed/in.wav")
-    assert re.fullmatch(line + r"  1\.00 s in \d+\.\d\d s( \(\d+x\))?  peak -18\.3 dBFS\n", done.err), done.err
+    assert re.fullmatch(line + r"  1\.00 s in \d+\.\d\d s( \([\d.]+x\))?  peak -18\.3 dBFS\n", done.err), done.err
 
 
 def test_chains_come_in_order_and_effects_after_them(run: Any, read: Any, ramp: Path, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_table_is_wrapped_to_the_terminal_and_a_row_a_line_in_a_pipe(torchfx: 
     _, seen = on_a_terminal(tmp_path, "filters", COLUMNS="40")
     assert max(len(re.sub(r"\x1b\[\d*m", "", line)) for line in seen.splitlines()) <= 40
     piped = torchfx("filters", env={"COLUMNS": "40"}).stdout.splitlines()
-    from torchfx_cli.chain.spec import KINDS
+    from torchfx_cli.effects.table import KINDS
 
     assert [line.split()[0] for line in piped] == list(KINDS)
 

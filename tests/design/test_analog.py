@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.designing import design
 
-from torchfx_cli.chain.spec import AnalogSpec, Origin
 from torchfx_cli.design.analog import analog, circuit_gain
-from torchfx_cli.design.design import design
 from torchfx_cli.design.stages import Sections, is_stable, response
+from torchfx_cli.effects.analog import AnalogSpec
+from torchfx_cli.effects.kind import Origin
 from torchfx_cli.errors import DesignError
 
 RATES = (44100, 48000, 88200, 96000, 192000)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.signal import sosfreqz
+from support.designing import design
 
-from torchfx_cli.chain.spec import KINDS, Origin
 from torchfx_cli.design import biquad
-from torchfx_cli.design.design import design
 from torchfx_cli.design.stages import Sections, response
+from torchfx_cli.effects.kind import Origin
+from torchfx_cli.effects.table import KINDS
 
 RATES = (8000, 44100, 48000, 96000, 192000)
 

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import scipy.signal
 import soundfile
+from support.designing import design
 
-from torchfx_cli.chain.spec import FirSpec, Origin
 from torchfx_cli.design import fir
-from torchfx_cli.design.design import design
 from torchfx_cli.design.stages import Taps, response
+from torchfx_cli.effects.fir import FirSpec
+from torchfx_cli.effects.kind import Origin
 from torchfx_cli.errors import DesignError
 
 RATES = (8000, 44100, 48000, 96000, 192000)

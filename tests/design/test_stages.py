@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from torchfx_cli.design import biquad
-from torchfx_cli.design.stages import Gain, Normalize, Sections, Taps, is_stable, pole_radius, response
+from torchfx_cli.design.stages import Gain, Sections, Taps, is_stable, pole_radius, response
+from torchfx_cli.effects.normalize import Normalize
 
 
 @pytest.mark.parametrize("hertz", [1e-3, 1.0, 20.0, 1000.0, 48000.0, 90000.0, 95999.999])

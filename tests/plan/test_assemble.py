@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.signal import bessel, butter, cheby1, sosfilt
 
-from torchfx_cli.design.stages import Gain, Normalize, Sections, Stage, Taps
+from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
+from torchfx_cli.effects.normalize import Normalize
 from torchfx_cli.errors import DesignError
 from torchfx_cli.plan.assemble import MAX_TAIL_S, MEASURED, RenderPlan, assemble
 from torchfx_cli.samples import SampleFormat

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import butter, lfilter, sosfilt
 
-from torchfx_cli.design.stages import Gain, Normalize, Sections, Stage, Taps
+from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
+from torchfx_cli.effects.normalize import Normalize
 from torchfx_cli.errors import DesignError
 from torchfx_cli.plan import fuse as fusing
 from torchfx_cli.plan.fuse import fuse

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from torchfx_cli.chain.parse import load_chain
-from torchfx_cli.design.design import design_chain
-from torchfx_cli.design.stages import Normalize, Stage, response
+from torchfx_cli.chain.spec import design_chain
+from torchfx_cli.design.stages import Stage, response
+from torchfx_cli.effects.normalize import Normalize
 from torchfx_cli.errors import DesignError
 
 PRESETS = Path(__file__).parents[2] / "presets"

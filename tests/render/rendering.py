@@ -8,11 +8,23 @@ from itertools import chain, repeat
 
 import numpy as np
 from numpy.typing import NDArray
+from support.designing import design
 
-from torchfx_cli.chain import spec
-from torchfx_cli.chain.spec import Origin, StageSpec
-from torchfx_cli.design.design import design
 from torchfx_cli.design.stages import Stage
+from torchfx_cli.effects.allpass import AllpassSpec
+from torchfx_cli.effects.analog import AnalogSpec
+from torchfx_cli.effects.bandpass_bandstop import BandSpec
+from torchfx_cli.effects.classical import FAMILIES
+from torchfx_cli.effects.dc_block import DcBlockSpec
+from torchfx_cli.effects.fir import FirSpec
+from torchfx_cli.effects.gain import GainSpec, InvertSpec
+from torchfx_cli.effects.highpass_lowpass import CutSpec
+from torchfx_cli.effects.kind import Origin, StageSpec
+from torchfx_cli.effects.normalize import NormalizeSpec
+from torchfx_cli.effects.notch import NotchSpec
+from torchfx_cli.effects.peaking import PeakingSpec
+from torchfx_cli.effects.shelves import ShelfSpec
+from torchfx_cli.effects.sos import SosSpec
 from torchfx_cli.plan.assemble import RenderPlan, assemble
 from torchfx_cli.render.engine import Block, Engine, Levels
 from torchfx_cli.samples import SampleFormat
@@ -29,32 +41,32 @@ FLOAT64 = SampleFormat("float64")
 
 # Frequencies that exist at 8 kHz as well. Every kind of the table, and every family and form of it.
 SPECS: dict[str, StageSpec] = {
-    "highpass": spec.CutSpec(kind="highpass", origin=HERE, cutoff_hz=20),
-    "highpass order 9": spec.CutSpec(kind="highpass", origin=HERE, cutoff_hz=80, order=9),
-    "lowpass": spec.CutSpec(kind="lowpass", origin=HERE, cutoff_hz=3000, order=4),
-    "lowpass q": spec.CutSpec(kind="lowpass", origin=HERE, cutoff_hz=500, q=3.0),
+    "highpass": CutSpec(kind="highpass", origin=HERE, cutoff_hz=20),
+    "highpass order 9": CutSpec(kind="highpass", origin=HERE, cutoff_hz=80, order=9),
+    "lowpass": CutSpec(kind="lowpass", origin=HERE, cutoff_hz=3000, order=4),
+    "lowpass q": CutSpec(kind="lowpass", origin=HERE, cutoff_hz=500, q=3.0),
     **{
-        family: spec.CutSpec(kind="lowpass", origin=HERE, cutoff_hz=1000, order=6, family=family)
-        for family in spec.FAMILIES
+        family: CutSpec(kind="lowpass", origin=HERE, cutoff_hz=1000, order=6, family=family)
+        for family in FAMILIES
     },
-    "bandpass": spec.BandSpec(kind="bandpass", origin=HERE, low_hz=300, high_hz=3400, order=4),
-    "bandpass q": spec.BandSpec(kind="bandpass", origin=HERE, frequency_hz=1000, q=5.0),
-    "bandstop": spec.BandSpec(kind="bandstop", origin=HERE, low_hz=900, high_hz=1100),
-    "peaking": spec.PeakingSpec(kind="peaking", origin=HERE, frequency_hz=3200, gain_db=6, q=0.9),
-    "low_shelf": spec.ShelfSpec(kind="low_shelf", origin=HERE, frequency_hz=120, gain_db=6),
-    "high_shelf": spec.ShelfSpec(kind="high_shelf", origin=HERE, frequency_hz=3000, gain_db=-6, order=1),
-    "notch": spec.NotchSpec(kind="notch", origin=HERE, frequency_hz=50),
-    "allpass": spec.AllpassSpec(kind="allpass", origin=HERE, frequency_hz=700),
-    "dc_block": spec.DcBlockSpec(kind="dc_block", origin=HERE),
-    "analog": spec.AnalogSpec(kind="analog", origin=HERE, poles_hz=(50.05, 2122.07), zeros_hz=(500.5,)),
-    "sos": spec.SosSpec(kind="sos", origin=HERE, sections=((0.2, 0.3, 0.2, 1.0, -0.5, 0.3), (1, 0, 0, 1, 0.9, 0))),
-    "fir": spec.FirSpec(kind="fir", origin=HERE, lowpass_hz=2000, taps=511),
-    "fir of 24 taps": spec.FirSpec(kind="fir", origin=HERE, lowpass_hz=2000, taps=24),
-    "fir aligned": spec.FirSpec(kind="fir", origin=HERE, highpass_hz=1000, taps=101, align=True),
-    "fir listed": spec.FirSpec(kind="fir", origin=HERE, taps=(0.5, 0.25, -0.125)),
-    "gain": spec.GainSpec(kind="gain", origin=HERE, gain_db=-3),
-    "invert": spec.InvertSpec(kind="invert", origin=HERE),
-    "normalize": spec.NormalizeSpec(kind="normalize", origin=HERE, peak_db=-1),
+    "bandpass": BandSpec(kind="bandpass", origin=HERE, low_hz=300, high_hz=3400, order=4),
+    "bandpass q": BandSpec(kind="bandpass", origin=HERE, frequency_hz=1000, q=5.0),
+    "bandstop": BandSpec(kind="bandstop", origin=HERE, low_hz=900, high_hz=1100),
+    "peaking": PeakingSpec(kind="peaking", origin=HERE, frequency_hz=3200, gain_db=6, q=0.9),
+    "low_shelf": ShelfSpec(kind="low_shelf", origin=HERE, frequency_hz=120, gain_db=6),
+    "high_shelf": ShelfSpec(kind="high_shelf", origin=HERE, frequency_hz=3000, gain_db=-6, order=1),
+    "notch": NotchSpec(kind="notch", origin=HERE, frequency_hz=50),
+    "allpass": AllpassSpec(kind="allpass", origin=HERE, frequency_hz=700),
+    "dc_block": DcBlockSpec(kind="dc_block", origin=HERE),
+    "analog": AnalogSpec(kind="analog", origin=HERE, poles_hz=(50.05, 2122.07), zeros_hz=(500.5,)),
+    "sos": SosSpec(kind="sos", origin=HERE, sections=((0.2, 0.3, 0.2, 1.0, -0.5, 0.3), (1, 0, 0, 1, 0.9, 0))),
+    "fir": FirSpec(kind="fir", origin=HERE, lowpass_hz=2000, taps=511),
+    "fir of 24 taps": FirSpec(kind="fir", origin=HERE, lowpass_hz=2000, taps=24),
+    "fir aligned": FirSpec(kind="fir", origin=HERE, highpass_hz=1000, taps=101, align=True),
+    "fir listed": FirSpec(kind="fir", origin=HERE, taps=(0.5, 0.25, -0.125)),
+    "gain": GainSpec(kind="gain", origin=HERE, gain_db=-3),
+    "invert": InvertSpec(kind="invert", origin=HERE),
+    "normalize": NormalizeSpec(kind="normalize", origin=HERE, peak_db=-1),
 }
 
 BLEND = ("highpass order 9", "fir", "peaking", "fir of 24 taps", "gain", "notch")

@@ -11,10 +11,10 @@ import pytest
 from rendering import plan_of, stages_of
 
 from torchfx_cli.errors import UsageError
+from torchfx_cli.kernel.load import load
 from torchfx_cli.render import choose, device
 from torchfx_cli.render.choose import check_engine, open_engine
 from torchfx_cli.render.device import DeviceInfo, choose_device, describe_devices
-from torchfx_cli.render.kernel.load import load
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from torchfx_cli.render.kernel import load as loading
-from torchfx_cli.render.kernel.base import LONG_TAPS, MIN_FFT_SIZE, Kernel, fft_size
-from torchfx_cli.render.kernel.load import available, load
-from torchfx_cli.render.kernel.native import Native
-from torchfx_cli.render.kernel.twin import FLOAT_LIMIT, tpdf
+from torchfx_cli.kernel import load as loading
+from torchfx_cli.kernel.base import LONG_TAPS, MIN_FFT_SIZE, Kernel, fft_size
+from torchfx_cli.kernel.load import available, load
+from torchfx_cli.kernel.native import Native
+from torchfx_cli.kernel.twin import FLOAT_LIMIT, tpdf
 
 CLONES = ("avx512", "avx2", "baseline", "twin")
 KERNELS: dict[str, Kernel] = {k.clone if isinstance(k, Native) else "twin": k for k in available()}

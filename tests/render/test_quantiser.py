@@ -10,9 +10,9 @@ from rendering import FORMATS, plan_of
 
 torch = pytest.importorskip("torch")
 
+from torchfx_cli.kernel.load import load  # noqa: E402
+from torchfx_cli.kernel.twin import tpdf as tpdf_on_host  # noqa: E402
 from torchfx_cli.plan.assemble import RenderPlan  # noqa: E402
-from torchfx_cli.render.kernel.load import load  # noqa: E402
-from torchfx_cli.render.kernel.twin import tpdf as tpdf_on_host  # noqa: E402
 from torchfx_cli.render.quantiser import by_tensors, quantise, tpdf  # noqa: E402
 
 

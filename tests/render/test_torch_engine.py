@@ -20,7 +20,8 @@ from rendering import (
     stages_of,
 )
 
-from torchfx_cli.design.stages import Gain, Normalize
+from torchfx_cli.design.stages import Gain
+from torchfx_cli.effects.normalize import Normalize
 from torchfx_cli.errors import DeviceError, FileError, ReadError
 from torchfx_cli.render.engine import Engine
 from torchfx_cli.render.native import NativeEngine
@@ -141,7 +142,7 @@ def test_a_chain_that_overflows_is_reported(engine: type[Engine]) -> None:
 
 
 def test_normalize_needs_the_file_first() -> None:
-    with pytest.raises(TypeError, match="needs the whole file first"):
+    with pytest.raises(TypeError, match="is no linear stage that this engine knows"):
         TorchEngine(plan_of([Normalize(1.0)]))
 
 

@@ -6,8 +6,8 @@ import random
 import re
 
 from torchfx_cli.chain.parse import parse_chain
-from torchfx_cli.chain.schema import EXAMPLES
-from torchfx_cli.design.design import design_chain
+from torchfx_cli.chain.spec import design_chain
+from torchfx_cli.effects.table import KINDS
 from torchfx_cli.errors import ChainError, DesignError
 
 FS = 48_000
@@ -24,7 +24,8 @@ SNIPPETS = ("\t", "\n", "  ", "- ", ": ", ":", ",", "[", "]", "{", "}", "'", '"'
 def chain_file(number: int) -> str:
     """The chain file of that number, always the same: as in the examples but for numbers, every third one damaged."""
     rng = random.Random(number)
-    stages = [_other_numbers(rng, rng.choice(list(EXAMPLES.values()))) for _ in range(rng.randrange(1, 5))]
+    entries = [kind.example for kind in KINDS.values()]
+    stages = [_other_numbers(rng, rng.choice(entries)) for _ in range(rng.randrange(1, 5))]
     text = "name: x\nchain:\n" + "".join(f"  {stage}\n" for stage in stages)
     for _ in range(rng.choice((0, 0, 0, 0, 1, 3))):
         at, cut = rng.randrange(len(text) + 1), rng.choice((0, 0, 1, 5))

@@ -62,6 +62,8 @@ def reference(stages: tuple[Stage, ...], sound: npt.NDArray[np.floating]) -> Arr
             y = scipy.signal.oaconvolve(y, stage.taps[None], axes=-1)[:, : y.shape[1]]
         elif isinstance(stage, Gain):
             y = y * stage.factor
+        else:
+            raise TypeError(f"{stage.label} is no linear stage: SciPy's filters are no truth for it")
     return y
 
 

@@ -76,6 +76,8 @@ class ScipySos(Backend):
                     y = scipy.signal.oaconvolve(y, stage.taps[None], axes=-1)[:, : y.shape[1]]
                 elif isinstance(stage, Gain):
                     y = y * stage.factor
+                else:
+                    raise TypeError(f"{stage.label} is no linear stage")
             return y
 
         return Prepared(run, _rows)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from torchfx_cli.design.stages import Normalize, Sections, Stage, Taps
+from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
+from torchfx_cli.effects.normalize import Normalize
 
 
 def write_chain(stages: Iterable[Stage], fs: float, path: Path) -> Path:
@@ -28,7 +29,9 @@ def _line(stage: Stage, fs: float, taps_file: Path) -> str:
         return f'fir: {{file: "{taps_file.name}", align: {"true" if stage.delay_frames else "false"}}}'
     if isinstance(stage, Normalize):
         return f"normalize: {_db(stage.peak)!r}"
-    return f"gain: {_db(stage.factor)!r}" if stage.factor > 0.0 else f"gain: {_db(-stage.factor)!r}\n  - invert"
+    if isinstance(stage, Gain):
+        return f"gain: {_db(stage.factor)!r}" if stage.factor > 0.0 else f"gain: {_db(-stage.factor)!r}\n  - invert"
+    raise ValueError(f"a chain file of numbers cannot say: {stage.label}")
 
 
 def _db(factor: float) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from torchfx_cli.bench import memory
 from torchfx_cli.bench.records import Environment
-from torchfx_cli.render.kernel.load import load
+from torchfx_cli.kernel.load import load
 
 
 def describe(gpu: str = "") -> Environment:

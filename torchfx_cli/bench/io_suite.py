@@ -24,8 +24,7 @@ from typing import TypeVar
 from torchfx_cli.bench import probe
 from torchfx_cli.bench.chainfile import write_chain
 from torchfx_cli.bench.records import Cell, Measurement
-from torchfx_cli.chain.spec import ChainSpec
-from torchfx_cli.design.design import design_chain
+from torchfx_cli.chain.spec import ChainSpec, design_chain
 from torchfx_cli.errors import RunError, UsageError
 from torchfx_cli.render.choose import check_engine, open_engine
 from torchfx_cli.render.engine import Block
@@ -94,7 +93,8 @@ def parts(spec: ChainSpec, device: str, source: Path, output: Path) -> dict[str,
             raise RunError("normalize reads the file twice, so its parts cannot be told apart; leave it out")
         engine = open_engine(todo.plan, device=device)
         blocks = _timed(opened.blocks(todo.block_frames), spent, READ)
-        with Output(output, todo.plan.fs, todo.plan.channels, todo.output_format, overwrite=True) as written:
+        signal = todo.plan.output
+        with Output(output, int(signal.fs), signal.channels, todo.output_format, overwrite=True) as written:
             copied_s = 0.0
             for block in blocks:
                 if device.startswith("cuda"):

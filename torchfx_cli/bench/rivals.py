@@ -20,8 +20,11 @@ import numpy.typing as npt
 
 from torchfx_cli.bench import probe
 from torchfx_cli.bench.chainfile import write_chain
-from torchfx_cli.chain.spec import ChainSpec, GainSpec, PeakingSpec, ShelfSpec
-from torchfx_cli.design.stages import Gain, Normalize, Sections, Stage, Taps
+from torchfx_cli.chain.spec import ChainSpec
+from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
+from torchfx_cli.effects.gain import GainSpec
+from torchfx_cli.effects.peaking import PeakingSpec
+from torchfx_cli.effects.shelves import ShelfSpec
 from torchfx_cli.plan.fuse import fuse
 
 Sound = npt.NDArray[np.float32]
@@ -92,9 +95,9 @@ class Sox(Rival):
         if isinstance(stage, Taps):
             taps_file.write_text("\n".join(map(repr, stage.taps.tolist())))
             return ["fir", str(taps_file)]
-        if isinstance(stage, Normalize):
-            raise CannotSayError("normalize")
-        return ["vol", repr(stage.factor)]
+        if isinstance(stage, Gain):
+            return ["vol", repr(stage.factor)]
+        raise CannotSayError(stage.label)
 
 
 class Ffmpeg(Rival):
@@ -115,7 +118,7 @@ class Ffmpeg(Rival):
                     for row in stage.sos.tolist()]
         if isinstance(stage, Gain):
             return [f"volume={stage.factor!r}:precision=double"]
-        raise CannotSayError("an impulse response" if isinstance(stage, Taps) else "normalize")
+        raise CannotSayError("an impulse response" if isinstance(stage, Taps) else stage.label)
 
 
 class Pedalboard(Rival):

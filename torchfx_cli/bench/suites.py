@@ -17,9 +17,8 @@ from typing import Literal
 
 from torchfx_cli.bench.records import FS
 from torchfx_cli.chain.parse import parse_effect
-from torchfx_cli.chain.spec import ChainSpec
-from torchfx_cli.design.design import design_chain
-from torchfx_cli.design.stages import Normalize, Sections, Stage, Taps
+from torchfx_cli.chain.spec import ChainSpec, design_chain
+from torchfx_cli.design.stages import Sections, Stage, Taps
 from torchfx_cli.errors import UsageError
 
 FIR = ("fir:lowpass=1000,taps=101", "fir:lowpass=5000,taps=102", "fir:lowpass=1500,taps=103",
@@ -53,11 +52,12 @@ class Suite:
 
     @cached_property
     def stages(self) -> tuple[Stage, ...]:
-        """Designed; delays stay in, as `lfilter` has no word for their removal. Raises UsageError for `normalize`."""
+        """Designed; delays stay in, as `lfilter` has no word for their removal. UsageError for what is not linear."""
         designed = design_chain(self.chain, self.fs)
-        if any(isinstance(stage, Normalize) for stage in designed):
-            raise UsageError(f"{self.name}: normalize reads its input twice, which no backend does in one run; "
-                             "leave it out")
+        for stage in designed:
+            if not stage.is_linear:
+                raise UsageError(f"{self.name}: {stage.label} is no filter that SciPy has, so there is nothing to "
+                                 "compare with; leave it out")
         return tuple(replace(stage, delay_frames=0) if isinstance(stage, Taps) else stage for stage in designed)
 
     @property

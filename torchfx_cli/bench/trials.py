@@ -13,8 +13,7 @@ from statistics import median
 from torchfx_cli.bench import probe
 from torchfx_cli.bench.chainfile import write_chain
 from torchfx_cli.bench.fit import Line, fit_line
-from torchfx_cli.chain.spec import ChainSpec
-from torchfx_cli.design.design import design_chain
+from torchfx_cli.chain.spec import ChainSpec, design_chain
 from torchfx_cli.errors import RunError, UsageError
 from torchfx_cli.render.choose import check_engine
 from torchfx_cli.tasks.job import Job, Settings

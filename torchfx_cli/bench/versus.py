@@ -20,8 +20,7 @@ from torchfx_cli.bench import probe
 from torchfx_cli.bench.accuracy import snr_db
 from torchfx_cli.bench.records import Cell, Measurement
 from torchfx_cli.bench.rivals import CannotSayError, Rival, Sound, Work, backends
-from torchfx_cli.chain.spec import ChainSpec
-from torchfx_cli.design.design import design_chain
+from torchfx_cli.chain.spec import ChainSpec, design_chain
 from torchfx_cli.design.stages import Taps
 from torchfx_cli.errors import RunError
 from torchfx_cli.render.choose import open_engine

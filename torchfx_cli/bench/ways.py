@@ -22,7 +22,7 @@ from torchfx_cli.render.torch_engine import modules_of, unit_of
 def in_units(load: Load, sound: Tensor) -> Callable[[], Tensor]:
     """The plan's modules from rest over `sound`, float32 to float32, state carried from unit to unit."""
     chain = modules_of(load.plan.stages).to(sound.device)
-    step = unit_of(load.plan, sound.device.type)
+    step = unit_of(load.plan.stages, load.channels, sound.device.type)
     out = torch.empty_like(sound)
 
     @torch.inference_mode()

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torchfx_cli.chain.spec import StageSpec
+    from torchfx_cli.effects.kind import StageSpec
 
 MAX_CHAIN_TAPS = 1 << 22
 MAX_CHAIN_ORDER = 100_000  # of all recursive stages together: 50,000 sections

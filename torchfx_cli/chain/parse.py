@@ -31,20 +31,21 @@ from torchfx_cli.chain.document import (
     quoted,
     read_bytes,
 )
-from torchfx_cli.chain.effects import effect_node
+from torchfx_cli.chain.inline import effect_node
 from torchfx_cli.chain.limits import first_beyond
 from torchfx_cli.chain.presets import locate
-from torchfx_cli.chain.rules import FIR_FILES
 from torchfx_cli.chain.schema import PRESET, TOP_KEYS
-from torchfx_cli.chain.spec import MAX_TAPS, ChainSpec, FirSpec, Origin, StageSpec
+from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.chain.stage import name_and_body, read_stage, unique_keys
 from torchfx_cli.chain.values import read_text
+from torchfx_cli.effects import fir
+from torchfx_cli.effects.kind import Origin, StageSpec
 from torchfx_cli.errors import ChainError, printable
 
 MAX_STAGES = 10_000
 MAX_INCLUDES = 16  # files open inside one another
 MAX_PROBLEMS = 100
-MAX_TAPS_FILE_BYTES = 32 * MAX_TAPS  # a tap printed in full takes 25 characters
+MAX_TAPS_FILE_BYTES = 32 * fir.MAX_TAPS  # a tap printed in full takes 25 characters
 
 
 def load_chain(path: str | os.PathLike[str]) -> ChainSpec:
@@ -208,7 +209,7 @@ class _Source:
             spec, mistakes = read_stage(name, body, Origin(self._file, name.line if self._numbered else 0, path))
             for mistake in mistakes:
                 self._complain(mistake, path)
-            if isinstance(spec, FirSpec) and spec.file is not None:
+            if isinstance(spec, fir.FirSpec) and spec.file is not None:
                 spec = self._with_taps(spec, spec.file, (body or name).line)
             return [spec] if spec else []
         except Mistake as mistake:
@@ -223,11 +224,11 @@ class _Source:
         except Mistake as mistake:
             raise Mistake(f"{quoted(wanted)}: {mistake}", (body or name).line) from None
 
-    def _with_taps(self, spec: FirSpec, file: str, line: int) -> FirSpec:
+    def _with_taps(self, spec: fir.FirSpec, file: str, line: int) -> fir.FirSpec:
         try:
             path = _absolute(self._folder / file, os.path.abspath)
-            if not path.lower().endswith(FIR_FILES):
-                raise Mistake(f"allowed: a file whose name ends in {', '.join(FIR_FILES)}")
+            if not path.lower().endswith(fir.FILES):
+                raise Mistake(f"allowed: a file whose name ends in {', '.join(fir.FILES)}")
             return replace(spec, file=path, content=self._reading.taps_file(path))
         except Mistake as mistake:
             raise Mistake(f"{quoted(file)}: {mistake}", line, ".file") from None

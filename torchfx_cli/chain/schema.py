@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import MISSING
 from typing import Any
 
-from torchfx_cli.chain.spec import KINDS, Kind, Param, key_of, params_of
 from torchfx_cli.chain.values import SECTION_COLUMNS, allowed, number_pattern
+from torchfx_cli.effects.kind import Kind, Param, key_of, params_of
+from torchfx_cli.effects.table import KINDS
 
 PRESET = "preset"
 PRESET_DOC = "Puts another chain in this place: a preset's name, or a file relative to this one."
@@ -14,26 +15,6 @@ TOP_KEYS = {
     "name": "Name of the chain; the file's name without one.",
     "description": "What the chain is for, in a line.",
     "chain": "The stages, applied in this order.",
-}
-
-# One entry of each kind, as it stands in a chain file.
-EXAMPLES: dict[str, str] = {
-    "highpass": "- highpass: {cutoff: 80 Hz, order: 4}",
-    "lowpass": "- lowpass: {cutoff: 12 kHz, order: 6, family: chebyshev1, ripple: 0.1 dB}",
-    "bandpass": "- bandpass: {low: 300, high: 3.4 kHz, order: 4}",
-    "bandstop": "- bandstop: {low: 45, high: 55, order: 2}",
-    "peaking": "- peaking: {frequency: 3.2 kHz, gain: 2.5 dB, q: 0.9}",
-    "low_shelf": "- low_shelf: {frequency: 120 Hz, gain: -3 dB}",
-    "high_shelf": "- high_shelf: {frequency: 8 kHz, gain: 2 dB, order: 1}",
-    "notch": "- notch: {frequency: 50 Hz, q: 30}",
-    "allpass": "- allpass: {frequency: 1 kHz, order: 1}",
-    "dc_block": "- dc_block: 5 Hz",
-    "analog": "- analog: {poles: [50.05, 2122.07], zeros: [500.5], unity: 1 kHz}",
-    "sos": "- sos: {sections: [[0.5, 0.5, 0, 1, 0, 0]], rate: 48 kHz}",
-    "fir": "- fir: {lowpass: 12 kHz, taps: 511, window: hamming}",
-    "gain": "- gain: -3 dB",
-    "invert": "- invert",
-    "normalize": "- normalize: {peak: -1 dBFS}",
 }
 
 
@@ -44,7 +25,7 @@ def describe_kinds() -> list[dict[str, Any]]:
             "kind": name,
             "doc": _doc(kind),
             "shorthand": key_of(kind.shorthand) if kind.shorthand else None,
-            "example": EXAMPLES[name],
+            "example": kind.example,
             "params": [_describe_param(key, param, default) for key, param, default in _params(kind)],
         }
         for name, kind in KINDS.items()

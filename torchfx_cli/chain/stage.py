@@ -7,11 +7,12 @@ from dataclasses import MISSING
 from typing import Any
 
 from torchfx_cli.chain.document import Mapping, Mistake, Node, Scalar, Sequence, found, quoted
-from torchfx_cli.chain.rules import complaints
-from torchfx_cli.chain.schema import EXAMPLES, PRESET
-from torchfx_cli.chain.spec import KINDS, Kind, Origin, StageSpec, key_of, params_of
+from torchfx_cli.chain.schema import PRESET
 from torchfx_cli.chain.values import allowed, nearest, read_value
+from torchfx_cli.effects.kind import Kind, Origin, StageSpec, key_of, params_of
+from torchfx_cli.effects.table import KINDS
 
+LISTS = ("numbers", "rows", "band", "taps")
 ONE_STAGE = "one stage an entry, like `- highpass: {cutoff: 80, order: 4}`"
 
 
@@ -44,7 +45,7 @@ def read_stage(name: Scalar, body: Node | None, origin: Origin) -> tuple[StageSp
     """The record, or None and every mistake; a mistake's `path` leads on from the stage (".cutoff")."""
     try:
         kind = kind_named(name)
-        pairs = _pairs(name.text, kind, body)
+        pairs = _pairs(kind, body)
     except Mistake as mistake:
         return None, [mistake]
     known = params_of(kind.record)
@@ -64,7 +65,7 @@ def read_stage(name: Scalar, body: Node | None, origin: Origin) -> tuple[StageSp
         return None, mistakes
     spec = kind.record(kind=name.text, origin=origin, **{known[key][0].name: value for key, value in values.items()})
     mistakes = [Mistake(message, nodes.get(key.partition("[")[0], name).line, f".{key}" if key else "")
-                for key, message in complaints(spec, values)]
+                for key, message in spec.problems(values)]
     return (None if mistakes else spec), mistakes
 
 
@@ -86,13 +87,17 @@ def unique_keys(pairs: Iterable[tuple[Node, Node]], known: list[str], mistakes: 
     return nodes
 
 
-def _pairs(name: str, kind: Kind, body: Node | None) -> list[tuple[Node, Node]]:
+def _pairs(kind: Kind, body: Node | None) -> list[tuple[Node, Node]]:
     if body is None:
         return []
     if isinstance(body, Mapping):
         return body.pairs
     if isinstance(body, Scalar) and body.is_null:
-        raise Mistake(f"nothing is written after the colon; write {EXAMPLES[name]}", body.line)
-    if kind.shorthand is None or isinstance(body, Sequence):
-        raise Mistake(f"found {found(body)} where keys are due; write {EXAMPLES[name]}", body.line)
+        raise Mistake(f"nothing is written after the colon; write {kind.example}", body.line)
+    if kind.shorthand is None or (isinstance(body, Sequence) and not _takes_a_list(kind, kind.shorthand)):
+        raise Mistake(f"found {found(body)} where keys are due; write {kind.example}", body.line)
     return [(Scalar(body.line, key_of(kind.shorthand)), body)]
+
+
+def _takes_a_list(kind: Kind, field: str) -> bool:
+    return params_of(kind.record)[key_of(field)][1].form in LISTS

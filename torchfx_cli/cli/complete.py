@@ -23,7 +23,7 @@ def preset_names(incomplete: str) -> list[tuple[str, str]]:
 
 def kinds(incomplete: str) -> list[str]:
     """Names of stage kinds."""
-    from torchfx_cli.chain.spec import KINDS
+    from torchfx_cli.effects.table import KINDS
 
     return [kind for kind in KINDS if kind.startswith(incomplete)]
 

@@ -71,8 +71,8 @@ def _record(job: Job, todo: JobPlan | None, engine: str) -> dict[str, Any]:
     plan, facts = todo.plan, todo.facts
     return _names(job) | {
         "status": "planned",
-        "fs": plan.fs,
-        "channels": plan.channels,
+        "fs": int(plan.output.fs),
+        "channels": plan.output.channels,
         "frames": facts.frames,
         "subtype": todo.output_format.subtype,
         "dither": plan.dither,

@@ -44,8 +44,8 @@ def filters(
 
 
 def _unknown(kind: str) -> str:
-    from torchfx_cli.chain.spec import KINDS
     from torchfx_cli.chain.values import nearest
+    from torchfx_cli.effects.table import KINDS
 
     return f"there is no filter {options.quoted(kind)}{nearest(kind, KINDS)}; `torchfx filters` lists them"
 
@@ -67,7 +67,7 @@ def _print_kind(record: dict[str, Any]) -> None:
 def _range(param: dict[str, Any]) -> str:
     if param["form"] in FORMS:
         return FORMS[param["form"]]
-    from torchfx_cli.chain.spec import MAX_HZ
+    from torchfx_cli.effects.kind import MAX_HZ
 
     number = "whole " if param["form"] == "integer" else ""
     above = "above " if param["open_low"] else ""

@@ -15,9 +15,10 @@ from math import prod
 
 import numpy as np
 
-from torchfx_cli.chain.spec import MAX_TAPS
-from torchfx_cli.design.proof import hertz
 from torchfx_cli.design.stages import Array
+from torchfx_cli.samples import hertz
+
+MAX_TAPS = 1 << 20
 
 # Of cos(0), cos(x), cos(2x), ... with x from -pi to pi over the taps.
 _COSINES = {

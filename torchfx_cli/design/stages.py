@@ -1,7 +1,6 @@
-"""What design hands on: stages with numbers in them, and how they respond.
+"""The linear time-invariant stages, with numbers in them, and how they respond.
 
-A chain's stages, designed for one sample rate, are a tuple of the records below. Everything but
-`Normalize` is linear and time-invariant, so neighbours may be joined and gains moved (see `plan`).
+Neighbours among them may be fused and gains moved across them, see `plan`; every engine computes them its own way.
 """
 
 from __future__ import annotations
@@ -12,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from torchfx_cli.design.stage import Array, Linear, Stage
+
+__all__ = ["Array", "Gain", "Sections", "Stage", "Taps", "is_stable", "pole_radius", "response"]
 
 
 def _frozen(values: npt.ArrayLike, ndim: int) -> Array:
@@ -22,7 +23,7 @@ def _frozen(values: npt.ArrayLike, ndim: int) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Sections:
+class Sections(Linear):
     """Second-order sections, `sos` [K, 6] float64: b0 b1 b2 1 a1 a2 a row, applied in order."""
 
     sos: Array
@@ -31,9 +32,17 @@ class Sections:
     def __post_init__(self) -> None:
         object.__setattr__(self, "sos", _frozen(self.sos, 2))
 
+    @property
+    def section_count(self) -> int:  # type: ignore[override]
+        return len(self.sos)
+
+    def describe(self) -> str:
+        """See `Stage`."""
+        return f"{len(self.sos)} second-order section{'s' * (len(self.sos) > 1)}: {self.label}"
+
 
 @dataclass(frozen=True, eq=False)
-class Taps:
+class Taps(Linear):
     """An impulse response, `taps` [N] float64. `delay_frames` of its delay are to be removed from the output."""
 
     taps: Array
@@ -43,30 +52,32 @@ class Taps:
     def __post_init__(self) -> None:
         object.__setattr__(self, "taps", _frozen(self.taps, 1))
 
+    @property
+    def latency_frames(self) -> int:  # type: ignore[override]
+        return self.delay_frames
+
+    @property
+    def tap_count(self) -> int:  # type: ignore[override]
+        return len(self.taps)
+
+    def describe(self) -> str:
+        """See `Stage`."""
+        delay = f"{self.delay_frames} frames removed" if self.delay_frames else "delay kept"
+        return f"FIR of {len(self.taps)} taps ({delay}): {self.label}"
+
 
 @dataclass(frozen=True)
-class Gain:
+class Gain(Linear):
     """A factor, linear; negative turns the polarity over."""
 
     factor: float
     label: str = ""
 
 
-@dataclass(frozen=True)
-class Normalize:
-    """The whole file's highest peak, over all channels, is brought to `peak` (linear, 1 = full scale)."""
-
-    peak: float
-    label: str = ""
-
-
-Stage = Sections | Taps | Gain | Normalize
-
-
 def response(stages: Iterable[Stage], frequencies_hz: npt.ArrayLike, fs: float) -> npt.NDArray[np.complex128]:
     """The complex frequency response [F] of `stages`, one after the other, at `frequencies_hz` [F] (or a number).
 
-    The delay that `Taps` remove counts as removed; `Normalize` counts as 1.
+    The delay that `Taps` remove counts as removed; stages that are not linear count as 1.
     """
     w = 2.0 * np.pi * np.atleast_1d(np.asarray(frequencies_hz, dtype=np.float64)) / fs
     total = np.ones(w.shape, dtype=np.complex128)

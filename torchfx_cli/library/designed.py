@@ -18,11 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from torchfx_cli.chain.parse import parse_effect
-from torchfx_cli.chain.spec import FirSpec, GainSpec, InvertSpec, NormalizeSpec, SosSpec, StageSpec
-from torchfx_cli.design.design import design
 from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
+from torchfx_cli.effects.kind import StageSpec
 from torchfx_cli.errors import TorchfxError
 from torchfx_cli.library.combine import Linear
+from torchfx_cli.samples import Signal
 
 SHOWN_NUMBERS = 4  # of a tuple, in a filter's representation
 
@@ -39,12 +39,12 @@ class Filter(Linear):
 
     def __init__(self, stage: str | StageSpec, fs: float | None = None, **settings: object) -> None:
         super().__init__()
-        self.spec = stage if isinstance(stage, StageSpec) else _parsed(stage, settings, type(self).__name__)
-        if isinstance(self.spec, NormalizeSpec):
-            raise ValueError("normalize needs the whole recording: use effect.Normalize")
+        self.spec = stage if isinstance(stage, StageSpec) else parsed(stage, settings, type(self).__name__)
+        if self.spec.is_measured:
+            raise ValueError(f"{self.spec.kind} needs the whole recording: use fx.effect")
         self.fs: float | None = None
         self.stage: Stage | None = None
-        self._suits_any_rate = isinstance(self.spec, GainSpec | InvertSpec) or (fs is None and _is_given(self.spec))
+        self._suits_any_rate = self.spec.is_flat or (fs is None and self.spec.suits_any_rate)
         if fs is not None or self._suits_any_rate:
             self.take_rate(1.0 if fs is None else fs)
 
@@ -66,7 +66,7 @@ class Filter(Linear):
             raise ValueError(self._needs_a_rate())
         device = self.coefficients.device if self.stage else None
         try:
-            self.stage = design(self.spec, self.fs)
+            self.stage = self.spec.design(Signal(self.fs, 1))
         except TorchfxError as error:
             raise ValueError(str(error)) from None
         values = _coefficients(self.stage)
@@ -89,7 +89,7 @@ class Filter(Linear):
 
     def extra_repr(self) -> str:
         rate = [] if self.fs is None or self._suits_any_rate else [f"fs={self.fs:g}"]
-        return ", ".join([self.spec.kind, *_settings(self.spec), *rate])
+        return ", ".join([self.spec.kind, *settings_of(self.spec), *rate])
 
     def _needs_a_rate(self) -> str:
         return f"{self._name()} has no sample rate: give fs=..., or apply it to a Wave"
@@ -128,15 +128,8 @@ def set_rate(module: nn.Module, fs: float, device: torch.device | None = None) -
     Filters that had none are designed on `device`: before there were coefficients, `.to` had nothing to move.
     """
     for part in module.modules():
-        if isinstance(part, Filter):
-            part.take_rate(fs, device)
-
-
-def _is_given(spec: StageSpec) -> bool:
-    """Whether its coefficients stand in it, for a rate that it does not say."""
-    if isinstance(spec, FirSpec):
-        return isinstance(spec.taps, tuple)
-    return isinstance(spec, SosSpec) and spec.rate_hz is None
+        if take_rate := getattr(part, "take_rate", None):
+            take_rate(fs, device)
 
 
 def _coefficients(stage: Stage) -> npt.ArrayLike:
@@ -149,7 +142,7 @@ def _coefficients(stage: Stage) -> npt.ArrayLike:
     return [stage.factor]
 
 
-def _settings(spec: StageSpec) -> Iterator[str]:
+def settings_of(spec: StageSpec) -> Iterator[str]:
     """What was said and not left as it is anyway, such as "cutoff_hz=80"."""
     for field in fields(spec):
         value = getattr(spec, field.name)
@@ -167,7 +160,8 @@ def _alike(ours: Tensor, theirs: Tensor) -> bool:
     return ours.shape == theirs.shape and torch.allclose(ours.cpu(), theirs.cpu(), rtol=1e-9, atol=1e-15)
 
 
-def _parsed(kind: str, settings: dict[str, object], where: str) -> StageSpec:
+def parsed(kind: str, settings: dict[str, object], where: str) -> StageSpec:
+    """The stage that a chain file would hold; ValueError, which names `where`, for what it refuses."""
     text = kind + ":" * bool(settings) + ",".join(f"{name}={_written(value)}" for name, value in settings.items())
     try:
         (spec,) = parse_effect(text, where)

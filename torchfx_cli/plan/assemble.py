@@ -1,8 +1,8 @@
 """The RenderPlan: everything an engine needs, and nothing that is running.
 
-A plan belongs to a sample rate, a number of channels and two sample formats, not to a file, so one
-serves every file that is alike. `normalize` needs the peak of the whole file before its gain is known: the
-file is read once more for each (`passes`), the first time through `measuring()`, then through `measured(peak)`.
+A plan belongs to a sample rate, a number of channels and two sample formats, not to a file, so one serves every file
+that is alike. A `Measured` stage needs the whole file before its numbers are known: the file is read once more for
+each (`passes`), through `measuring()` into its meter, and `measured(reading)` is the plan that follows.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby, pairwise
 from typing import Literal
 
 import numpy as np
 
-from torchfx_cli.design.stages import Gain, Normalize, Sections, Stage, Taps
+from torchfx_cli.design.stage import Measured
+from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
 from torchfx_cli.plan.fuse import fuse
-from torchfx_cli.samples import SampleFormat
+from torchfx_cli.samples import SampleFormat, Signal
 
 Dither = Literal["auto", "none", "tpdf"]
 
@@ -30,7 +33,8 @@ MEASURED = SampleFormat("float64")
 class RenderPlan:
     """What to do with blocks of `source` samples so that they become `sink` samples.
 
-    The output starts `latency_frames` after the first computed frame, and is `tail_frames` longer than the input.
+    fs, channels  of the input; what becomes of them on the way is in `signals`.
+    tail_frames   silence that follows the input, at its rate, so that what rings is heard to its end.
     """
 
     fs: int
@@ -42,26 +46,77 @@ class RenderPlan:
     tail_frames: int = 0
     seed: int = 0
 
+    @cached_property
+    def signals(self) -> tuple[Signal, ...]:
+        """The signal in front of each stage, and behind the last."""
+        signals = [Signal(self.fs, self.channels)]
+        for stage in self.stages:
+            signals.append(stage.output(signals[-1]))
+        return tuple(signals)
+
+    @property
+    def output(self) -> Signal:
+        """The signal of the output."""
+        return self.signals[-1]
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether all is one run of linear stages."""
+        return all(stage.is_linear for stage in self.stages)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The stages in runs: linear neighbours together, every other stage alone."""
+        placed = list(zip(self.stages, pairwise(self.signals), strict=True))
+        runs = []
+        for is_linear, neighbours in groupby(placed, lambda place: place[0].is_linear):
+            for run in [list(neighbours)] if is_linear else [[place] for place in neighbours]:
+                runs.append(Run(tuple(stage for stage, _ in run), run[0][1][0]))
+        return tuple(runs)
+
+    def frames_out(self, frames: int) -> int:
+        """Frames of the output of `frames` of input; the tail counts."""
+        if not frames:
+            return 0
+        frames += self.tail_frames
+        for stage, source in zip(self.stages, self.signals, strict=False):
+            frames = stage.frames_out(frames, source)
+        return frames
+
+    def place(self, frame: float) -> float | None:
+        """Where the frame number `frame` of the input is in the output; None where it is not."""
+        place: float | None = frame
+        for stage, source in zip(self.stages, self.signals, strict=False):
+            place = None if place is None else stage.place(place, source)
+        return place
+
     @property
     def latency_frames(self) -> int:
-        return sum(stage.delay_frames for stage in self.stages if isinstance(stage, Taps))
+        """The delay that is removed from linear stages."""
+        return sum(stage.latency_frames for stage in self.stages)
 
     @property
     def passes(self) -> int:
-        return 1 + sum(isinstance(stage, Normalize) for stage in self.stages)
+        return 1 + sum(isinstance(stage, Measured) for stage in self.stages)
+
+    @property
+    def first_measured(self) -> Measured | None:
+        """The first stage that needs a pass of its own."""
+        return next((stage for stage in self.stages if isinstance(stage, Measured)), None)
 
     def measuring(self) -> RenderPlan:
-        """The plan of the pass that finds the peak in front of the first `Normalize`."""
-        return replace(self, stages=self.stages[: self._first_normalize()], sink=MEASURED, dither=False)
-
-    def measured(self, peak: float) -> RenderPlan:
-        """This plan with the first `Normalize` replaced by the gain that follows from `peak` (silence stays)."""
-        at = self._first_normalize()
+        """The plan of the pass into the meter of the first `Measured` stage, whose source is this plan's `output`."""
+        at = self._place_of_measured()
         target = self.stages[at]
-        assert isinstance(target, Normalize)
-        factor = target.peak / peak if peak > 0.0 else 1.0
-        gain = Gain(factor, f"{target.label} ({20 * math.log10(factor):+.2f} dB)")
-        return replace(self, stages=fuse((*self.stages[:at], gain, *self.stages[at + 1 :])))
+        assert isinstance(target, Measured)
+        return replace(self, stages=fuse((*self.stages[:at], *target.sidechain)), sink=MEASURED, dither=False)
+
+    def measured(self, reading: float) -> RenderPlan:
+        """This plan with the first `Measured` stage replaced by the one that follows from what its meter read."""
+        at = self._place_of_measured()
+        target = self.stages[at]
+        assert isinstance(target, Measured)
+        return replace(self, stages=fuse((*self.stages[:at], target.resolved(reading), *self.stages[at + 1 :])))
 
     def turned_down(self, peak: float) -> tuple[RenderPlan, float]:
         """This plan with its output lowered so that `peak`, above full scale, just fits the sink; by how many dB."""
@@ -71,12 +126,24 @@ class RenderPlan:
         gain = Gain(factor, f"turned down by {change_db:.2f} dB")
         return replace(self, stages=fuse((*self.stages, gain))), change_db
 
-    def _first_normalize(self) -> int:
-        return next(i for i, stage in enumerate(self.stages) if isinstance(stage, Normalize))
+    def _place_of_measured(self) -> int:
+        return next(i for i, stage in enumerate(self.stages) if isinstance(stage, Measured))
 
     def describe(self) -> list[str]:
         """One line a stage, for people."""
-        return [_describe(stage) for stage in self.stages] or ["nothing to change"]
+        return [stage.describe() for stage in self.stages] or ["nothing to change"]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Neighbouring linear `stages`, or one stage of any other kind, and the signal in front of them."""
+
+    stages: tuple[Stage, ...]
+    source: Signal
+
+    @property
+    def is_linear(self) -> bool:
+        return self.stages[0].is_linear
 
 
 def assemble(
@@ -96,15 +163,22 @@ def assemble(
     fused = fuse(stages)
     changed = bool(fused) or not source.is_integer or source.bits > sink.bits
     wanted = dither == "tpdf" or (dither == "auto" and changed and sink.bits <= MAX_DITHERED_BITS)
-    tail = _decay_frames(fused, fs) if tail_s == "auto" else round(tail_s * fs)
-    return RenderPlan(fs, channels, fused, source, sink, wanted and sink.is_integer, tail)
+    plan = RenderPlan(fs, channels, fused, source, sink, wanted and sink.is_integer)
+    tail = min(round(_tail_s(plan) * fs), round(MAX_TAIL_S * fs)) if tail_s == "auto" else round(tail_s * fs)
+    return replace(plan, tail_frames=tail)
 
 
-def _decay_frames(stages: Sequence[Stage], fs: int) -> int:
-    """Frames until what the last sample left behind has fallen to `TAIL_FLOOR`, of the loudest frequency's level."""
+def _tail_s(plan: RenderPlan) -> float:
+    """Seconds until what the last sample left behind has fallen to `TAIL_FLOOR`: what each run takes, added up."""
+    return sum((_decay_frames(run.stages) if run.is_linear else run.stages[0].tail_frames(run.source)) / run.source.fs
+               for run in plan.runs)
+
+
+def _decay_frames(stages: Sequence[Stage]) -> int:
+    """Frames until linear `stages` have fallen to `TAIL_FLOOR`, of the loudest frequency's level."""
     rows = np.concatenate([np.empty((0, 6)), *(stage.sos for stage in stages if isinstance(stage, Sections))])
     behind = sum(len(stage.taps) - 1 - stage.delay_frames for stage in stages if isinstance(stage, Taps))
-    return min(math.ceil(_ringing_frames(rows)) + behind, round(MAX_TAIL_S * fs))
+    return math.ceil(_ringing_frames(rows)) + behind
 
 
 def _ringing_frames(rows: np.ndarray) -> float:
@@ -126,12 +200,3 @@ def _ringing_frames(rows: np.ndarray) -> float:
     floor = TAIL_FLOOR * highest(1.0)
     radii = (slowest + step * (1.0 - slowest) for step in (0.02, 0.05, 0.1, 0.2, 0.4))
     return min(max(0.0, math.log(highest(radius) / floor) / -math.log(radius)) for radius in radii)
-
-
-def _describe(stage: Stage) -> str:
-    if isinstance(stage, Sections):
-        return f"{len(stage.sos)} second-order section{'s' * (len(stage.sos) > 1)}: {stage.label}"
-    if isinstance(stage, Taps):
-        delay = f"{stage.delay_frames} frames removed" if stage.delay_frames else "delay kept"
-        return f"FIR of {len(stage.taps)} taps ({delay}): {stage.label}"
-    return stage.label

@@ -1,9 +1,8 @@
 """Makes a chain cheaper without changing what it computes.
 
-Between two `Normalize` stages everything is linear and time-invariant. There, neighbouring sections become
-one cascade and neighbouring impulse responses one convolution, all gains become one factor, folded
-into the first stage that has coefficients, and what does nothing is dropped. The order of sections and
-impulse responses is kept.
+Within a run of linear time-invariant stages, neighbouring sections become one cascade and neighbouring impulse
+responses one convolution, all gains become one factor, folded into the first stage that has coefficients, and what
+does nothing is dropped. The order of sections and impulse responses is kept. Nothing crosses a stage of another kind.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from math import isfinite, prod
 
 import numpy as np
 
-from torchfx_cli.design.stages import Gain, Normalize, Sections, Stage, Taps
+from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
 from torchfx_cli.errors import DesignError
 
 # Joining two responses is one exact convolution, N1 x N2 products; beyond this it would itself take seconds.
@@ -25,9 +24,9 @@ MAX_RUN_PRODUCTS = 10**9  # of all responses of a run
 def fuse(stages: Iterable[Stage]) -> tuple[Stage, ...]:
     """The same chain with as few stages as it needs. Raises DesignError where its gains overflow."""
     fused: list[Stage] = []
-    for nonlinear, run in groupby(stages, lambda stage: isinstance(stage, Normalize)):
+    for is_linear, run in groupby(stages, lambda stage: stage.is_linear):
         stretch = list(run)
-        fused.extend(stretch if nonlinear else _fuse_linear(stretch))
+        fused.extend(_fuse_linear(stretch) if is_linear else stretch)
     return tuple(fused)
 
 

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from torchfx_cli.chain.presets import config_folder
-from torchfx_cli.design.stages import Sections, Stage, Taps
+from torchfx_cli.design.stages import Stage
 
 FILE_NAME = "costs.json"
 
@@ -34,8 +34,7 @@ class Work:
     @staticmethod
     def of(stages: tuple[Stage, ...], samples: int, files: int = 1) -> Work:
         """The work of a plan's `stages` on `samples`; a second pass for `normalize` is to be counted in `samples`."""
-        sections = sum(len(stage.sos) for stage in stages if isinstance(stage, Sections))
-        return Work(samples, files, sections, sum(len(stage.taps) for stage in stages if isinstance(stage, Taps)))
+        return Work(samples, files, sum(s.section_count for s in stages), sum(s.tap_count for s in stages))
 
 
 @dataclass(frozen=True)

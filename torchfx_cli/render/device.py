@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torchfx_cli.errors import UsageError
-from torchfx_cli.render.kernel.load import load
+from torchfx_cli.kernel.load import load
 
 ALLOWED = "auto, cpu, cuda or cuda:0, cuda:1, ..."
 INSTALL = "pip install 'torchfx-cli[torch]'"

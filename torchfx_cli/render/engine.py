@@ -18,13 +18,14 @@ from math import log10
 import numpy as np
 import numpy.typing as npt
 
+from torchfx_cli.design.stage import Stage
 from torchfx_cli.errors import FileError, ReadError
+from torchfx_cli.kernel.load import load
 from torchfx_cli.plan.assemble import RenderPlan
-from torchfx_cli.render.kernel.load import load
-from torchfx_cli.samples import block_frames
+from torchfx_cli.render.runner import Chain, Filter, LinearRun, Samples
+from torchfx_cli.samples import Signal, block_frames
 
 Block = npt.NDArray[np.generic]
-Samples = npt.NDArray[np.float64]
 
 
 @dataclass
@@ -59,7 +60,6 @@ class Engine(ABC):
         self.notes: list[str] = []  # what is worth a word to whoever asks for details
         self.frames_in = 0
         self.frames_out = 0
-        self._to_skip = self.plan.latency_frames
         self._start()
 
     @abstractmethod
@@ -89,47 +89,58 @@ class Engine(ABC):
 
 def bad_input(plan: RenderPlan, first_frame: int, flat_index: int) -> ReadError:
     """The complaint about a sample that is no number, `flat_index` in a block that begins with `first_frame`."""
-    return ReadError(f"non-finite sample at {_position(plan, first_frame, flat_index)}")
+    return ReadError(f"non-finite sample at {_position(plan.signals[0], first_frame, flat_index)}")
 
 
 def bad_output(plan: RenderPlan, first_frame: int, flat_index: int) -> FileError:
     """The same for a sample that the chain made; see `bad_input`."""
     chain = "; ".join(stage.label for stage in plan.stages)
-    return FileError(f"the chain ({chain}) made a non-finite sample at {_position(plan, first_frame, flat_index)}")
+    where = _position(plan.output, first_frame, flat_index)
+    return FileError(f"the chain ({chain}) made a non-finite sample at {where}")
 
 
-def _position(plan: RenderPlan, first_frame: int, flat_index: int) -> str:
-    frame, channel = divmod(flat_index, plan.channels)
-    return f"{(first_frame + frame) / plan.fs:.6f} s, channel {channel + 1}"
+def _position(signal: Signal, first_frame: int, flat_index: int) -> str:
+    frame, channel = divmod(flat_index, signal.channels)
+    return f"{(first_frame + frame) / signal.fs:.6f} s, channel {channel + 1}"
 
 
 class HostEngine(Engine):
-    """Base of the engines that filter NumPy arrays: conversion, latency and tail; a subclass filters (`_advance`)."""
+    """Base of the engines that hand NumPy arrays from stage to stage: conversion and tail.
+
+    A subclass computes runs of linear stages (`_filters`); all other stages bring their own processors.
+    """
+
+    def _start(self) -> None:
+        self._chain = Chain([
+            LinearRun(self._filters(run.stages, run.source.channels), sum(stage.latency_frames for stage in run.stages),
+                      run.source.channels)
+            if run.is_linear else run.stages[0].open(run.source)
+            for run in self.plan.runs])
+
+    @abstractmethod
+    def _filters(self, stages: tuple[Stage, ...], channels: int) -> Filter:
+        """Linear `stages` at rest."""
 
     def process(self, block: Block) -> Block:
         """See `Engine`."""
         samples = np.empty(block.shape, np.float64)
         self._require_finite(self.kernel.load_samples(block, samples))
         self.frames_in += len(block)
-        return self._emit(self._advance(samples))
+        return self._emit(self._chain.process(samples))
 
     def flush(self) -> Iterator[Block]:
         """See `Engine`."""
-        end = self.frames_in + self.plan.tail_frames if self.frames_in else 0
-        frames = block_frames(self.plan.channels)  # a long tail over many channels must not be one block
-        while self.frames_out < end:
-            yield self._emit(
-                self._advance(np.zeros((frames, self.plan.channels)))[: end - self.frames_out + self._to_skip]
-            )
-
-    @abstractmethod
-    def _advance(self, samples: Samples) -> Samples:
-        """Filter `samples` [frames, channels], which may be overwritten; fewer or more frames may come back."""
+        left = self.plan.tail_frames if self.frames_in else 0
+        most = block_frames(self.plan.channels)  # a long tail over many channels must not be one block
+        while left:
+            frames = min(left, most)
+            left -= frames
+            yield self._emit(self._chain.process(np.zeros((frames, self.plan.channels))))
+        for samples in self._chain.flush():
+            yield self._emit(samples)
 
     def _emit(self, samples: Samples) -> Block:
-        skipped = min(self._to_skip, len(samples))
-        self._to_skip -= skipped
-        samples = samples[skipped:]
+        samples = np.ascontiguousarray(samples)
         sink = self.plan.sink
         block = np.empty(samples.shape, sink.dtype)
         clipped, peak, bad = self.kernel.store_samples(

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
+from torchfx_cli.kernel.load import load
 from torchfx_cli.plan.rows import Row, label_of
-from torchfx_cli.render.kernel.load import load
 from torchfx_cli.render.native import Filters
 from torchfx_cli.samples import block_frames
 

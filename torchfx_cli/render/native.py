@@ -6,18 +6,13 @@ enough to stay in the second-level cache from the first stage to the last.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
 
 from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
+from torchfx_cli.kernel.base import FftFir, Kernel
 from torchfx_cli.plan.rows import Row, Sum
-from torchfx_cli.render.engine import HostEngine, Samples
-from torchfx_cli.render.kernel.base import FftFir, Kernel
-
-
-class _Filter(Protocol):
-    def process(self, samples: Samples) -> Samples: ...
+from torchfx_cli.render.engine import HostEngine
+from torchfx_cli.render.runner import Filter, Samples
 
 
 class _Cascade:
@@ -89,7 +84,7 @@ class Filters:
         return samples
 
 
-def _filter(kernel: Kernel, stage: Stage | Sum, channels: int) -> _Filter:
+def _filter(kernel: Kernel, stage: Stage | Sum, channels: int) -> Filter:
     if isinstance(stage, Sum):
         return _Sum(kernel, stage, channels)
     if isinstance(stage, Sections):
@@ -100,7 +95,7 @@ def _filter(kernel: Kernel, stage: Stage | Sum, channels: int) -> _Filter:
         return kernel.fft_fir(stage.taps, channels)
     if isinstance(stage, Gain):
         return _Gain(kernel, stage)
-    raise TypeError(f"{stage} needs the whole file first")
+    raise TypeError(f"{stage} is no linear stage that this engine knows")
 
 
 class NativeEngine(HostEngine):
@@ -108,8 +103,5 @@ class NativeEngine(HostEngine):
 
     name = "native"
 
-    def _start(self) -> None:
-        self._filters = Filters(self.kernel, self.plan.stages, self.plan.channels)
-
-    def _advance(self, samples: Samples) -> Samples:
-        return self._filters.process(samples)
+    def _filters(self, stages: tuple[Stage, ...], channels: int) -> Filters:
+        return Filters(self.kernel, stages, channels)

@@ -47,7 +47,7 @@ def render_packed(plan: RenderPlan, blocks: Sequence[Block], device: str = "cpu"
 
 def packable(plan: RenderPlan, frames: int, device: str = "cuda") -> bool:
     """Whether packing a file of so many frames pays: at least two fit into a launch, and one pass is all it needs."""
-    return plan.passes == 1 and 2 * bucket_frames(plan, frames) * plan.channels <= _launch_samples(device)
+    return plan.is_linear and 2 * bucket_frames(plan, frames) * plan.channels <= _launch_samples(device)
 
 
 class PackedRun:

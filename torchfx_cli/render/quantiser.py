@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from torchfx_cli.kernel.load import load
+from torchfx_cli.kernel.twin import FLOAT_LIMIT, dither_key
 from torchfx_cli.plan.assemble import RenderPlan
-from torchfx_cli.render.kernel.load import load
-from torchfx_cli.render.kernel.twin import FLOAT_LIMIT, dither_key
 
 LOW_WORD = 0xFFFFFFFF
 # MurmurHash3's factors less 2^32: the same lower words, and no product leaves int64.

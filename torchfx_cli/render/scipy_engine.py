@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
-from torchfx_cli.render.engine import HostEngine, Samples
+from torchfx_cli.render.engine import HostEngine
+from torchfx_cli.render.runner import Samples
 
 
 class ScipyEngine(HostEngine):
@@ -13,14 +14,18 @@ class ScipyEngine(HostEngine):
 
     name = "scipy"
 
-    def _start(self) -> None:
-        channels = self.plan.channels
-        self._state = [_rest(stage, channels) for stage in self.plan.stages]
+    def _filters(self, stages: tuple[Stage, ...], channels: int) -> _Filters:
+        return _Filters(stages, channels)
 
-    def _advance(self, samples: Samples) -> Samples:
+
+class _Filters:
+    def __init__(self, stages: tuple[Stage, ...], channels: int) -> None:
+        self._stages, self._state = stages, [_rest(stage, channels) for stage in stages]
+
+    def process(self, samples: Samples) -> Samples:
         if not len(samples):  # sosfilt refuses an empty block
             return samples
-        for i, stage in enumerate(self.plan.stages):
+        for i, stage in enumerate(self._stages):
             samples, self._state[i] = _run(stage, samples, self._state[i])
         return np.ascontiguousarray(samples)  # sosfilt works, and answers, along the other axis
 
@@ -42,4 +47,4 @@ def _run(stage: Stage, samples: Samples, state: Samples) -> tuple[Samples, Sampl
         return scipy.signal.oaconvolve(heard, stage.taps[:, None], "valid", axes=0), heard[len(samples) :]
     if isinstance(stage, Gain):
         return samples * stage.factor, state
-    raise TypeError(f"{stage} needs the whole file first")
+    raise TypeError(f"{stage} is no linear stage that this engine knows")

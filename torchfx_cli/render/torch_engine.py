@@ -8,7 +8,7 @@ comes back while the next one is under way (see `transfer`): what `process` retu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -48,7 +48,7 @@ class TorchEngine(Engine):
     ) -> None:
         self.device = torch.device(device)
         self.name = name_of(device)
-        self.unit_frames = unit_of(plan, self.device.type, unit_frames)
+        self.unit_frames = unit_of(plan.stages, plan.channels, self.device.type, unit_frames)
         with failing_as_one(self.device):
             if self.device.type == "cuda":
                 torch.cuda.init()  # what follows would not, in a worker that was told cuda:1
@@ -64,6 +64,7 @@ class TorchEngine(Engine):
         self._state = self.chain.rest(self.plan.channels)
         self._piece_frames = self.unit_frames
         self._filled = 0
+        self._to_skip = self.plan.latency_frames
         self._sent = 0  # frames of the output, on their way or out
 
     def process(self, block: Block) -> Block:
@@ -159,7 +160,7 @@ def modules_of(row: Row) -> modules.Chain:
 
 
 def _module_of(stage: Stage | Sum) -> modules.Filter:
-    """The module that computes one stage or sum; TypeError for `Normalize`, which is no filter."""
+    """The module that computes one linear stage or sum; TypeError for any other stage."""
     if isinstance(stage, Sum):
         return modules.Sum(*map(modules_of, stage.rows))
     if isinstance(stage, Sections):
@@ -168,16 +169,16 @@ def _module_of(stage: Stage | Sum) -> modules.Filter:
         return modules.FIR(stage.taps)
     if isinstance(stage, Gain):
         return modules.Gain(stage.factor)
-    raise TypeError(f"{stage} needs the whole file first")
+    raise TypeError(f"{stage} is no linear stage that this engine knows")
 
 
-def unit_of(plan: RenderPlan, kind: str, most_frames: int | None = None) -> int:
+def unit_of(stages: Sequence[Stage], channels: int, kind: str, most_frames: int | None = None) -> int:
     """Frames in a unit: whole hops of the longest impulse response, so that none of its transforms is half empty."""
-    wanted = max(1, UNIT_SAMPLES[kind] // plan.channels)
+    wanted = max(1, UNIT_SAMPLES[kind] // channels)
     if most_frames is not None:
         wanted = min(wanted, max(most_frames, MIN_PIECE_FRAMES))
-    taps = [len(stage.taps) for stage in plan.stages if isinstance(stage, Taps)]
-    hop = modules.hop_of(max(taps)) if taps else cascade_tables.BLOCK_FRAMES
+    most_taps = max((stage.tap_count for stage in stages), default=0)
+    hop = modules.hop_of(most_taps) if most_taps else cascade_tables.BLOCK_FRAMES
     return -(-wanted // hop) * hop
 
 

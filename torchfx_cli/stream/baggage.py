@@ -28,6 +28,8 @@ _STRUCTURE = {
 _STALE = frozenset({"levl", "MD5", "md5", "ovvw", "wavl", "slnt"})
 # ADM says what each channel is.
 _OF_CHANNELS = frozenset({"chna", "axml"})
+# These count frames from the beginning, or tell when that was.
+_OF_TIME = frozenset({"cue", "smpl", "plst", "LIST-adtl", "bext", "iXML", "MARK", "INST", "mark", "regn", "strc"})
 # Container.word -> kind.
 _KINDS = {"wav": "WAV", "rf64": "WAV", "aiff": "AIFF", "caf": "CAF"}
 # What libsndfile reads, and what richtags.py does.
@@ -41,6 +43,8 @@ _BEXT_VERSION, _BEXT_LOUDNESS, _BEXT_UNSET = 346, 412, 0x7FFF
 class Baggage:
     """An open input as far as metadata goes. `container`: libsndfile's name; `fd` must stay open until it is used.
 
+    keeps_time  the output begins where the input does, at the same rate: its markers and time references stay right.
+
     Reading moves no file position.
     """
 
@@ -49,6 +53,7 @@ class Baggage:
     container: str
     channels: int
     layout: Layout | None
+    keeps_time: bool = True
 
     @property
     def kind(self) -> str:
@@ -90,7 +95,9 @@ class Baggage:
         return tuple(kept), tuple(dict.fromkeys(lost))
 
     def _is_true(self, chunk: Chunk, channels: int) -> bool:
-        return chunk.name not in _STALE and (chunk.name not in _OF_CHANNELS or channels == self.channels)
+        if chunk.name in _STALE or (chunk.name in _OF_TIME and not self.keeps_time):
+            return False
+        return chunk.name not in _OF_CHANNELS or channels == self.channels
 
     def has_loudness(self, chunk: Chunk) -> bool:
         """Whether it is a bext of version 2 (EBU Tech 3285) in which loudness values were put."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from torchfx_cli.errors import FileError, TorchfxError
 from torchfx_cli.render.engine import Levels
 from torchfx_cli.stream.attributes import attributes_of
+from torchfx_cli.stream.baggage import Baggage
 from torchfx_cli.stream.pipewriter import PipeOutput
 from torchfx_cli.stream.reader import Source
 from torchfx_cli.stream.stdio import STDIO
@@ -55,26 +56,31 @@ def open_output(source: Source, todo: JobPlan, settings: Settings) -> Output | P
     plan, facts = todo.plan, todo.facts
     if todo.job.output == STDIO:
         return PipeOutput(
-            plan.fs,
-            plan.channels,
+            int(plan.output.fs),
+            plan.output.channels,
             todo.output_format,
             facts.tags if settings.tags else {},
             todo.output_bytes if facts.container != "MP3" else None,  # of an MP3 it is an estimate
-            baggage=source.baggage if settings.tags else None,
+            baggage=_baggage(source, todo) if settings.tags else None,
         )
     return Output(
         todo.job.output,
-        plan.fs,
-        plan.channels,
+        int(plan.output.fs),
+        plan.output.channels,
         todo.output_format,
         facts.tags if settings.tags else {},
         todo.output_bytes,
         overwrite=settings.overwrite or todo.job.overwrite,
-        baggage=source.baggage if settings.tags else None,
+        baggage=_baggage(source, todo) if settings.tags else None,
         times_ns=(source.stat.st_atime_ns, source.stat.st_mtime_ns) if settings.keep_mtime else None,
         mode=source.stat.st_mode & 0o666 | 0o600,  # no stranger may read more of the output than of the input
         attributes=attributes_of(todo.job.output) if todo.job.backup else None,
     )
+
+
+def _baggage(source: Source, todo: JobPlan) -> Baggage:
+    keeps_time = todo.plan.place(0.0) == 0.0 and todo.plan.output.fs == todo.plan.fs
+    return replace(source.baggage, keeps_time=keeps_time)
 
 
 @dataclass(frozen=True)
@@ -99,11 +105,11 @@ def commit(source: Source, todo: JobPlan, output: Output | PipeOutput, rendered:
         status="ok",
         input=str(todo.job.source),
         output=str(todo.job.output),
-        fs=todo.plan.fs,
-        channels=todo.plan.channels,
+        fs=int(todo.plan.output.fs),
+        channels=todo.plan.output.channels,
         frames=written.frames,
         subtype=todo.output_format.subtype,
-        duration_s=written.frames / todo.plan.fs,
+        duration_s=written.frames / todo.plan.output.fs,
         elapsed_s=time.perf_counter() - since_s,
         peak=levels.peak,
         clipped=levels.clipped,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
-from torchfx_cli.chain.spec import ChainSpec, NormalizeSpec
-from torchfx_cli.design.design import design_chain
-from torchfx_cli.design.stages import Stage, Taps
+from torchfx_cli.chain.spec import ChainSpec, design_chain
+from torchfx_cli.design.stage import Stage, output_of
 from torchfx_cli.errors import FileError
+from torchfx_cli.kernel.base import fft_bytes
 from torchfx_cli.plan.assemble import Dither, RenderPlan, assemble
-from torchfx_cli.render.kernel.base import fft_bytes
-from torchfx_cli.samples import SampleFormat, block_frames
+from torchfx_cli.samples import SampleFormat, Signal, block_frames
 from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.formats import OutputFormat, choose_output
 from torchfx_cli.stream.pipereader import open_stdin
@@ -40,8 +39,8 @@ class JobPlan:
         """What the samples of the output will take, where the header says how many frames there are."""
         if self.facts.frames is None:
             return None
-        frames = self.facts.frames + self.plan.tail_frames
-        return frames * self.plan.channels * self.output_format.bytes_per_sample
+        frames = self.plan.frames_out(self.facts.frames)
+        return frames * self.plan.output.channels * self.output_format.bytes_per_sample
 
     @property
     def overlaps(self) -> bool:
@@ -60,26 +59,37 @@ def open_input(job: Job, settings: Settings) -> Source:
     """The input of `job`, a file or the standard input."""
     if job.source != STDIO:
         return open_source(job.source, on_nan=settings.on_nan, on_truncated=settings.on_truncated)
-    twice = settings.on_clip == "limit" or any(isinstance(spec, NormalizeSpec) for spec in settings.chain.stages)
+    twice = settings.on_clip == "limit" or any(spec.is_measured for spec in settings.chain.stages)
     return open_stdin(on_nan=settings.on_nan, on_truncated=settings.on_truncated, twice=twice)
 
 
 def plan_file(job: Job, facts: FileFacts, settings: Settings) -> JobPlan:
     """The plan of `job`, whose input is open; raises DesignError and WriteError."""
     word = settings.format or (PIPE_FORMAT if job.output == STDIO else None)
-    output_format = choose_output(job.output, facts, word, settings.subtype)
+    output_format = choose_output(job.output, _facts_behind(settings.chain, facts), word, settings.subtype)
     plan = _plan(settings.chain, facts.fs, facts.channels, facts.sample_format, output_format.sample_format,
                  settings.dither, settings.tail_s)
+    if facts.frames and not plan.frames_out(facts.frames):
+        raise FileError(f"nothing is left of {facts.frames} frames: {'; '.join(plan.describe())}")
     _check_memory(plan)
     return JobPlan(job, facts, output_format, plan, _block_frames(facts, settings.chunk_s))
 
 
+def _facts_behind(chain: ChainSpec, facts: FileFacts) -> FileFacts:
+    """`facts` with the rate and the channels that `chain` makes of them."""
+    signal = output_of(_design(chain, facts.fs, facts.channels), Signal(facts.fs, facts.channels))
+    channel_map = facts.channel_map if signal.channels == facts.channels else ()
+    return replace(facts, fs=int(signal.fs), channels=signal.channels, channel_map=channel_map)
+
+
 def _check_memory(plan: RenderPlan) -> None:
     """Raise FileError where impulse responses over many channels would take the memory of the machine."""
-    taps = [len(stage.taps) for stage in plan.stages if isinstance(stage, Taps)]
-    needed = sum(fft_bytes(count, plan.channels) for count in taps)
+    long = [(stage.tap_count, signal.channels) for stage, signal in zip(plan.stages, plan.signals, strict=False)
+            if stage.tap_count]
+    needed = sum(fft_bytes(taps, channels) for taps, channels in long)
     if needed > MAX_FIR_BYTES:
-        raise FileError(f"{plan.channels} channels through impulse responses of {sum(taps)} taps need about "
+        channels, taps = max(channels for _, channels in long), sum(taps for taps, _ in long)
+        raise FileError(f"{channels} channels through impulse responses of {taps} taps need about "
                         f"{needed / 1e9:.1f} GB of memory; {MAX_FIR_BYTES / 1e9:.1f} GB are allowed: use fewer taps")
 
 
@@ -87,12 +97,12 @@ def _check_memory(plan: RenderPlan) -> None:
 def _plan(chain: ChainSpec, fs: int, channels: int, source: SampleFormat, sink: SampleFormat, dither: Dither,
           tail_s: float | Literal["auto"]) -> RenderPlan:
     """Settled once for all files that are alike."""
-    return assemble(_design(chain, fs), fs, channels, source, sink, dither, tail_s)
+    return assemble(_design(chain, fs, channels), fs, channels, source, sink, dither, tail_s)
 
 
 @lru_cache(maxsize=64)
-def _design(chain: ChainSpec, fs: int) -> tuple[Stage, ...]:
-    return design_chain(chain, fs)
+def _design(chain: ChainSpec, fs: int, channels: int) -> tuple[Stage, ...]:
+    return design_chain(chain, fs, channels)
 
 
 def _block_frames(facts: FileFacts, chunk_s: float | None) -> int:

@@ -1,7 +1,7 @@
 """One file from beginning to end: read, plan, filter, write, read back, rename.
 
-A file whose chain holds `normalize` is read once more for each of them, first to find its peak; one that would clip
-is read once more where it is to be turned down instead.
+A file whose chain holds a stage that needs the whole of it, such as `normalize`, is read once more for each of them,
+first into its meter; one that would clip is read once more where it is to be turned down instead.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 
+import numpy as np
+
+from torchfx_cli.design.stage import Meter
 from torchfx_cli.plan.assemble import RenderPlan
 from torchfx_cli.render.choose import open_engine
 from torchfx_cli.render.engine import Block, Engine
@@ -94,13 +97,19 @@ def _render(source: Source, todo: JobPlan, plan: RenderPlan, settings: Settings,
 
 def _measure(source: Source, todo: JobPlan, settings: Settings, advanced: Callable[[int], None]) -> RenderPlan:
     plan = todo.plan
-    while plan.passes > 1:
-        engine = _open_engine(plan.measuring(), todo, settings)
-        pipeline.run(source.blocks(todo.block_frames), _steps(engine, advanced), lambda block: None, source.cancel,
-                     overlap=todo.overlaps)
-        plan = plan.measured(engine.levels.peak)
+    while target := plan.first_measured:
+        measuring = plan.measuring()
+        meter, engine = target.meter(measuring.output), _open_engine(measuring, todo, settings)
+        pipeline.run(source.blocks(todo.block_frames), _steps(engine, advanced), partial(_measure_block, meter),
+                     source.cancel, overlap=todo.overlaps)
+        plan = plan.measured(meter.reading())
         source.rewind()
     return plan
+
+
+def _measure_block(meter: Meter, block: Block) -> None:
+    """`block` is of `assemble.MEASURED`."""
+    meter.process(block.view(np.float64))
 
 
 def _rehearse(source: Source, todo: JobPlan, plan: RenderPlan, settings: Settings, advanced: Callable[[int], None]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from torchfx_cli.design.design import design_chain
-from torchfx_cli.design.stages import Normalize, Stage
+from torchfx_cli.chain.spec import design_chain
+from torchfx_cli.design.stages import Stage
 from torchfx_cli.errors import FileError
 from torchfx_cli.plan.assemble import assemble
 from torchfx_cli.plan.fuse import fuse
@@ -23,7 +23,7 @@ from torchfx_cli.tasks.fileplan import JobPlan
 from torchfx_cli.tasks.job import Job, Settings
 
 FLOAT64 = SampleFormat("float64")
-USUAL_RATE_HZ = 48_000
+USUAL_RATE_HZ, USUAL_CHANNELS = 48_000, 2
 # A rough guess where only the name is known: a byte of a lossy file is several samples.
 SAMPLES_PER_BYTE = {".flac": 1.0, ".mp3": 6.0, ".ogg": 6.0, ".opus": 8.0}
 
@@ -32,26 +32,26 @@ def worst_gain_db(todo: JobPlan) -> float:
     """How far above full scale the loudest thinkable input would come out, in dB.
 
     The largest output of a filter for inputs within +-1 is the sum of |h[n]|, its impulse response (Oppenheim &
-    Schafer, "Discrete-Time Signal Processing", 2.4); behind `normalize` the input is within its level.
+    Schafer, "Discrete-Time Signal Processing", 2.4); other stages say themselves how much they raise a sample.
     """
-    level, behind = _last_level(todo)
-    return _db(level * _reach(behind)[0])
+    return _db(_highest(todo, lambda reach: reach.any_input))
 
 
 def tone_gain_db(todo: JobPlan) -> float:
     """The same for the loudest steady tone at full scale: the peak of the frequency response, in dB."""
-    level, behind = _last_level(todo)
-    return _db(level * _reach(behind)[1])
+    return _db(_highest(todo, lambda reach: reach.tone))
 
 
-def _last_level(todo: JobPlan) -> tuple[float, _Behind]:
-    """The highest level in front of those stages that are behind the last `normalize`, and these."""
-    stages = todo.plan.stages
-    level, behind = 1.0, 0
-    for number, stage in enumerate(stages):
-        if isinstance(stage, Normalize):
-            level, behind = stage.peak, number + 1
-    return level, _Behind(stages[behind:], todo.plan.fs)
+def _highest(todo: JobPlan, of: Callable[[_Reach], float]) -> float:
+    """The highest level of the output for inputs within +-1, from run to run of the plan."""
+    level = 1.0
+    for run in todo.plan.runs:
+        if run.is_linear:
+            level *= of(_reach(_Filters(run.stages, int(run.source.fs))))
+        else:
+            (stage,) = run.stages
+            level = level * stage.peak_gain if stage.ceiling is None else stage.ceiling
+    return level
 
 
 def _db(factor: float) -> float:
@@ -62,7 +62,7 @@ def estimated_work(jobs: Sequence[Job], settings: Settings) -> Work:
     """What the run will cost, going by the sizes of the files; a chain that fails at 48 kHz counts as one section."""
     samples = round(sum(_size_of(job.source) * SAMPLES_PER_BYTE.get(job.source.suffix.lower(), 0.5) for job in jobs))
     try:
-        return Work.of(fuse(design_chain(settings.chain, USUAL_RATE_HZ)), samples, len(jobs))
+        return Work.of(fuse(design_chain(settings.chain, USUAL_RATE_HZ, USUAL_CHANNELS)), samples, len(jobs))
     except FileError:
         return Work(samples, len(jobs), sections=1)
 
@@ -91,8 +91,8 @@ def free_bytes(folder: Path) -> int | None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Behind:
-    """Stages at a sample rate; equal where they are the same filters, though every plan has its own."""
+class _Filters:
+    """Linear stages at a sample rate; equal where they are the same filters, though every plan has its own."""
 
     stages: tuple[Stage, ...]
     fs: int
@@ -105,16 +105,24 @@ class _Behind:
         return hash(self._key)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Behind) and self._key == other._key
+        return isinstance(other, _Filters) and self._key == other._key
+
+
+@dataclass(frozen=True)
+class _Reach:
+    """The highest output for any input within +-1, and for a steady tone."""
+
+    any_input: float
+    tone: float
 
 
 @lru_cache(maxsize=64)
-def _reach(behind: _Behind) -> tuple[float, float]:
-    """The sum of |h[n]|, and the highest |H|, of stages whose impulse response is h."""
-    plan = assemble(behind.stages, behind.fs, 1, FLOAT64, FLOAT64, dither="none", tail_s="auto")
+def _reach(filters: _Filters) -> _Reach:
+    """The sum of |h[n]|, and the highest |H|, of linear stages whose impulse response is h."""
+    plan = assemble(filters.stages, filters.fs, 1, FLOAT64, FLOAT64, dither="none", tail_s="auto")
     engine = NativeEngine(plan)
     impulse = np.zeros((plan.latency_frames + 1, 1))  # a delay is removed from the output, and nothing of it lost
     impulse[-1] = 1.0
     response = np.concatenate([engine.process(impulse), *engine.flush()]).ravel()
     size = 1 << (2 * len(response) - 1).bit_length()  # padded, so that no peak falls between two frequencies
-    return float(np.abs(response).sum()), float(np.abs(np.fft.rfft(response, size)).max())
+    return _Reach(float(np.abs(response).sum()), float(np.abs(np.fft.rfft(response, size)).max()))

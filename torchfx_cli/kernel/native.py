@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from torchfx_cli.render.kernel.base import Block, FftFir, Kernel, Samples
+from torchfx_cli.kernel.base import Block, FftFir, Kernel, Samples
 
 LANES = {"avx512": 8, "avx2": 4, "baseline": 2}
 # Where overlap-save becomes cheaper than the direct sum: measured, one thread (benchmarks/kernel.py --taps).
@@ -42,6 +42,7 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {  # result, then arguments
     },
     "sos": (None, c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p),
     "gain": (None, c_void_p, c_int64, c_double),
+    "compress": (None, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
     "fir": (None, c_void_p, c_void_p, c_int64, c_void_p, c_int64, c_int64),
     "fft_prepare": (None, POINTER(_Plan)),
     "fft_process": (None, POINTER(_Plan), c_void_p, c_int64, c_void_p),
@@ -64,6 +65,7 @@ class Native(Kernel):
         self._loaders = {dtype: c[f"load_{suffix}"] for dtype, suffix in SUFFIXES.items()}
         self._storers = {dtype: c[f"store_{suffix}"] for dtype, suffix in SUFFIXES.items()}
         self.c_sos, self.c_gain, self.c_fir = c["sos"], c["gain"], c["fir"]
+        self.c_compress = c["compress"]
         self.c_fft_prepare, self.c_fft_process = c["fft_prepare"], c["fft_process"]
 
     def fft_fir(self, taps: Samples, channels: int) -> FftFir:
@@ -89,6 +91,11 @@ class Native(Kernel):
 
     def _gain(self, x: Samples, factor: float) -> None:
         self.c_gain(_address(x, np.float64), x.size, factor)
+
+    def _compress(self, x: Samples, curve: Samples, gain_db: Samples) -> None:
+        frames, channels = x.shape
+        self.c_compress(_address(x, np.float64), frames, channels, _address(curve, np.float64),
+                        _address(gain_db, np.float64))
 
     def _fir(self, x: Samples, taps: Samples, out: Samples) -> None:
         first = _address(x, np.float64) + (len(taps) - 1) * x.shape[1] * x.itemsize

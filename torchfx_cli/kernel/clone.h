@@ -5,6 +5,7 @@
 #include "sos.h"
 #include "fir.h"
 #include "fft.h"
+#include "dynamics.h"
 
 #undef LANES
 #undef ISA

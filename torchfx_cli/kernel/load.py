@@ -11,9 +11,9 @@ from functools import lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-from torchfx_cli.render.kernel.base import Kernel
-from torchfx_cli.render.kernel.native import Native, clones
-from torchfx_cli.render.kernel.twin import Twin
+from torchfx_cli.kernel.base import Kernel
+from torchfx_cli.kernel.native import Native, clones
+from torchfx_cli.kernel.twin import Twin
 
 __all__ = ["Kernel", "available", "load"]
 

@@ -5,10 +5,12 @@ Conversion, dither, rounding and clipping agree with the native kernel to the la
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
-from torchfx_cli.render.kernel.base import Block, FftFir, Kernel, Samples
+from torchfx_cli.kernel.base import Block, FftFir, Kernel, Samples
 
 # The largest float64 that float32 does not round to infinity.
 FLOAT_LIMIT = float.fromhex("0x1.fffffefffffffp127")
@@ -65,6 +67,22 @@ class Twin(Kernel):
 
     def _gain(self, x: Samples, factor: float) -> None:
         x *= factor
+
+    def _compress(self, x: Samples, curve: Samples, gain_db: Samples) -> None:
+        threshold, slope, knee, attack, release, makeup = curve.tolist()
+        half, gain = knee / 2.0, float(gain_db[0])
+        lowest = 10.0 ** ((threshold - half) / 20.0)
+        factors = []
+        for level in np.abs(x).max(axis=1, initial=0.0).tolist():
+            wanted = 0.0
+            if level > lowest:
+                over = 20.0 * math.log10(level) - threshold
+                wanted = slope * (over if over >= half else (over + half) ** 2 / (2.0 * knee))
+            keep = attack if wanted < gain else release
+            gain = keep * gain + (1.0 - keep) * wanted
+            factors.append(makeup * 10.0 ** (gain / 20.0))
+        x *= np.array(factors)[:, None]
+        gain_db[0] = gain
 
     def _fir(self, x: Samples, taps: Samples, out: Samples) -> None:
         out[...] = 0.0

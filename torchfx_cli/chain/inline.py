@@ -10,7 +10,8 @@ import re
 
 from torchfx_cli.chain.document import Mapping, Mistake, Node, Scalar, parse_document, quoted
 from torchfx_cli.chain.schema import PRESET
-from torchfx_cli.chain.spec import KINDS, key_of
+from torchfx_cli.effects.kind import key_of
+from torchfx_cli.effects.table import KINDS
 
 # A comma divides unless it stands in quotes or brackets; rows of `sos` are brackets in brackets.
 _PIECE = re.compile(r"""(?:"[^"]*"|'[^']*'|\[(?:[^\[\]]|\[[^\[\]]*\])*\]|[^,])+""")

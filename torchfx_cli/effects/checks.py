@@ -11,19 +11,16 @@ from math import isfinite
 
 import numpy as np
 
-from torchfx_cli.chain.spec import BandSpec, CutSpec, StageSpec, params_of
 from torchfx_cli.design.stages import Array, Sections, is_stable, pole_radius, response
+from torchfx_cli.effects.classical import Classical
+from torchfx_cli.effects.kind import Origin, StageSpec, params_of
 from torchfx_cli.errors import DesignError
+from torchfx_cli.samples import hertz
 
 LEVEL_TOLERANCE_DB = 0.01
 SMALLEST_FRACTION = 2.0**-53  # of fs: a pole so close to z = 1 is rounded to 1
 
 Level = tuple[float, float]  # a frequency in Hz, and the gain in dB there
-
-
-def hertz(frequency_hz: float) -> str:
-    """80 Hz, 3.2 kHz."""
-    return f"{frequency_hz / 1000.0:.10g} kHz" if frequency_hz >= 1000.0 else f"{frequency_hz:.10g} Hz"
 
 
 def not_below(frequency_hz: float, fs: float) -> str:
@@ -44,12 +41,12 @@ def check_frequencies(spec: StageSpec, fs: float) -> None:
                 raise DesignError(f"{spec.origin}.{key}: {hertz(frequency_hz)} cannot be told from 0 Hz at {hertz(fs)}")
 
 
-def check_family(spec: CutSpec | BandSpec) -> None:
+def check_family(spec: Classical, origin: Origin) -> None:
     """Raises DesignError for orders and levels that the family does not have."""
     if spec.family == "linkwitz_riley" and spec.order % 2:
-        raise DesignError(f"{spec.origin}.order: {spec.order} is odd; linkwitz_riley is two equal filters in a row")
+        raise DesignError(f"{origin}.order: {spec.order} is odd; linkwitz_riley is two equal filters in a row")
     if spec.family == "elliptic" and not spec.ripple_db < spec.attenuation_db:
-        raise DesignError(f"{spec.origin}.ripple: {spec.ripple_db:g} dB is not below the attenuation, "
+        raise DesignError(f"{origin}.ripple: {spec.ripple_db:g} dB is not below the attenuation, "
                           f"{spec.attenuation_db:g} dB")
 
 

@@ -1,4 +1,4 @@
-/* The sample loops of torchfx: conversion, second-order sections, FIR. Plain arrays in, plain arrays out.
+/* The sample loops of torchfx: conversion, second-order sections, FIR, dynamics. Plain arrays in, plain arrays out.
  *
  * Every loop is written once, in the headers beside this file, on vectors of LANES doubles (the vector extensions
  * of GCC and Clang), and compiled here once for each instruction set. The functions of a clone end in its name:
@@ -9,6 +9,7 @@
  *   sos.h      second-order sections, lanes = channels or sections
  *   fir.h      short impulse responses, lanes = consecutive samples
  *   fft.h      long impulse responses, overlap-save
+ *   dynamics.h compressor
  *
  * Build with -ffp-contract=off and never with -ffast-math: results must not depend on how a loop was unrolled.
  * Blocks are [frames, channels] float64, C-contiguous. Nothing is allocated, nothing is kept between calls.

@@ -81,6 +81,15 @@ class Kernel(ABC):
         self._fir(x, taps, out[kept:])
         history[...] = x[len(x) - kept :] if len(x) >= kept else start[len(x) :]
 
+    def compress(self, x: Samples, curve: Samples, gain_db: Samples) -> None:
+        """Turn `x` down in place where it is loud, all channels alike; `gain_db` [1] is the state, the gain so far.
+
+        `curve` [6]: threshold in dB, slope, knee in dB, factors of attack and release a frame, linear gain behind;
+        see effects/compressor.py.
+        """
+        _require(x.ndim == 2 and curve.shape == (6,) and gain_db.shape == (1,), "shapes", x, curve, gain_db)
+        self._compress(x, curve, gain_db)
+
     @abstractmethod
     def fft_fir(self, taps: Samples, channels: int) -> FftFir:
         """A convolution with `taps` [N] by FFT, at rest."""
@@ -98,6 +107,9 @@ class Kernel(ABC):
 
     @abstractmethod
     def _gain(self, x: Samples, factor: float) -> None: ...
+
+    @abstractmethod
+    def _compress(self, x: Samples, curve: Samples, gain_db: Samples) -> None: ...
 
     @abstractmethod
     def _fir(self, x: Samples, taps: Samples, out: Samples) -> None:

@@ -1,0 +1,127 @@
+"""What every stage of a designed chain is: a frozen record that says what it does to a signal, and opens what does it.
+
+    signal ──stage──▶ signal ──stage──▶ signal        `Signal(fs, channels)` is true between two stages
+    stage.open(signal) ──▶ processor: process, flush   holds the state of one file
+
+Linear time-invariant stages are the three records of `stages`, which `plan` may fuse and every engine computes its own
+way. Any other stage brings its own processor; an engine needs to know nothing else of it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from torchfx_cli.samples import Signal
+
+Array = npt.NDArray[np.float64]
+
+
+class Processor(Protocol):
+    """A stage at work on one file, in blocks of float64 [frames, channels].
+
+    Its output is aligned with its input: a processor that delays removes its own delay. All blocks together are as
+    long as the stage's `frames_out` says, and the same to the last bit however the input is cut.
+    """
+
+    def process(self, samples: Array) -> Array:
+        """The frames that are ready, none or many; `samples` may be overwritten."""
+
+    def flush(self) -> Iterator[Array]:
+        """The frames that are still held, after the last block."""
+
+
+class Meter(Protocol):
+    """Measures a whole signal, block by block."""
+
+    def process(self, samples: Array) -> None:
+        """Take the next block, float64 [frames, channels]."""
+
+    def reading(self) -> float:
+        """The result, after the last block."""
+
+
+class Stage(ABC):
+    """Base of the designed stages, which are frozen dataclasses.
+
+    label           names it in messages and plans.
+    is_linear       linear and time-invariant, and the same for each channel: may be fused, and gains may cross it.
+    latency_frames  of a linear stage: the delay that is removed from the output of the run that it is part of.
+    section_count, tap_count   of a linear stage: what it costs (see `render.costs`).
+    peak_gain       of a stage that is not linear: the most that it raises any sample by, a factor.
+    ceiling         the highest level that can come out, whatever comes in (linear, 1 = full scale); None: no such.
+    """
+
+    label: str
+    is_linear: ClassVar[bool] = False
+    latency_frames: int = 0
+    section_count: int = 0
+    tap_count: int = 0
+    peak_gain: float = 1.0
+    ceiling: float | None = None
+
+    def output(self, source: Signal) -> Signal:
+        """The signal behind this stage."""
+        return source
+
+    def frames_out(self, frames: int, source: Signal) -> int:
+        """How many frames come out of `frames` frames of `source`."""
+        return frames
+
+    def place(self, frame: float, source: Signal) -> float | None:
+        """Where the frame number `frame` of the input comes out; None where it does not. For markers and times."""
+        return frame
+
+    def tail_frames(self, source: Signal) -> int:
+        """How many frames it sounds on after the input has ended, to -120 dB. Runs of linear stages: see `plan`."""
+        return 0
+
+    @abstractmethod
+    def open(self, source: Signal) -> Processor:
+        """This stage at rest, for one file. Engines compute linear stages by themselves."""
+
+    def describe(self) -> str:
+        """One line for people."""
+        return self.label
+
+
+class Measured(Stage):
+    """A stage whose numbers follow from the whole signal in front of it, so that the file is read once more.
+
+    sidechain  stages that only the meter hears, such as a weighting.
+    """
+
+    sidechain: tuple[Stage, ...] = ()
+
+    @abstractmethod
+    def meter(self, source: Signal) -> Meter:
+        """A meter at rest for the signal in front of this stage, behind its `sidechain`."""
+
+    @abstractmethod
+    def resolved(self, reading: float) -> Stage:
+        """The stage that follows from what the meter read."""
+
+    def open(self, source: Signal) -> Processor:
+        """Is resolved first, and then another stage."""
+        raise TypeError(f"{self.label} needs the whole file first")
+
+
+def output_of(stages: Iterable[Stage], source: Signal) -> Signal:
+    """The signal behind all of `stages`."""
+    for stage in stages:
+        source = stage.output(source)
+    return source
+
+
+class Linear(Stage):
+    """Base of the linear time-invariant stages."""
+
+    is_linear = True
+
+    def open(self, source: Signal) -> Processor:
+        """Engines have their own ways to compute these."""
+        raise TypeError(f"{self.label} is computed by an engine, in a run of linear stages")

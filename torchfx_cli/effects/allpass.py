@@ -1,0 +1,46 @@
+"""An all-pass of first order, or the section of the RBJ Audio EQ Cookbook."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from torchfx_cli.design import biquad
+from torchfx_cli.design.stage import Stage
+from torchfx_cli.effects.checks import check_frequencies, proved
+from torchfx_cli.effects.kind import (
+    Q_BUTTERWORTH,
+    Complaint,
+    Kind,
+    StageSpec,
+    first_order_has_no_q,
+    frequency,
+    order,
+    quality,
+    steepness,
+)
+from torchfx_cli.samples import Signal, hertz
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllpassSpec(StageSpec):
+    """Turns the phase around a frequency, leaves the level alone."""
+
+    frequency_hz: float = frequency("-90 degrees (order 1) or -180 degrees (order 2) here")
+    q: float = quality("steepness (order 2 only)", Q_BUTTERWORTH)
+    order: int = order("1 or 2", 2, high=2)
+
+    def problems(self, given: Collection[str]) -> Iterator[Complaint]:
+        """See `StageSpec`."""
+        return first_order_has_no_q(self.order, given)
+
+    def design(self, source: Signal) -> Stage:
+        """See `StageSpec`."""
+        fs = source.fs
+        check_frequencies(self, fs)
+        section = biquad.allpass(self.frequency_hz, self.q, self.order, fs)
+        label = f"allpass {hertz(self.frequency_hz)} {steepness(self.order, self.q)}"
+        return proved(self, fs, section, label, (self.frequency_hz, 0.0))
+
+
+KIND = Kind(AllpassSpec, "frequency_hz", "- allpass: {frequency: 1 kHz, order: 1}")

@@ -1,0 +1,50 @@
+"""Channels made of channels, each a weighted sum: what mono, channels and mixes become."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from torchfx_cli.design.stage import Array, Processor, Stage
+from torchfx_cli.samples import Signal
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix(Stage):
+    """`weights` [channels out, channels in]."""
+
+    weights: Array
+    label: str
+
+    def output(self, source: Signal) -> Signal:
+        """See `Stage`."""
+        return Signal(source.fs, len(self.weights))
+
+    @property
+    def peak_gain(self) -> float:  # type: ignore[override]
+        return float(np.abs(self.weights).sum(axis=1).max())
+
+    def open(self, source: Signal) -> Processor:
+        """See `Stage`."""
+        return _Mixing(self.weights)
+
+
+class _Mixing:
+    """Adds in the order of the channels, frame by frame: no result depends on how many frames are done at once."""
+
+    def __init__(self, weights: Array) -> None:
+        self._rows = [[(n, float(w)) for n, w in enumerate(row) if w] for row in weights]
+
+    def process(self, samples: Array) -> Array:
+        """See `Processor`."""
+        out = np.zeros((len(samples), len(self._rows)))
+        for made, row in zip(out.T, self._rows, strict=True):
+            for n, weight in row:
+                made += samples[:, n] if weight == 1.0 else weight * samples[:, n]
+        return out
+
+    def flush(self) -> Iterator[Array]:
+        """Nothing is held."""
+        return iter(())

@@ -1,0 +1,37 @@
+"""A notch: the section of the RBJ Audio EQ Cookbook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from torchfx_cli.design import biquad
+from torchfx_cli.design.stage import Stage
+from torchfx_cli.effects.checks import check_frequencies, proved
+from torchfx_cli.effects.kind import Kind, StageSpec, frequency, quality
+from torchfx_cli.samples import Signal, hertz
+
+HALF_POWER_DB = -10.0 * np.log10(2.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotchSpec(StageSpec):
+    """Removes one frequency (RBJ cookbook)."""
+
+    frequency_hz: float = frequency("what is removed")
+    q: float = quality("frequency over bandwidth", 30.0)
+
+    def design(self, source: Signal) -> Stage:
+        """See `StageSpec`."""
+        check_frequencies(self, source.fs)
+        return notched(self, self.frequency_hz, self.q, source.fs, f"notch {hertz(self.frequency_hz)} q {self.q:g}")
+
+
+def notched(spec: StageSpec, frequency_hz: float, q: float, fs: float, label: str) -> Stage:
+    """A section that removes `frequency_hz`, proved at its upper -3 dB point."""
+    edge_hz = biquad.upper_edge_hz(frequency_hz, q, fs)
+    return proved(spec, fs, biquad.notch(frequency_hz, q, fs), label, (edge_hz, HALF_POWER_DB))
+
+
+KIND = Kind(NotchSpec, "frequency_hz", "- notch: {frequency: 50 Hz, q: 30}")

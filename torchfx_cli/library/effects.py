@@ -1,0 +1,100 @@
+"""Stages that are no filters as torch modules: what changes rate, channels, length or level.
+
+They are computed by their own processors on the CPU, which gives the command line's numbers; no gradient passes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from torchfx_cli.design.stage import Measured, Stage
+from torchfx_cli.effects.kind import StageSpec
+from torchfx_cli.errors import TorchfxError
+from torchfx_cli.library.combine import Module
+from torchfx_cli.library.designed import checked_rate, parsed, settings_of
+from torchfx_cli.plan.assemble import assemble
+from torchfx_cli.render.native import NativeEngine
+from torchfx_cli.samples import SampleFormat, Signal, block_frames
+
+FLOAT64 = SampleFormat("float64")
+
+
+class Effect(Module):
+    """One such stage; `spec` is what a chain file would say.
+
+    `Effect("compressor", threshold=-20, ratio=4)`, with the settings of a chain file, or `Effect("resample:16 kHz")`,
+    as written after -e. `fs` in Hz comes from the first wave where it is not given.
+    """
+
+    def __init__(self, stage: str | StageSpec, fs: float | None = None, **settings: object) -> None:
+        super().__init__()
+        self.spec = stage if isinstance(stage, StageSpec) else parsed(stage, settings, type(self).__name__)
+        self.fs: float | None = None
+        if fs is not None:
+            self.take_rate(fs)
+
+    def take_rate(self, fs: float, device: torch.device | None = None) -> None:
+        """Work at `fs` in Hz, for life; ValueError where that is another rate than before."""
+        fs = checked_rate(fs)
+        if self.fs not in (None, fs):
+            raise ValueError(f"{self._name()} was made for {self.fs:g} Hz, not {fs:g} Hz; make one for each rate")
+        self.fs = fs
+
+    def stage(self, channels: int) -> Stage:
+        """The designed stage; ValueError where there is no rate yet, or it cannot exist."""
+        if self.fs is None:
+            raise ValueError(f"{self._name()} has no sample rate: give fs=..., or apply it to a Wave")
+        try:
+            return self.spec.design(Signal(self.fs, channels))
+        except TorchfxError as error:
+            raise ValueError(str(error)) from None
+
+    def rate_out(self, channels: int) -> float:
+        """The sample rate in Hz of what comes out."""
+        stage = self.stage(channels)
+        return stage.output(Signal(self.fs or 0.0, channels)).fs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` [channels, frames], or [frames] of one channel, from rest; floating point, whose type comes back."""
+        self._check(x)
+        if x.ndim not in (1, 2):
+            raise ValueError(f"{self._name()} takes [channels, frames], not {list(x.shape)}")
+        rows = x.reshape(-1, x.shape[-1])
+        stage, samples = self.stage(len(rows)), np.ascontiguousarray(rows.detach().double().cpu().numpy().T)
+        if isinstance(stage, Measured):
+            source = Signal(float(self.fs or 0.0), len(rows))
+            meter = stage.meter(source)
+            meter.process(self._rendered(stage.sidechain, samples))
+            stage = stage.resolved(meter.reading())
+        made = torch.from_numpy(np.ascontiguousarray(self._rendered((stage,), samples).T)).to(x)
+        return made[0] if x.ndim == 1 and len(made) == 1 else made
+
+    def _rendered(self, stages: tuple[Stage, ...], samples: np.ndarray) -> np.ndarray:
+        channels = samples.shape[1]
+        engine = NativeEngine(assemble(stages, int(self.fs or 1), channels, FLOAT64, FLOAT64))
+        step = block_frames(channels)
+        blocks = [engine.process(samples[at : at + step]) for at in range(0, len(samples), step)]
+        return np.concatenate([*blocks, *engine.flush()] or [samples])
+
+    def extra_repr(self) -> str:
+        rate = [] if self.fs is None else [f"fs={self.fs:g}"]
+        return ", ".join([self.spec.kind, *settings_of(self.spec), *rate])
+
+
+def effect_class(kind: str, name: str) -> type[Effect]:
+    """A class for one kind: `Compressor(threshold=-20)`, or `Resample("16 kHz")` where a bare value has a meaning."""
+
+    def __init__(self: Effect, *value: object, fs: float | None = None, **settings: object) -> None:
+        if len(value) > 1:
+            raise TypeError(f"{name} takes one value by place; give the others by name")
+        written = f"{kind}:{','.join(map(str, value))}" if value else kind
+        Effect.__init__(self, written, fs, **settings)
+
+    return type(name, (Effect,), {"__init__": __init__, "__doc__": f"See `torchfx filters {kind}`."})
+
+
+def has_effects(module: nn.Module) -> bool:
+    """Whether anything in `module` may change the rate or the number of channels."""
+    return any(isinstance(part, Effect) for part in module.modules())
