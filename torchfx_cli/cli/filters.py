@@ -73,7 +73,8 @@ def _range(param: dict[str, Any]) -> str:
     above = "above " if param["open_low"] else ""
     if param["low"] is None:
         return f"{number}number"
-    high = f" to {param['high']:g}" if (param["high"] or MAX_HZ) < MAX_HZ else "" if above else " or more"
+    is_bounded = param["high"] is not None and param["high"] < MAX_HZ
+    high = f" to {param['high']:g}" if is_bounded else "" if above else " or more"
     return f"{number}{above}{param['low']:g}{high}"
 
 
