@@ -25,6 +25,7 @@ Dither = Literal["auto", "none", "tpdf"]
 
 TAIL_FLOOR = 1e-6  # -120 dB: where `tail="auto"` takes a decay to have ended
 MAX_TAIL_S = 60.0
+MAX_PEAKS = 256  # poles near which the highest gain is looked for: with all, time and memory grow as their square
 MAX_DITHERED_BITS = 16  # from 17 bits on the rounding error lies below what any converter resolves
 MEASURED = SampleFormat("float64")
 
@@ -191,12 +192,16 @@ def _ringing_frames(rows: np.ndarray) -> float:
     slowest = float(np.abs(poles).max(initial=0.0))
     if not slowest:
         return 2.0 * len(rows)
-    angles = np.concatenate([np.linspace(0.0, np.pi, 257), np.abs(np.angle(poles))])  # the peaks are near the poles
+    slow = poles[np.argsort(np.abs(poles))[-MAX_PEAKS:]]
+    angles = np.concatenate([np.linspace(0.0, np.pi, 257), np.abs(np.angle(slow))])  # the peaks are near the poles
 
     def highest(radius: float) -> float:
+        """As a logarithm: a thousand sections may multiply to more than any number."""
         delays = (radius * np.exp(1j * angles)[:, None]) ** -np.arange(3.0)
-        return float(np.abs(np.prod((delays @ rows[:, :3].T) / (delays @ rows[:, 3:].T), axis=1)).max())
+        with np.errstate(divide="ignore"):  # of a zero on the circle
+            gains = np.log(np.abs((delays @ rows[:, :3].T) / (delays @ rows[:, 3:].T)))
+        return float(gains.sum(axis=1).max())
 
-    floor = TAIL_FLOOR * highest(1.0)
+    floor = math.log(TAIL_FLOOR) + highest(1.0)
     radii = (slowest + step * (1.0 - slowest) for step in (0.02, 0.05, 0.1, 0.2, 0.4))
-    return min(max(0.0, math.log(highest(radius) / floor) / -math.log(radius)) for radius in radii)
+    return min(max(0.0, (highest(radius) - floor) / -math.log(radius)) for radius in radii)
