@@ -103,3 +103,23 @@ def test_a_pattern_of_many_stars_is_followed_through_a_hundred_thousand_names_in
     found = sum(pattern.fullmatch(f"day {n % 7}/scene {n % 90}/take {n}.wav") for n in range(100_000))
     assert found == 100_000 - 10, "all but those of one digit"
     assert time.perf_counter() - since_s < 10.0
+
+
+@pytest.mark.parametrize(("word", "name"), [
+    ("[" * 100_000, "[" * 4000), ("[ab]*" * 20_000 + "c", "ab" * 2000), ("*?" * 20_000 + "c", "a" * 4000),
+])
+def test_no_pattern_takes_long_however_long_it_is(word: str, name: str) -> None:
+    since_s = time.process_time()
+    is_pattern(word)
+    assert not compiled(word).fullmatch(name)
+    assert time.process_time() - since_s < 5.0  # a second; half a minute where each part is asked at each character
+
+
+def test_a_star_is_also_a_character_of_names_and_stars_in_a_row_are_tried_at_every_length() -> None:
+    assert compiled("*").fullmatch("*")
+    assert compiled("a***b").fullmatch("a/x/b")
+    assert compiled("*?*?*").fullmatch("ab")
+    assert not compiled("*?*?*").fullmatch("a")
+    assert not compiled("**/b").fullmatch("ab")
+    assert compiled("**/**/b").fullmatch("b")
+    assert compiled("**/a/**/b").fullmatch("x/a/y/a/b")

@@ -1,27 +1,73 @@
 """Patterns of the shell: `*` and `?` within a name, `**` across folders, `[a-z]`, `[!a]`.
 
-Written out here because `fnmatch` lets `*` cross folders, and `glob` neither counts nor tells what it leaves out. They
-are not made regular expressions, which try every way: years for `*a*a*a*b` against a name of many a. A pattern is
-followed once instead, as all the places at which it may stand, in the bits of a number (Thompson, "Regular expression
-search algorithm", CACM 11, 1968), and where a character leads from there is remembered.
+Written out here because `fnmatch` lets `*` cross folders, and `glob` neither counts nor tells what it leaves out. As a
+regular expression, `*a*a*a*b` takes minutes for a name of many a. So a pattern is followed through a name once, at all
+the places in it where that may stand by then, as bits of a number (Thompson, "Regular expression search algorithm",
+CACM 11, 1968): the time is the length of the name times that of the pattern at most, whatever they hold.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from torchfx_cli.errors import UsageError, printable
 
-MAGIC = re.compile(r"[*?]|\[.+\]", re.DOTALL)
-MOST_REMEMBERED = 10_000  # of them; then all is forgotten
-# Parts of a pattern that may stand for nothing: any characters, those of a name, whole folders with their slashes.
-ANYTHING, IN_NAME, FOLDERS = "**", "*", "**/"
+MAX_STEPS = 1 << 12  # that a pattern remembers
 
+# Parts that stand for any number of characters; `**/` is made of the last three.
+_STAR, _ANY, _ENTER = "*", "**", "**/"
+
+
+class Pattern:
+    """A pattern that was read; UsageError for a range that is none."""
+
+    def __init__(self, pattern: str) -> None:
+        self._parts: list[str | re.Pattern[str]] = []  # one character each, a bracket, or one of those above
+        at = 0
+        while at < len(pattern):
+            parts, at = _next(pattern, at)
+            if self._parts[-len(parts) :] != parts or parts[0] not in (_STAR, _ANY, _ENTER):  # twice is once
+                self._parts += parts
+        self._enter, stars, self._any = (_bits(part == kind for part in self._parts) for kind in (_ENTER, _STAR, _ANY))
+        self._stays = stars | self._any
+        self._steps: dict[tuple[int, str], int] = {}
+        self._takers: dict[str, int] = {}  # of a character
+        self._start = self._skipping(1)
+
+    def fullmatch(self, name: str) -> bool:
+        """Whether it says all of `name`."""
+        places, steps = self._start, self._steps
+        for character in name:
+            step = steps.get((places, character))
+            if step is None:
+                if len(steps) == MAX_STEPS:
+                    steps.clear()
+                step = steps[places, character] = self._step(places, character)
+            if not step:
+                return False
+            places = step
+        return bool(places >> len(self._parts) & 1)
+
+    def _step(self, places: int, character: str) -> int:
+        if character not in self._takers:
+            self._takers[character] = _bits(_takes(part, character) for part in self._parts)
+        taken = places & self._takers[character]
+        return self._skipping(taken << 1 | places & (self._any if character == "/" else self._stays))
+
+    def _skipping(self, places: int) -> int:
+        """With those that are reached by taking nothing."""
+        while True:
+            entered = places & self._enter
+            more = places | (places & self._stays | entered) << 1 | entered << 3
+            if more == places:
+                return places
+            places = more
 
 def is_pattern(word: str) -> bool:
-    return MAGIC.search(word) is not None
+    bracket = word.find("[")
+    return "*" in word or "?" in word or (bracket >= 0 and word.rfind("]") > bracket + 1)
 
 
 def split(pattern: str) -> tuple[str, str]:
@@ -42,84 +88,36 @@ def matches(patterns: Sequence[Pattern], name: str, relative: str) -> bool:
     return any(pattern.fullmatch(relative) or pattern.fullmatch(name) for pattern in patterns)
 
 
-class Pattern:
-    """One pattern; raises UsageError for a range that is none."""
-
-    def __init__(self, pattern: str) -> None:
-        self._parts = list(_parts(pattern))
-        self._end = 1 << len(self._parts)
-        self._steps: dict[tuple[int, str], int] = {}
-
-    def fullmatch(self, name: str) -> bool:
-        """Whether all of `name` is what the pattern says."""
-        places, steps = self._with_empty(1), self._steps
-        for character in name:
-            found = steps.get((places, character))
-            if found is None:
-                found = self._step(places, character)
-            if not found:
-                return False
-            places = found
-        return bool(places & self._end)
-
-    def _step(self, places: int, character: str) -> int:
-        """The places behind `character`; bit n: in front of part n."""
-        behind = 0
-        for n, part in enumerate(self._parts):
-            if not places >> n & 1:
-                continue
-            if part == ANYTHING or (part == IN_NAME and character != "/"):
-                behind |= 1 << n
-            elif part == FOLDERS:  # within a folder, and at its end
-                behind |= 1 << n | (character == "/") << n + 1
-            elif isinstance(part, re.Pattern) and part.fullmatch(character):
-                behind |= 1 << n + 1
-        if len(self._steps) >= MOST_REMEMBERED:
-            self._steps.clear()
-        self._steps[places, character] = found = self._with_empty(behind, in_folder=character != "/")
-        return found
-
-    def _with_empty(self, places: int, *, in_folder: bool = False) -> int:
-        """`places`, and those behind parts that may stand for nothing; folders only where a folder begins."""
-        for n, part in enumerate(self._parts):
-            if places >> n & 1 and (part in (ANYTHING, IN_NAME) or (part == FOLDERS and not in_folder)):
-                places |= 1 << n + 1
-        return places
-
-
 @lru_cache(maxsize=256)
 def compiled(pattern: str) -> Pattern:
-    """To be used with `fullmatch`; raises UsageError for a range that is none."""
+    """See `Pattern`; the same one is read once."""
     return Pattern(pattern)
 
 
-Part = str | re.Pattern[str]
-
-
-def _parts(pattern: str) -> Iterator[Part]:
-    """What stands in `pattern`, each kind of star once in a row."""
-    at, before = 0, None
-    while at < len(pattern):
-        part, at = _next(pattern, at)
-        if part != before or not isinstance(part, str):
-            yield part
-        before = part
-
-
-def _next(pattern: str, at: int) -> tuple[Part, int]:
-    """What stands in `pattern` at `at`, and where the next begins: a star, or the expression for one character."""
-    for star in (FOLDERS, ANYTHING, IN_NAME):
-        if pattern.startswith(star, at):
-            return star, at + len(star)
+def _next(pattern: str, at: int) -> tuple[list[str | re.Pattern[str]], int]:
+    """The parts for what stands in `pattern` at `at`, and where the next begin."""
+    if pattern.startswith("**/", at):
+        return [_ENTER, _ANY, "/"], at + 3
+    if pattern.startswith("**", at):
+        return [_ANY], at + 2
     if pattern[at] == "[":
         first = at + 1 + (pattern[at + 1 : at + 2] in ("!", "^"))
         end = pattern.find("]", first + 1)  # a bracket that comes first is one of the characters
         if end > 0:
-            return re.compile(_one_of(pattern, pattern[first:end], negated=first > at + 1), re.DOTALL), end + 1
-    return re.compile("[^/]" if pattern[at] == "?" else re.escape(pattern[at]), re.DOTALL), at + 1
+            return [_one_of(pattern, pattern[first:end], negated=first > at + 1)], end + 1
+    return [_NOT_SLASH if pattern[at] == "?" else pattern[at]], at + 1
 
 
-def _one_of(pattern: str, inside: str, *, negated: bool) -> str:
+def _bits(wanted: Iterable[bool]) -> int:
+    """The first is the lowest."""
+    return int("0" + "".join("01"[one] for one in wanted)[::-1], 2)
+
+
+def _takes(part: str | re.Pattern[str], character: str) -> bool:
+    return part == character != _STAR if isinstance(part, str) else part.fullmatch(character) is not None
+
+
+def _one_of(pattern: str, inside: str, *, negated: bool) -> re.Pattern[str]:
     """`a-z_` -> `[a-z_]`, every character escaped, for re gives meaning to some pairs of them."""
     out = ""
     while inside:
@@ -130,4 +128,7 @@ def _one_of(pattern: str, inside: str, *, negated: bool) -> str:
             out += f"{re.escape(low)}-{re.escape(high)}"
         else:
             out, inside = out + re.escape(inside[0]), inside[1:]
-    return f"(?!/)[{'^' * negated}{out}]"
+    return re.compile(f"(?!/)[{'^' * negated}{out}]")
+
+
+_NOT_SLASH = re.compile("[^/]")
