@@ -43,12 +43,12 @@ def _explain(error: BaseException) -> int:
         return error.code if isinstance(error.code, int) else 1
     if isinstance(error, KeyboardInterrupt):
         error = Interrupted(2)
-    if show.wants_trace(foreseen=isinstance(error, TorchfxError)):
+    if show.wants_trace(foreseen=isinstance(error, TorchfxError | Interrupted)):
         import traceback
 
         for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
             show.tell(line)
-    if isinstance(error, TorchfxError):
+    if isinstance(error, TorchfxError | Interrupted):
         kind = "" if isinstance(error, Interrupted) else "error: "
         for line in str(error).split("\n"):
             show.tell(f"torchfx: {kind}{line}", "red")

@@ -4,12 +4,12 @@
     ├── RunError                1   the run cannot go on: disk full, output folder gone, nothing to do
     ├── UsageError              2   a wrong option, an unknown device; nothing was opened for writing
     │   └── ChainError          2   mistakes in a chain, all of one file at once
-    ├── FileError               3   this file failed, the others go on
-    │   ├── ReadError           3   unreadable, truncated, not audio, non-finite samples
-    │   ├── DesignError         3   a stage that cannot exist at this file's sample rate
-    │   ├── WriteError          3   this output could not be written and verified
-    │   └── DeviceError         3   a GPU failed or is full; after a failure this process cannot use it any more
-    └── Interrupted        130/143   Ctrl-C or SIGTERM
+    └── FileError               3   this file failed, the others go on
+        ├── ReadError           3   unreadable, truncated, not audio, non-finite samples
+        ├── DesignError         3   a stage that cannot exist at this file's sample rate
+        ├── WriteError          3   this output could not be written and verified
+        └── DeviceError         3   a GPU failed or is full; after a failure this process cannot use it any more
+    Interrupted            130/143   Ctrl-C or SIGTERM: no Exception, so that nothing that bears errors swallows it
 
 Only the top of the command line catches them. A message says where, what was found, what is allowed and
 what to do. It is plain text: control characters are escaped with `printable` when it is shown.
@@ -75,7 +75,7 @@ class DeviceError(FileError):
     reason = "device"
 
 
-class Interrupted(TorchfxError):
+class Interrupted(BaseException):
     """A signal asked the run to stop; `exit_code` is 128 + its number."""
 
     def __init__(self, signal_number: int) -> None:

@@ -19,7 +19,6 @@ from torchfx_cli.bench.accuracy import LEAST_DB, Truth
 from torchfx_cli.bench.backend import Backend, Prepared
 from torchfx_cli.bench.loads import Load
 from torchfx_cli.bench.records import Measurement, median_precision
-from torchfx_cli.errors import Interrupted
 
 PRECISION = 0.03
 LEAST_REPS, MOST_REPS = 6, 1000  # of fewer than six nothing is known; so many are done where `SHORT_S` allows
@@ -52,8 +51,6 @@ def measure(backend: Backend, load: Load, truth: Callable[[], Truth], rule: Rule
         if reason := _too_large(backend, load, label) or _too_long(backend, load, label, rule):
             return Measurement("skipped", reason=reason)
         return _measured(backend, load, truth, rule, label)
-    except Interrupted:
-        raise
     except MemoryError:
         return Measurement("skipped", reason="out of memory")
     except Exception as error:

@@ -13,7 +13,6 @@ from torchfx_cli.bench import io_suite, versus
 from torchfx_cli.bench.measure import Rule, failed
 from torchfx_cli.bench.records import Cell, Measurement
 from torchfx_cli.bench.suites import Suite
-from torchfx_cli.errors import Interrupted
 from torchfx_cli.render import costs
 
 REPEATS = 3  # whole processes
@@ -38,8 +37,6 @@ def rival_rows(cells: Sequence[Cell], suite: Suite, rule: Rule) -> list[Row]:
         return [(one, Measurement("skipped", reason=reason)) for one in cells]
     try:
         found = versus.rows(suite.name, suite.chain, cell.duration_s, cell.channels, cell.fs, rule.reps or REPEATS)
-    except Interrupted:
-        raise
     except Exception as error:
         return [(one, failed(error)) for one in cells]
     return [row for row in found if row[0] in cells]

@@ -188,8 +188,6 @@ def _messages(jobs: Sequence[Job], settings: Settings, listener: Listener, murmu
             results = _one_by_one(jobs, settings, listener, murmur)
         for place, result in results:
             yield "done", (place, result)
-    except Interrupted:
-        raise
     except TorchfxError as error:  # nothing for one file alone: the run cannot go on
         yield "stop", (error,)
 
