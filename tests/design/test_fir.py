@@ -139,11 +139,9 @@ def test_numbers_are_read_whatever_ends_their_lines() -> None:
 
 
 def test_arrays_that_are_not_a_row_of_real_numbers_are_refused(tmp_path: Path) -> None:
-    for array in (np.zeros((2, 3)), np.zeros(4, complex), np.array(["a"])):
-        np.save(tmp_path / "a.npy", array)
+    for array in (np.zeros((2, 3)), np.zeros(4, complex), np.array(["a"]), np.array([{}])):
+        np.save(tmp_path / "a.npy", array, allow_pickle=True)
         assert "taps are one row of real numbers" in refusal(48000, from_file(tmp_path / "a.npy"))
-    np.save(tmp_path / "a.npy", np.array([{}]), allow_pickle=True)
-    assert "not a NumPy array" in refusal(48000, from_file(tmp_path / "a.npy"))
 
 
 def test_even_taps_that_should_pass_half_the_sample_rate_are_refused() -> None:

@@ -25,7 +25,7 @@ from support import oddfiles
 from support.oddfiles import TONE, put
 from support.rewrite import rewrite, wav_chunks
 
-from torchfx_cli.errors import WriteError
+from torchfx_cli.errors import Interrupted, WriteError
 from torchfx_cli.stream import baggage, richtags, taglist
 from torchfx_cli.stream.reader import open_source
 
@@ -365,3 +365,12 @@ def test_names_are_found_without_mutagen_as_mutagen_finds_them(tmp_path: Path, v
         names = {"TPE2", "mood", "PRIV", "POPM", "APIC"}
     with open_source(path) as source:
         assert set(taglist.tag_names(source.baggage)) == names
+
+
+def test_an_interruption_is_not_taken_for_a_damaged_tag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(tag: bytes) -> None:
+        raise Interrupted(2)
+
+    monkeypatch.setattr(richtags, "read_id3", interrupted)
+    with pytest.raises(Interrupted):
+        rewrite(tmp_path / "out.flac", rich_mp3(tmp_path, *OWN))

@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 MAX_CHAIN_TAPS = 1 << 22
 MAX_CHAIN_ORDER = 100_000  # of all recursive stages together: 50,000 sections
 MAX_ELLIPTIC_ORDER = 2_000
+MAX_NORMALIZES = 100  # each reads the whole file once more
 
 
 def first_beyond(stages: Iterable[StageSpec]) -> str:
     """The complaint about the first of `stages` with which the chain costs too much; "" where there is none."""
-    taps = order = elliptic = 0
+    taps = order = elliptic = normalizes = 0
     known = set()
     for stage in stages:
         taps += _taps(stage)
         order += _order(stage)
+        normalizes += stage.kind == "normalize"
         if getattr(stage, "family", "") == "elliptic":
             form = (_order(stage), getattr(stage, "ripple_db", 0.0), getattr(stage, "attenuation_db", 0.0))
             elliptic += form[0] if form not in known else 0
@@ -32,6 +34,7 @@ def first_beyond(stages: Iterable[StageSpec]) -> str:
             (taps, MAX_CHAIN_TAPS, "taps of impulse responses"),
             (order, MAX_CHAIN_ORDER, "orders of recursive stages"),
             (elliptic, MAX_ELLIPTIC_ORDER, "orders of different elliptic designs"),
+            (normalizes, MAX_NORMALIZES, "normalize stages, each of which reads the whole file once more"),
         ):
             if found > most:
                 return f"{stage.origin}: up to here the chain has {found} {what}; at most {most} are allowed"
@@ -47,5 +50,7 @@ def _taps(stage: StageSpec) -> int:
 
 
 def _order(stage: StageSpec) -> int:
-    sections = getattr(stage, "sections", ())
-    return 2 * len(sections) if sections else int(getattr(stage, "order", 0) or 0)
+    """Two a second-order section; other stages than those of one order or of many corners are one section."""
+    corners = 2 * len(getattr(stage, "sections", ())) or len(getattr(stage, "poles_hz", ()))
+    edges = 2 if stage.kind in ("bandpass", "bandstop") else 1
+    return corners or edges * int(getattr(stage, "order", 2))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torchfx_cli.design.analog import analog
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.checks import not_below, proved
-from torchfx_cli.effects.kind import MAX_HZ, Complaint, Kind, StageSpec, param
+from torchfx_cli.effects.kind import MAX_HZ, MAX_ORDER, Complaint, Kind, StageSpec, param
 from torchfx_cli.errors import DesignError
 from torchfx_cli.samples import Signal, hertz
 
@@ -21,8 +21,8 @@ class AnalogSpec(StageSpec):
     magnitude up to half the sample rate (matched poles, and zeros added so that the top octaves fit).
     """
 
-    poles_hz: tuple[float, ...] = param("pole corner frequencies", unit="Hz", form="numbers", low=0.0,
-                                        high=MAX_HZ, open_low=True)
+    poles_hz: tuple[float, ...] = param(f"pole corner frequencies, at most {MAX_ORDER}", unit="Hz", form="numbers",
+                                        low=0.0, high=MAX_HZ, open_low=True)
     zeros_hz: tuple[float, ...] = param("zero corner frequencies, no more than poles", default=(), unit="Hz",
                                         form="numbers", low=0.0, high=MAX_HZ)
     unity_hz: float = param("where the gain is 0 dB", default=1000.0, unit="Hz", low=0.0, high=MAX_HZ)
@@ -31,6 +31,8 @@ class AnalogSpec(StageSpec):
         """See `StageSpec`."""
         if not self.poles_hz:
             yield "poles", "found an empty list; at least one pole is needed"
+        elif len(self.poles_hz) > MAX_ORDER:
+            yield "poles", f"found {len(self.poles_hz)}; at most {MAX_ORDER} are allowed"
         elif len(self.zeros_hz) > len(self.poles_hz):
             yield "zeros", f"found {len(self.zeros_hz)}; no more than the {len(self.poles_hz)} poles are allowed"
         if self.unity_hz == 0 and 0.0 in self.zeros_hz:

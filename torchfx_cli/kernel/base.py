@@ -23,6 +23,7 @@ BITS = {
 }
 MIN_FFT_SIZE = 2048
 LONG_TAPS = 1 << 15
+TABLES = 12  # of a transform's size that it takes for itself: roots, response, room to work in
 
 
 class Kernel(ABC):
@@ -153,7 +154,7 @@ def fft_bytes(taps: int, channels: int) -> int:
     """Memory that an `FftFir` takes, its largest block of output with it."""
     size = fft_size(taps)
     hop = size - taps + 1
-    return 8 * channels * (size + 3 * hop)
+    return 8 * (TABLES * size + channels * (size + 3 * hop))
 
 
 def fft_size(taps: int) -> int:

@@ -198,9 +198,12 @@ def _ringing_frames(rows: np.ndarray) -> float:
     def highest(radius: float) -> float:
         """As a logarithm: a thousand sections may multiply to more than any number."""
         delays = (radius * np.exp(1j * angles)[:, None]) ** -np.arange(3.0)
-        with np.errstate(divide="ignore"):  # of a zero on the circle
-            gains = np.log(np.abs((delays @ rows[:, :3].T) / (delays @ rows[:, 3:].T)))
-        return float(gains.sum(axis=1).max())
+        total = np.zeros(len(angles))
+        for first in range(0, len(rows), MAX_PEAKS):
+            some = rows[first : first + MAX_PEAKS]
+            with np.errstate(divide="ignore"):  # of a zero on the circle
+                total += np.log(np.abs((delays @ some[:, :3].T) / (delays @ some[:, 3:].T))).sum(axis=1)
+        return float(total.max())
 
     floor = math.log(TAIL_FLOOR) + highest(1.0)
     radii = (slowest + step * (1.0 - slowest) for step in (0.02, 0.05, 0.1, 0.2, 0.4))

@@ -7,45 +7,45 @@ does nothing is dropped. The order of sections and impulse responses is kept. No
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from math import isfinite, prod
 
 import numpy as np
 
-from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
+from torchfx_cli.design.stages import Array, Gain, Sections, Stage, Taps
 from torchfx_cli.errors import DesignError
 
 # Joining two responses is one exact convolution, N1 x N2 products; beyond this it would itself take seconds.
 MAX_JOIN_PRODUCTS = 10**8
-MAX_RUN_PRODUCTS = 10**9  # of all responses of a run
+# Of all joins of a chain. With N taps in it, joined to responses of L taps, they are about N / L x L^2 / 2.
+MAX_PRODUCTS = 10**10
 
 
 def fuse(stages: Iterable[Stage]) -> tuple[Stage, ...]:
     """The same chain with as few stages as it needs. Raises DesignError where its gains overflow."""
-    fused: list[Stage] = []
-    for is_linear, run in groupby(stages, lambda stage: stage.is_linear):
+    chain, fused = list(stages), list[Stage]()
+    taps = sum(len(stage.taps) for stage in chain if isinstance(stage, Taps))
+    longest = 2 * MAX_PRODUCTS // max(1, taps)
+    for is_linear, run in groupby(chain, lambda stage: stage.is_linear):
         stretch = list(run)
-        fused.extend(_fuse_linear(stretch) if is_linear else stretch)
+        fused.extend(_fuse_linear(stretch, longest) if is_linear else stretch)
     return tuple(fused)
 
 
-def _fuse_linear(run: list[Stage]) -> list[Stage]:
+def _fuse_linear(run: list[Stage], longest: int) -> list[Stage]:
     gains = [stage for stage in run if isinstance(stage, Gain)]
+    kept = [kept for stage in run if not isinstance(stage, Gain) and (kept := _without_identities(stage))]
     filters: list[Stage] = []
-    budget = MAX_RUN_PRODUCTS
-    for stage in run:
-        kept = None if isinstance(stage, Gain) else _without_identities(stage)
-        if kept is None:
-            continue
-        products = _products(filters[-1], kept) if filters else 0
-        joined = _join(filters[-1], kept) if filters and products <= min(MAX_JOIN_PRODUCTS, budget) else None
-        budget -= products if joined is not None else 0
-        if joined is None:
-            filters.append(kept)
+    for kind, neighbours in groupby(kept, type):
+        alike = list(neighbours)
+        if kind is Sections:
+            filters.append(_cascade([stage for stage in alike if isinstance(stage, Sections)]))
+        elif kind is Taps:
+            filters += _convolved([stage for stage in alike if isinstance(stage, Taps)], longest)
         else:
-            filters[-1] = joined
-    factor, label = prod(gain.factor for gain in gains), _labels(*gains)
+            filters += alike
+    factor, label = prod(gain.factor for gain in gains), _labels(gains)
     if not isfinite(factor):
         raise DesignError(f"the gains together are beyond any number: {label}")
     if factor == 1.0:
@@ -62,18 +62,29 @@ def _without_identities(stage: Stage) -> Stage | None:
     return stage
 
 
-def _products(left: Stage, right: Stage) -> int:
-    """Multiplications that joining both takes."""
-    return len(left.taps) * len(right.taps) if isinstance(left, Taps) and isinstance(right, Taps) else 0
+def _cascade(neighbours: Sequence[Sections]) -> Sections:
+    return Sections(np.concatenate([stage.sos for stage in neighbours]), _labels(neighbours))
 
 
-def _join(left: Stage, right: Stage) -> Stage | None:
-    label = _labels(left, right)
-    if isinstance(left, Sections) and isinstance(right, Sections):
-        return Sections(np.concatenate([left.sos, right.sos]), label)
-    if isinstance(left, Taps) and isinstance(right, Taps):
-        return Taps(np.convolve(left.taps, right.taps), left.delay_frames + right.delay_frames, label)
-    return None
+def _convolved(neighbours: Sequence[Taps], longest: int) -> list[Taps]:
+    """In order, joined to impulse responses of at most `longest` taps."""
+    responses: list[Array] = []
+    groups: list[list[Taps]] = []
+    for stage in neighbours:
+        if groups and _pays(responses[-1], stage.taps, longest):
+            responses[-1] = np.convolve(responses[-1], stage.taps)
+            groups[-1].append(stage)
+        else:
+            responses.append(stage.taps)
+            groups.append([stage])
+    return [
+        group[0] if len(group) == 1 else Taps(taps, sum(stage.delay_frames for stage in group), _labels(group))
+        for taps, group in zip(responses, groups, strict=True)
+    ]
+
+
+def _pays(left: Array, right: Array, longest: int) -> bool:
+    return len(left) * len(right) <= MAX_JOIN_PRODUCTS and len(left) + len(right) <= longest
 
 
 def _scale(stage: Stage, factor: float, label: str) -> Stage:
@@ -85,5 +96,5 @@ def _scale(stage: Stage, factor: float, label: str) -> Stage:
     return Sections(sos, f"{stage.label}, {label}")
 
 
-def _labels(*stages: Stage) -> str:
+def _labels(stages: Iterable[Stage]) -> str:
     return ", ".join(stage.label for stage in stages if stage.label)

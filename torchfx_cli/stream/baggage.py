@@ -16,6 +16,7 @@ from torchfx_cli.stream.chunks import Chunk, Layout
 from torchfx_cli.stream.diagnose import reading
 
 MAX_BYTES = 64 << 20  # of all that is copied, and of the tags of a file
+MAX_VALUES = 10_000  # of the tags of a file
 PIECE_BYTES = 1 << 20
 
 # Made anew by the writer, or only filling.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from torchfx_cli.stream.baggage import MAX_VALUES
 
 # What libsndfile hands out as strings: one value of each.
 _STRING_FRAMES = frozenset(
@@ -16,34 +18,19 @@ UNNAMED_COMMENTS = ("", "ID3v1 Comment")
 
 def id3_names(tag: bytes) -> list[str]:
     """What each frame is called that libsndfile does not hand out whole."""
-    return [name for frame, _, body in _id3_frames(tag) for name in _frame_names(frame, body)]
+    return [name for frame, body in islice(_id3_frames(tag), MAX_VALUES) for name in _frame_names(frame, body)]
 
 
-def unpacked_bytes(tag: bytes, most: int) -> int:
-    """What its compressed frames take unpacked; no more than a little over `most` is unpacked to find out.
+def frame_count(tag: bytes, most: int) -> int:
+    """How many frames there are, counted up to `most`.
 
     Sizes in ID3v2.4 have 7 bits a byte, but some programs write 8, so the tag is read both ways.
     """
-    return max(_unpacked_bytes(tag, most, bits) for bits in (None, 8))
+    return max(sum(1 for _ in islice(_id3_frames(tag, bits), most)) for bits in (None, 8))
 
 
-def _unpacked_bytes(tag: bytes, most: int, bits: int | None) -> int:
-    total, flag = 0, 0x80 if tag[3:4] == b"\3" else 0x08
-    for _, flags, body in _id3_frames(tag, bits):
-        if flags & flag and total <= most:
-            total += max(_inflated_bytes(body[skipped:], most) for skipped in (0, 1, 4, 5))  # sizes, a group, in front
-    return total
-
-
-def _inflated_bytes(packed: bytes, most: int) -> int:
-    try:
-        return len(zlib.decompressobj().decompress(packed, most + 1))
-    except zlib.error:
-        return 0
-
-
-def _id3_frames(tag: bytes, bits: int | None = None) -> Iterator[tuple[str, int, bytes]]:
-    """Name, flags of format and content of each frame; content that is compressed or split stays so.
+def _id3_frames(tag: bytes, bits: int | None = None) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each frame; content that is compressed or split stays so.
 
     bits  of a byte of a frame's size, where not the version decides.
     """
@@ -56,8 +43,7 @@ def _id3_frames(tag: bytes, bits: int | None = None) -> Iterator[tuple[str, int,
     letters, width = (3, 6) if version == 2 else (4, 10)
     while at + width <= len(body) and body[at : at + letters].isalnum():
         size, start = _frame_bytes(body[at + letters : at + 2 * letters], version, bits), at + width
-        flags = body[start - 1] if version > 2 else 0
-        yield body[at : at + letters].decode("ascii"), flags, body[start : start + size]
+        yield body[at : at + letters].decode("ascii"), body[start : start + size]
         at = start + size
 
 

@@ -19,10 +19,11 @@ import soundfile
 
 from torchfx_cli.errors import ReadError
 from torchfx_cli.stream import chunks
-from torchfx_cli.stream.baggage import Baggage
+from torchfx_cli.stream.baggage import MAX_BYTES, MAX_VALUES, Baggage
 from torchfx_cli.stream.diagnose import open_regular, reading, why_not_opened
 from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.formats import read_format
+from torchfx_cli.stream.id3names import frame_count
 from torchfx_cli.stream.metadata import read_tags
 from torchfx_cli.stream.promises import OnTruncated, Promises
 from torchfx_cli.stream.repair import Repair
@@ -160,6 +161,10 @@ class Source:
             self._sound = self._open()
 
     def _check_marks(self) -> None:
+        """Raise ReadError for what the decoders would look at for minutes before they gave the first frame."""
+        tag = os.pread(self._fd, min(chunks.id3_bytes(os.pread(self._fd, 10, 0)), MAX_BYTES), 0)
+        if frame_count(tag, MAX_VALUES + 1) > MAX_VALUES:
+            raise ReadError(f"its ID3 tag has more than {MAX_VALUES} frames, far more than any program writes")
         if os.pread(self._fd, 4, 0) == b"OggS":
             at = chunks.false_pages(self._fd, self._stat.st_size)
             if at is not None:

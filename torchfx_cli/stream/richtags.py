@@ -15,20 +15,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torchfx_cli.stream.baggage import MAX_BYTES, Baggage
+from torchfx_cli.stream.baggage import MAX_BYTES, MAX_VALUES, Baggage
+from torchfx_cli.stream.id3limits import TagError, read_id3
 from torchfx_cli.stream.id3map import apic_of, comments_of, frames_of, picture_of
-from torchfx_cli.stream.id3names import unpacked_bytes
 from torchfx_cli.stream.sound import PatchedFile
-from torchfx_cli.stream.taglist import id3_of, is_loudness, is_of_the_file, tag_bytes
+from torchfx_cli.stream.taglist import comment_count, flac_blocks, id3_of, is_loudness, is_of_the_file, tag_bytes
 
 FLAC_BLOCK_BYTES = (1 << 24) - 4096  # a block's size has 24 bits; the rest is for mime and description
 PADDING_BYTES = 1024  # behind the tag of an MP3, for editors
 _PICTURE_KEY = "METADATA_BLOCK_PICTURE"
 _NO_V1 = 0  # 30 letters of Latin-1 are no second truth beside ID3v2
-
-
-class TagError(Exception):
-    """mutagen could not read or write."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +58,13 @@ def read(baggage: Baggage) -> RichTags:
     """The tags of an input. Raises TagError, also where they would take too much memory."""
     if tag_bytes(baggage) > MAX_BYTES:
         raise TagError(f"the tags are larger than {MAX_BYTES >> 20} MiB")
+    if comment_count(baggage) > MAX_VALUES:
+        raise TagError(f"there are more than {MAX_VALUES} of them")
     try:
-        if baggage.container in ("FLAC", "OGG"):
-            return _read_comments(baggage)
+        if baggage.container == "FLAC":
+            return _read_flac(baggage.fd)
+        if baggage.container == "OGG":
+            return _read_ogg(baggage)
         return _read_id3(id3_of(baggage))
     except (OSError, TagError):
         raise
@@ -72,8 +72,17 @@ def read(baggage: Baggage) -> RichTags:
         raise TagError(f"the tags are damaged ({str(error) or type(error).__name__})") from None
 
 
-def _read_comments(baggage: Baggage) -> RichTags:
-    return _from_comments(_open(io.BufferedReader(PatchedFile(baggage.fd, baggage.file_bytes, {}))))
+def _read_flac(fd: int) -> RichTags:
+    """mutagen's reader of files believes the sizes in a block over the size of the block."""
+    from mutagen.flac import Picture, VCFLACDict
+
+    blocks = [(kind, os.pread(fd, size, start)) for kind, start, size in flac_blocks(fd) if kind in (4, 6)]
+    comments = next((VCFLACDict(block) for kind, block in blocks if kind == 4), ())
+    return _of_comments(comments, [Picture(block) for kind, block in blocks if kind == 6])
+
+
+def _read_ogg(baggage: Baggage) -> RichTags:
+    return _of_comments(_open(io.BufferedReader(PatchedFile(baggage.fd, baggage.file_bytes, {}))).tags or ())
 
 
 def _open(file: Any) -> Any:
@@ -89,13 +98,13 @@ def _open(file: Any) -> Any:
     return found
 
 
-def _from_comments(file: Any) -> RichTags:
+def _of_comments(comments: Iterable[tuple[str, str]], pictures: Iterable[Any] = ()) -> RichTags:
     from mutagen.flac import Picture
 
-    pairs = [(key.upper(), value) for key, value in file.tags or ()]
+    pairs = [(key.upper(), value) for key, value in comments]
     coded = [Picture(base64.b64decode(value)) for key, value in pairs if key == _PICTURE_KEY]
     kept = tuple((key, value) for key, value in pairs if key != _PICTURE_KEY and _is_kept(key))
-    return RichTags(kept, (*getattr(file, "pictures", ()), *coded))
+    return RichTags(kept, (*pictures, *coded))
 
 
 def _is_kept(name: str) -> bool:
@@ -103,13 +112,9 @@ def _is_kept(name: str) -> bool:
 
 
 def _read_id3(tag: bytes) -> RichTags:
-    from mutagen.id3 import ID3
-
     if not tag:
         return RichTags()
-    if unpacked_bytes(tag, MAX_BYTES) > MAX_BYTES:
-        raise TagError(f"they unpack to more than {MAX_BYTES >> 20} MiB")
-    found = ID3(io.BytesIO(tag))
+    found = read_id3(tag)
     frames = [frame for frame in found.values() if _is_kept(frame.FrameID) and _is_kept(getattr(frame, "desc", ""))]
     pictures = [picture_of(frame) for frame in frames if frame.FrameID == "APIC"]
     comments, lost = comments_of(frame for frame in frames if frame.FrameID != "APIC")

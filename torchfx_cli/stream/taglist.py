@@ -11,7 +11,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from torchfx_cli.stream.baggage import MAX_BYTES, Baggage
+from torchfx_cli.stream.baggage import MAX_BYTES, MAX_VALUES, Baggage
 from torchfx_cli.stream.chunks import MAX_CHUNKS, id3_bytes
 from torchfx_cli.stream.id3names import id3_names
 
@@ -68,10 +68,10 @@ def id3_loudness(baggage: Baggage) -> list[str]:
 
 def info_names(baggage: Baggage) -> tuple[str, ...]:
     """What a WAV's LIST INFO holds beyond libsndfile's strings."""
-    names = []
+    names: list[str] = []
     for chunk in (chunk for chunk in baggage.chunks() if chunk.name == "LIST-INFO"):
         body, at = os.pread(baggage.fd, min(chunk.size, MAX_BYTES), chunk.start), 4
-        while at + 8 <= len(body) and body[at : at + 4].isalnum():
+        while at + 8 <= len(body) and body[at : at + 4].isalnum() and len(names) < MAX_VALUES:
             name, size = body[at : at + 4].decode("ascii"), _uint32(body, at + 4)
             if name not in _STRING_IDS or size > _STRING_BYTES:
                 names.append(name)
@@ -86,6 +86,14 @@ def tag_bytes(baggage: Baggage) -> int:
     if baggage.container == "OGG":
         return len(_ogg_comments(baggage.fd, baggage.file_bytes)[1])
     return _id3_place(baggage)[1]
+
+
+def comment_count(baggage: Baggage) -> int:
+    """How many Vorbis comments there are, or are said to be."""
+    if baggage.container == "FLAC":
+        first = next(((start, size) for kind, start, size in flac_blocks(baggage.fd) if kind == 4), (0, 0))
+        return _count(os.pread(baggage.fd, first[1], first[0]))
+    return _count(_ogg_comments(baggage.fd, baggage.file_bytes)[1]) if baggage.container == "OGG" else 0
 
 
 def id3_of(baggage: Baggage) -> bytes:
@@ -148,14 +156,17 @@ def _comment_names(block: bytes, handed_out: frozenset[str] = STRING_KEYS) -> li
 
 
 def _comment_keys(block: bytes) -> Iterator[str]:
-    at = 4 + _uint32(block, 0)
-    count, at = _uint32(block, at), at + 4
-    for _ in range(min(count, len(block) // 4)):
+    at = 8 + _uint32(block, 0)
+    for _ in range(min(_count(block), MAX_VALUES)):
         size, at = _uint32(block, at), at + 4
         key = block[at : at + min(size, 256)].partition(b"=")[0]
         if key:
             yield key.upper().decode("ascii", "backslashreplace")
         at += size
+
+
+def _count(block: bytes) -> int:
+    return min(_uint32(block, 4 + _uint32(block, 0)), len(block) // 4)
 
 
 def _uint32(block: bytes, at: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from torchfx_cli.tasks.job import Job, Settings
 
 FLOAT64 = SampleFormat("float64")
 USUAL_RATE_HZ, USUAL_CHANNELS = 48_000, 2
+MAX_RESPONSE_FRAMES = 1 << 23
+MAX_RESPONSE_WORK = 1 << 30  # frames times sections
 # A rough guess where only the name is known: a byte of a lossy file is several samples.
 SAMPLES_PER_BYTE = {".flac": 1.0, ".mp3": 6.0, ".ogg": 6.0, ".opus": 8.0}
 
@@ -118,8 +120,10 @@ class _Reach:
 
 @lru_cache(maxsize=64)
 def _reach(filters: _Filters) -> _Reach:
-    """The sum of |h[n]|, and the highest |H|, of linear stages whose impulse response is h."""
+    """The sum of |h[n]|, and the highest |H|, of linear stages whose impulse response is h; of a long one its start."""
     plan = assemble(filters.stages, filters.fs, 1, FLOAT64, FLOAT64, dither="none", tail_s="auto")
+    longest = min(MAX_RESPONSE_FRAMES, MAX_RESPONSE_WORK // max(1, Work.of(plan.stages, 0).sections))
+    plan = replace(plan, tail_frames=min(plan.tail_frames, longest))
     engine = NativeEngine(plan)
     impulse = np.zeros((plan.latency_frames + 1, 1))  # a delay is removed from the output, and nothing of it lost
     impulse[-1] = 1.0
