@@ -167,6 +167,31 @@ def test_an_hour_of_packed_silence_as_taps_is_not_unpacked(folder: Path, channel
     assert done.cpu_s < IDLE_S
 
 
+# What lists hold.
+
+
+@pytest.mark.parametrize(("size", "content", "words"), [
+    (10 << 30, b"", "is larger than 256 MiB; divide it"),
+    (0, b"\n" * (64 << 20), "has more than 1000000 names; divide it"),
+    (0, b"a\n" * (8 << 20), "has more than 1000000 names; divide it"),
+])
+@pytest.mark.parametrize("way", [["list.txt@"], ["--files-from", "list.txt"]])
+def test_a_list_without_end_is_refused(folder: Path, size: int, content: bytes, words: str, way: list[str]) -> None:
+    with (folder / "list.txt").open("wb") as file:
+        file.write(content)
+        file.truncate(size or None)
+    done = torchfx("process", *way, "-e", "gain:-1", cwd=folder)
+    assert (done.code, done.told) == (2, f"torchfx: error: the list list.txt {words}\n")
+    assert done.peak_mib < 700
+    assert done.cpu_s < IDLE_S
+
+
+def test_a_device_that_never_ends_is_no_list(folder: Path) -> None:
+    done = torchfx("process", "/dev/zero@", "-e", "gain:-1", cwd=folder)
+    assert (done.code, done.told) == (2, "torchfx: error: the list /dev/zero is larger than 256 MiB; divide it\n")
+    assert done.peak_mib < 700
+
+
 # What tags hold.
 
 

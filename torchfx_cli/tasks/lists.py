@@ -15,6 +15,8 @@ from torchfx_cli.errors import UsageError, printable
 
 STDIN = "-"
 TREE_MARK = "/./"
+MAX_LIST_BYTES = 1 << 28
+MAX_NAMES = 1_000_000  # each takes about a kilobyte of memory in all
 
 
 def read_names(path: str, *, zero: bool = False, stdin: BinaryIO | None = None) -> list[str]:
@@ -61,8 +63,14 @@ def _content(path: str, stdin: BinaryIO | None) -> bytes:
         raise UsageError("the list - cannot be read: there is no standard input")
     try:
         if path == STDIN and stdin is not None:
-            return stdin.read()
-        with open(path, "rb") as file:
-            return file.read()
+            data = stdin.read(MAX_LIST_BYTES + 1)
+        else:
+            with open(path, "rb") as file:
+                data = file.read(MAX_LIST_BYTES + 1)
     except OSError as error:
         raise UsageError(f"the list {printable(path)} cannot be read: {error.strerror}") from None
+    if len(data) > MAX_LIST_BYTES:
+        raise UsageError(f"the list {printable(path)} is larger than {MAX_LIST_BYTES >> 20} MiB; divide it")
+    if max(data.count(b"\n"), data.count(b"\0")) > MAX_NAMES:
+        raise UsageError(f"the list {printable(path)} has more than {MAX_NAMES} names; divide it")
+    return data
