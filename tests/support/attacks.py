@@ -105,12 +105,33 @@ def tag_bomb(rng: random.Random, folder: Path) -> str:
     size = rng.choice([1 << 20, 1 << 26, 1 << 28])
     packed = b"".join(packer.compress(bytes(1 << 20)) for _ in range(size >> 20)) + packer.flush()
     content = struct.pack(">I", size) + packed
-    frame = rng.choice([b"TPE2", b"APIC", b"TXXX"]) + struct.pack(">I", len(content)) + b"\0\x80" + content
+    frame = _frame(rng.choice([b"TPE2", b"APIC", b"TXXX"]), content, b"\0\x80")
+    text = rng.choice([b"\3" + b"\0".join(b"%d" % n for n in range(50_000)), b"\1\xff\xfe" + b"a\0" * 1_000_000])
+    frame = rng.choice([frame, frame * 3, _frame(b"TIT3", text), _frame(b"TXXX", b"\3x\0y") * 30_000])
+    for _ in range(rng.choice([0, 0, 1, 2, 100])):
+        frame = _frame(b"CHAP", b"c\0" + bytes(16) + frame)
     length = bytes(len(frame) >> shift & 0x7F for shift in (21, 14, 7, 0))
     _recordings(rng, folder / "in", 1, "MP3")
     path = next((folder / "in").iterdir())
     path.write_bytes(b"ID3\3\0\0" + length + frame + path.read_bytes())
     return str(_run(["in", *OUT, "--format", rng.choice(["flac", "mp3", "wav", "ogg"])], folder))
+
+
+def taps_file(rng: random.Random, folder: Path) -> str:
+    """Numbers, silence or headers of arrays that are cut, repeated or lie."""
+    shape = rng.choice(["(10,)", "(400000000,)", "(-1,)", "(0, 9)", "(" * 3000, "[" * 9000,
+                        "(10,), 'x': '" + "y" * 9999])
+    dtype = rng.choice(["<f8", ">i2", "|O", "<U99999999"])
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}}}"
+    words = rng.choice([b"0.1 ", b"0.1\n", b"# ", b"#\n", b"\n", b"1", b"\0", b"a "])
+    kind, content = rng.choice([
+        (".npy", b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header.encode() + bytes(80)),
+        (".txt", words * rng.choice([1, 9, 1 << 22])),
+        (".wav", encode(np.zeros((rng.choice([1, 10, 1 << 22]), rng.choice([1, 2])), np.int16), format="FLAC",
+                        subtype="PCM_16"))])
+    (folder / f"taps{kind}").write_bytes(content[: rng.choice([None, len(content) // 2])])
+    _recordings(rng, folder / "in", 1, "WAV")
+    return str(_run(["in", "-e", f"fir:file=taps{kind}", "-o", "out", *_some(rng, "--dry-run", "--tail=auto")], folder))
 
 
 def pattern(rng: random.Random, folder: Path) -> str:
@@ -131,7 +152,12 @@ def costly_chain(rng: random.Random, folder: Path) -> str:
 
 
 ATTACKS: tuple[Callable[[random.Random, Path], str], ...] = (
-    in_place, in_place, resumed, resumed, list_line, damaged, damaged, tag_bomb, pattern, costly_chain)
+    in_place, in_place, resumed, resumed, list_line, damaged, damaged, tag_bomb, taps_file, pattern, costly_chain)
+
+
+def _frame(name: bytes, content: bytes, flags: bytes = b"\0\0") -> bytes:
+    """Of ID3v2.3."""
+    return name + struct.pack(">I", len(content)) + flags + content
 
 
 def _noise(rng: random.Random) -> np.ndarray:

@@ -203,8 +203,8 @@ def flac_header_is_final(fd: int) -> bool:
     return head[:4] != b"fLaC" or (any(head[12:18]) and any(head[26:42]))
 
 
-SMALLEST_PAGE_BYTES = 28  # of an Ogg: a header of 27, one length
-MARKS_WINDOW_BYTES = 1 << 16
+MAX_FALSE_MARKS = 1000  # of pages, in an Ogg
+MARKS_WINDOW_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -231,15 +231,31 @@ def ogg_pages(fd: int, file_bytes: int) -> OggPages:
 
 
 def false_pages(fd: int, file_bytes: int) -> int | None:
-    """Where an Ogg holds more marks of pages than pages can be; None where it does not.
+    """Where the first of more than MAX_FALSE_MARKS marks lies inside a page of an Ogg; None where there are fewer.
 
-    libsndfile looks at each mark when it opens a file, 2 s for a MB of them.
+    By chance there is hardly one in a file, but libsndfile takes each for a page when it opens one, and adds up the
+    64 KiB that this may have: 2 s for a MB of marks.
     """
-    for at in range(0, file_bytes, MARKS_WINDOW_BYTES):
-        window = os.pread(fd, MARKS_WINDOW_BYTES, at)
-        if window.count(b"OggS") * SMALLEST_PAGE_BYTES > len(window) + SMALLEST_PAGE_BYTES:
-            return at
+    first, false, end = 0, 0, 0
+    for at in _marks(fd, file_bytes):
+        if at >= end:
+            header = os.pread(fd, 27 + 255, at)
+            end = at + 27 + header[26] + sum(header[27 : 27 + header[26]]) if len(header) > 26 else file_bytes
+        else:
+            first, false = first or at, false + 1
+            if false > MAX_FALSE_MARKS:
+                return first
     return None
+
+
+def _marks(fd: int, file_bytes: int) -> Iterator[int]:
+    """Where "OggS" stands."""
+    for start in range(0, file_bytes, MARKS_WINDOW_BYTES):
+        window = os.pread(fd, MARKS_WINDOW_BYTES + 3, start)
+        at = window.find(b"OggS")
+        while at >= 0:
+            yield start + at
+            at = window.find(b"OggS", at + 4)
 
 
 def xing_bytes(fd: int, start: int) -> int | None:
