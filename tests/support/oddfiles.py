@@ -123,6 +123,20 @@ def cut_mp3() -> bytes:
     return whole[: len(whole) // 2]
 
 
+def holed_mp3() -> bytes:
+    """Two seconds with 800 zeroed bytes in the middle."""
+    whole = encode(np.tile(TONE, 20), format="MP3", subtype="MPEG_LAYER_III")
+    return whole[: len(whole) // 2] + bytes(800) + whole[len(whole) // 2 + 800 :]
+
+
+def m4a() -> bytes:
+    """What begins as one, and holds two headers of MPEG audio in a row now and then: enough for libmpg123."""
+    content = bytearray(b"\0\0\0\x20ftypM4A \0\0\2\0isomiso2" + np.random.default_rng(1).bytes(60_000))
+    for at in range(600, 60_000, 700):  # layer I at 32 kbit/s and 32 kHz: 48 bytes
+        content[at : at + 4] = content[at + 48 : at + 52] = b"\xff\xff\x18\x04"
+    return bytes(content)
+
+
 def caf_of_unknown_size() -> bytes:
     whole = encode(TONE, format="CAF", subtype="PCM_16")
     at = whole.index(b"data") + 4

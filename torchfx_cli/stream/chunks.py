@@ -2,8 +2,8 @@
 
 libsndfile clamps a header that promises too much, says nothing about it, and reads a header that was never
 finished as 0 frames. So the sizes are read here too: RIFF, RIFX, RF64 (EBU Tech 3306), AIFF, Wave64, CAF and
-AU by their chunks; Ogg (RFC 3533) by its pages; MP3 by its Xing frame. Reads are small and bounded; no promised
-size is ever allocated.
+AU by their chunks; Ogg (RFC 3533) by its pages (MP3: see mpegwalk.py). Reads are small and bounded; no promised size is
+ever allocated.
 """
 
 from __future__ import annotations
@@ -256,25 +256,6 @@ def _marks(fd: int, file_bytes: int) -> Iterator[int]:
         while at >= 0:
             yield start + at
             at = window.find(b"OggS", at + 4)
-
-
-def xing_bytes(fd: int, start: int) -> int | None:
-    """Where, in bytes, an MP3 ends by the Xing or Info frame with which it begins at `start`; None without one."""
-    head = os.pread(fd, 192, start)
-    for mark in (b"Xing", b"Info"):
-        at = head.find(mark)
-        if at >= 0 and len(head) >= at + 16:
-            flags, *fields = struct.unpack(">III", head[at + 4 : at + 16])
-            if flags & 2:
-                return start + fields[flags & 1]
-    return None
-
-
-def has_gapless_counts(fd: int, start: int) -> bool:
-    """Whether that frame tells the encoder's delay and padding, as LAME's does: then libsndfile's length is exact."""
-    head = os.pread(fd, 512, start)
-    at = max(head.find(b"Xing", 0, 192), head.find(b"Info", 0, 192))
-    return at >= 0 and head[at + 120 : at + 124] in (b"LAME", b"Lavc", b"Lavf", b"L3.9")
 
 
 def id3_bytes(head: bytes) -> int:

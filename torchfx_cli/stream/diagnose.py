@@ -33,6 +33,8 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"DSD ", "DSD"),
     (0, b"FRM8", "DSD"),
     (0, b"MThd", "MIDI"),
+    (0, b"\xff\xf1", "AAC"),
+    (0, b"\xff\xf9", "AAC"),
 )
 _CODECS = {
     0x0055: "MP3", 0x0092: "AC-3 S/PDIF", 0x00FF: "AAC", 0x0160: "WMA 1", 0x0161: "WMA", 0x0162: "WMA Pro",
@@ -111,7 +113,16 @@ def why_not_opened(fd: int, file_bytes: int, library_words: str) -> str:
     for start, magic, word in ((0, b"fLaC", "FLAC"), (0, b"OggS", "Ogg"), (0, b"ID3", "MP3")):
         if head[start : start + len(magic)] == magic:
             return f"{word} file is damaged or cut off ({_tidy(library_words)})"
+    if _is_mpeg(head):
+        return "MP3 file is damaged or cut off"
     return f"not an audio file ({_looks_like(head, file_bytes)})"
+
+
+def _is_mpeg(head: bytes) -> bool:
+    """Whether it begins with a header of MPEG audio, and not with the mark of a text in UTF-16."""
+    from torchfx_cli.stream import mpeg
+
+    return not head.startswith(b"\xff\xfe") and mpeg.kind_of(int.from_bytes(head[:4], "big")) is not None
 
 
 def _tidy(words: str) -> str:

@@ -5,7 +5,6 @@ What can be lived with is a warning; what would give a wrong or an empty output 
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Literal
 
 from torchfx_cli.errors import ReadError
@@ -16,12 +15,9 @@ from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.formats import sample_bytes
 
 if TYPE_CHECKING:
-    from torchfx_cli.stream import mpeg
+    from torchfx_cli.stream.mpegstream import Stream
 
 OnTruncated = Literal["fail", "keep"]
-
-# A Xing frame without the encoder's delay and padding may be off by these.
-MP3_SLACK_FRAMES = 4 * 1152
 
 
 class Promises:
@@ -36,15 +32,21 @@ class Promises:
         self.notes: list[str] = []
         self.truncated = False
         self._fd, self._layout, self._on_truncated = fd, layout, on_truncated
+        self._stream: Stream | None = None
 
     def warn(self, text: str) -> None:
         if text not in self.warnings:  # a second pass sees the same things again
             self.warnings.append(text)
 
-    def check_header(self, facts: FileFacts, is_patched: bool) -> None:
-        """Before the first sample is read; `is_patched`: the size in the header was corrected for libsndfile."""
-        layout = self._layout
-        if layout is not None and layout.data is not None:
+    def check_header(self, facts: FileFacts, is_patched: bool, stream: Stream | None = None) -> None:
+        """Before the first sample is read; `is_patched`: the size in the header was corrected for libsndfile.
+
+        stream  of an MP3.
+        """
+        layout, self._stream = self._layout, stream
+        if stream is not None:
+            self._check_mp3(facts, stream)
+        elif layout is not None and layout.data is not None:
             self._check_sizes(layout, layout.data.size, facts, is_patched)
             self._check_aiff(facts, chunks.aiff_frames(self._fd, layout))
         elif layout is not None and layout.kind == "WAV" and not facts.frames:  # else behind thousands of chunks
@@ -54,8 +56,8 @@ class Promises:
         """After the last sample; `promised`: frames, by libsndfile."""
         if facts.container == "OGG":
             self._check_ogg(facts, frames_read)
-        if facts.container == "MP3":
-            promised = self._check_mp3(facts, frames_read)
+        if self._stream is not None and frames_read:
+            promised = self._stream.frames
         if promised is not None and frames_read < promised:
             if not frames_read:
                 raise ReadError(f"the header promises {promised} frames, none can be read")
@@ -99,41 +101,20 @@ class Promises:
         elif not pages.is_whole:
             self._cut(f"the Ogg stream has no end (cut off); {frames_read / facts.fs:.1f} s were read")
 
-    def _check_mp3(self, facts: FileFacts, frames_read: int) -> int | None:
-        """The frames that an MP3 promises; None where it does not, or what is missing was told of."""
-        from torchfx_cli.stream import mpeg
-
-        stream = mpeg.walk(self._fd, facts.file_bytes)
-        start = chunks.id3_bytes(os.pread(self._fd, 10, 0)) if stream is None else stream.start
-        end = chunks.xing_bytes(self._fd, start)
-        goes_on = stream is not None and stream.other is not None
-        if goes_on or (end is not None and self._is_more_behind(facts, end)):
-            self.warn(_second_stream(facts, frames_read))
-        if stream is None:
-            return facts.frames if end is not None and (facts.frames or 0) - frames_read > MP3_SLACK_FRAMES else None
-        promised = stream.frames if end is None or facts.frames is None else facts.frames
-        missing = max(0, promised - frames_read) if chunks.has_gapless_counts(self._fd, start) or end is None else 0
+    def _check_mp3(self, facts: FileFacts, stream: Stream) -> None:
+        """Its packets against its own count, and against one another."""
         if stream.holes:
-            self._tell_holes(stream, f"{missing}" if end is not None and missing else f"about {missing + stream.lost}")
-            return None
-        if goes_on:
-            return None
-        if not missing and stream.cut_bytes:
+            self._cut(_damage(stream))
+        if stream.is_cut and stream.frames < stream.promised_frames:
+            self._cut(f"{stream.frames} of {stream.promised_frames} frames (cut off)")
+        elif stream.is_cut and stream.cut_bytes:
             self._cut(f"the last frame of MPEG audio lacks {stream.cut_bytes} bytes (cut off)")
-        if missing and end is None and not stream.cut_bytes:  # libsndfile guesses the length, and reads no more
-            self._cut(f"only {frames_read} of {promised} frames were read: nothing in the file tells how long it is")
-            return None
-        slack = 0 if missing else MP3_SLACK_FRAMES
-        return promised if promised - frames_read > slack else None
-
-    def _is_more_behind(self, facts: FileFacts, end: int) -> bool:
-        return facts.file_bytes > 1.02 * end + 65536 or _is_mpeg(os.pread(self._fd, 4, end))
-
-    def _tell_holes(self, stream: mpeg.Stream, missing: str) -> None:
-        first, more = stream.holes[0], len(stream.holes) - 1
-        text = f"damaged near {first.frames / stream.fs:.2f} s: {first.size} bytes are no MPEG audio"
-        text += f" (and {more} more such place{'s' * (more > 1)})" * bool(more)
-        self._cut(f"{text}; {missing} frames are missing")
+        elif stream.is_cut:
+            self._cut(f"{stream.packets} of {stream.counted} frames of MPEG audio (cut off)")
+        if stream.is_joined:
+            self.warn(_second_stream(facts, stream.frames))
+        elif stream.counted is None and stream.behind_bytes > chunks.HARMLESS_BYTES:
+            self.warn(f"{stream.behind_bytes} bytes behind the samples are not read")
 
     def _check_really_empty(self, facts: FileFacts) -> None:
         """An empty output must not come of an input that holds something."""
@@ -156,5 +137,13 @@ def _second_stream(facts: FileFacts, frames_read: int) -> str:
     return f"holds a second stream; only the first {frames_read / facts.fs:.1f} s was read"
 
 
-def _is_mpeg(header: bytes) -> bool:
-    return len(header) == 4 and (header[:3] == b"ID3" or (header[0] == 0xFF and header[1] & 0xE0 == 0xE0))
+def _damage(stream: Stream) -> str:
+    first, more = stream.holes[0], len(stream.holes) - 1
+    packet_frames = stream.kind.frames
+    places = f" (and {more} more such place{'s' * (more > 1)})" if more else ""
+    lost = f"about {stream.lost * packet_frames}"
+    if stream.counted is not None and not stream.is_cut and not stream.is_joined:
+        lost = f"{(stream.counted - stream.packets) * packet_frames}"
+    silent = f", {stream.silenced * packet_frames} beside them are silence" if stream.silenced else ""
+    where = f"near {stream.frames_at(first.packets) / stream.kind.fs:.2f} s"
+    return f"damaged {where}: {first.size} bytes are no MPEG audio{places}; {lost} frames are missing{silent}"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import soundfile
@@ -27,7 +27,20 @@ from torchfx_cli.stream.id3names import frame_count
 from torchfx_cli.stream.metadata import read_tags
 from torchfx_cli.stream.promises import OnTruncated, Promises
 from torchfx_cli.stream.repair import Repair
-from torchfx_cli.stream.sound import Block, LibraryError, PatchedFile, channel_map, error_of, open_to_read, read_into
+from torchfx_cli.stream.sound import (
+    Block,
+    LibraryError,
+    Part,
+    PartedFile,
+    channel_map,
+    error_of,
+    open_to_read,
+    patched,
+    read_into,
+)
+
+if TYPE_CHECKING:
+    from torchfx_cli.stream.mpegstream import Stream
 
 OnNan = Literal["fail", "repair"]
 
@@ -55,7 +68,8 @@ class Source:
     repaired     non-finite samples that were replaced in this pass.
     """
 
-    _patched: PatchedFile | None = None
+    _parted: PartedFile | None = None
+    _parts: list[Part] | None = None
 
     def __init__(self, path: Path, on_nan: OnNan = "fail", on_truncated: OnTruncated = "keep") -> None:
         self.frames_read = self.repaired = 0
@@ -74,12 +88,13 @@ class Source:
             raise ReadError("the file is empty (0 bytes)")
         self._layout = chunks.walk(self._fd, self._stat.st_size)
         self._check_marks()
-        self._patches = chunks.repaired_header(self._layout)
+        patches = chunks.repaired_header(self._layout)
+        self._parts = patched(self._stat.st_size, patches) if patches else None
         self._promises = Promises(self._fd, self._layout, on_truncated)
         self._path = path
-        self._sound = self._open()
+        stream = self._open_first()
         self.facts = self._facts()
-        self._promises.check_header(self.facts, bool(self._patches))
+        self._promises.check_header(self.facts, bool(patches), stream)
 
     @property
     def warnings(self) -> list[str]:
@@ -170,22 +185,40 @@ class Source:
             if at is not None:
                 raise ReadError(f"damaged Ogg stream: from byte {at} on it holds marks of pages without pages")
 
+    def _open_first(self) -> Stream | None:
+        """Open it; of MP3, whose stream is returned, only what is whole (see mpegwalk.py).
+
+        libsndfile does not look for an MP3 behind foreign bytes, so that is done where the name says that it is one.
+        """
+        refusal: ReadError | None = None
+        try:
+            self._sound = self._open()
+        except ReadError as error:
+            if self._path.suffix.lower() != ".mp3":
+                raise
+            refusal = error
+        if refusal is None and self._sound.format != "MP3":
+            return None
+        from torchfx_cli.stream import mpegwalk
+
+        stream = mpegwalk.walk(self._fd, self._stat.st_size)
+        if stream is None:
+            raise refusal or ReadError(why_not_opened(self._fd, self._stat.st_size, "no run of packets"))
+        if refusal is not None or not stream.is_plain:
+            self._close_sound()
+            self._parts = stream.parts(self._stat.st_size)
+            self._sound = self._open()
+        return stream
+
     def _open(self) -> soundfile.SoundFile:
         try:
-            if not self._patches:
+            if self._parts is None:
                 return open_to_read(self._fd)
-            self._patched = PatchedFile(self._fd, self._stat.st_size, self._patches)
-            return soundfile.SoundFile(self._patched)
+            self._parted = PartedFile(self._fd, self._parts)
+            return soundfile.SoundFile(self._parted)
         except LibraryError as error:
             self._check_disk(0)
-            return self._open_by_name(error)
-
-    def _open_by_name(self, error: LibraryError) -> soundfile.SoundFile:
-        """libsndfile finds the start of an MP3 behind foreign bytes only where the name says that it is one."""
-        with suppress(LibraryError, OSError):
-            if self._path.suffix.lower() == ".mp3" and os.path.samestat(os.stat(self._path), self._stat):
-                return soundfile.SoundFile(os.fsencode(self._path))
-        raise ReadError(why_not_opened(self._fd, self._stat.st_size, error.error_string)) from None
+            raise ReadError(why_not_opened(self._fd, self._stat.st_size, error.error_string)) from None
 
     def _close_sound(self) -> None:
         sound: soundfile.SoundFile | None = getattr(self, "_sound", None)
@@ -211,15 +244,15 @@ class Source:
 
     def _check_stream(self) -> None:
         words = error_of(self._sound)
-        if words or (self._patched is not None and self._patched.fault is not None):
+        if words or (self._parted is not None and self._parted.fault is not None):
             self._check_disk()
             where = f"near {self.frames_read / self.facts.fs:.2f} s"
             raise ReadError(f"{self.facts.container} stream damaged or cut off {where} ({_short(words)})")
 
     def _check_disk(self, at: int | None = None) -> None:
         """Raise OSError where the disk cannot be read, which libsndfile does not say; `at`: where, None for here."""
-        if self._patched is not None and self._patched.fault is not None:
-            raise self._patched.fault
+        if self._parted is not None and self._parted.fault is not None:
+            raise self._parted.fault
         os.lseek(self._fd, at or 0, os.SEEK_CUR if at is None else os.SEEK_SET)
         os.read(self._fd, PROBE_BYTES)
 

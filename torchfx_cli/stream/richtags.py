@@ -18,7 +18,7 @@ from typing import Any
 from torchfx_cli.stream.baggage import MAX_BYTES, MAX_VALUES, Baggage
 from torchfx_cli.stream.id3limits import TagError, read_id3
 from torchfx_cli.stream.id3map import apic_of, comments_of, frames_of, picture_of
-from torchfx_cli.stream.sound import PatchedFile
+from torchfx_cli.stream.sound import PartedFile
 from torchfx_cli.stream.taglist import comment_count, flac_blocks, id3_of, is_loudness, is_of_the_file, tag_bytes
 
 FLAC_BLOCK_BYTES = (1 << 24) - 4096  # a block's size has 24 bits; the rest is for mime and description
@@ -82,7 +82,7 @@ def _read_flac(fd: int) -> RichTags:
 
 
 def _read_ogg(baggage: Baggage) -> RichTags:
-    return _of_comments(_open(io.BufferedReader(PatchedFile(baggage.fd, baggage.file_bytes, {}))).tags or ())
+    return _of_comments(_open(io.BufferedReader(PartedFile(baggage.fd, [(0, baggage.file_bytes)]))).tags or ())
 
 
 def _open(file: Any) -> Any:

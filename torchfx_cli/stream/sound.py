@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ import numpy.typing as npt
 import soundfile
 
 Block = npt.NDArray[np.generic]
+Part = bytes | tuple[int, int]  # of a file: (start, end), or other bytes
 LibraryError = soundfile.LibsndfileError
 
 _library: Any = soundfile._snd  # type: ignore[attr-defined, unused-ignore]
@@ -130,14 +133,27 @@ def set_tag(sound: soundfile.SoundFile, name: str, text: bytes) -> bool:
     return not _library.sf_set_string(sound._file, TAG_NUMBERS[name], text)
 
 
-class PatchedFile(io.RawIOBase):
-    """The file open as `fd` with some bytes of its header replaced; for soundfile's virtual files.
+
+def patched(size: int, patches: Mapping[int, bytes]) -> list[Part]:
+    """A file of `size` bytes with some replaced: position -> new bytes."""
+    parts: list[Part] = []
+    at = 0
+    for start, new in sorted(patches.items()):
+        parts += [(at, start), new]
+        at = start + len(new)
+    return [*parts, (at, size)]
+
+
+class PartedFile(io.RawIOBase):
+    """Parts of the file open as `fd`, and other bytes, one behind the other; for soundfile's virtual files.
 
     fault  an error of the disk, which is the end of the file for libsndfile: it can hear of no exception.
     """
 
-    def __init__(self, fd: int, size: int, patches: Mapping[int, bytes]) -> None:
-        self._fd, self._size, self._patches, self._at = fd, size, patches, 0
+    def __init__(self, fd: int, parts: Sequence[Part]) -> None:
+        self._fd, self._at = fd, 0
+        self._parts = [part for part in parts if _size(part) > 0]
+        self._ends = list(accumulate(map(_size, self._parts)))
         self.fault: OSError | None = None
 
     def readable(self) -> bool:
@@ -147,22 +163,38 @@ class PatchedFile(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        end = self._ends[-1] if self._ends else 0
+        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: end}[whence]
         return self._at
 
     def tell(self) -> int:
         return self._at
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        view = memoryview(buffer).cast("B")
+        view, done = memoryview(buffer).cast("B"), 0
         try:
-            count = os.preadv(self._fd, [view], self._at)
+            while done < len(view):
+                count = self._read(view[done:])
+                if not count:
+                    break
+                done += count
+                self._at += count
         except OSError as error:
             self.fault = error
+        return done
+
+    def _read(self, view: memoryview) -> int:
+        """What the part at hand still has, at most."""
+        number = bisect_right(self._ends, self._at)
+        if number == len(self._parts):
             return 0
-        for start, new in self._patches.items():
-            low, high = max(start, self._at), min(start + len(new), self._at + count)
-            if low < high:
-                view[low - self._at : high - self._at] = new[low - start : high - start]
-        self._at += count
-        return count
+        part, left = self._parts[number], self._ends[number] - self._at
+        view = view[:left]
+        if isinstance(part, bytes):
+            view[:] = part[len(part) - left :][: len(view)]
+            return len(view)
+        return os.preadv(self._fd, [view], part[1] - left)
+
+
+def _size(part: Part) -> int:
+    return len(part) if isinstance(part, bytes) else part[1] - part[0]

@@ -18,7 +18,7 @@ from torchfx_cli.errors import TorchfxError
 from torchfx_cli.stream import chunks
 from torchfx_cli.stream.chunks import Layout
 from torchfx_cli.stream.diagnose import open_regular
-from torchfx_cli.stream.mpeg import walk
+from torchfx_cli.stream.mpegwalk import walk
 from torchfx_cli.stream.sound import LibraryError
 
 HEAD_BYTES = 512
@@ -111,9 +111,9 @@ def _ends_ogg(fd: int, file_bytes: int) -> bool:
 
 
 def _of_mp3(fd: int, file_bytes: int) -> str:
-    start = chunks.id3_bytes(os.pread(fd, 10, 0))
-    xing = chunks.xing_bytes(fd, start)
-    if xing is not None:
-        return f"{file_bytes} of {xing} bytes are there" if xing > file_bytes else ""
     stream = walk(fd, file_bytes)
-    return "its last frame is not whole" if stream is not None and stream.cut_bytes else ""
+    if stream is None or not stream.is_cut:
+        return ""
+    counted = stream.counted
+    whole = "its last frame is not whole"
+    return whole if counted is None else f"{stream.packets} of {counted} frames of MPEG audio are there"
