@@ -30,7 +30,7 @@ ALLOWED = {
     "library": {"errors", "kernel", "samples", "chain", "design", "effects", "plan", "render"},
     "filter": {"effects", "library"},
     "effect": {"effects", "library"},
-    "renderer": {"chain", "effects", "library", "effect", "render"},
+    "renderer": {"samples", "chain", "effects", "library", "effect", "render"},
     "wave": {"errors", "kernel", "samples", "plan", "render", "stream", "library"},
     "__main__": {"errors", "cli"},
     "__init__": set(),

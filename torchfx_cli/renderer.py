@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +20,11 @@ from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.effect import Normalize
 from torchfx_cli.effects.kind import StageSpec
 from torchfx_cli.effects.normalize import NormalizeSpec
-from torchfx_cli.library.combine import Chain, Pipeline, chained, linear
+from torchfx_cli.library.combine import Chain, Linear, Pipeline, chained
 from torchfx_cli.library.designed import Filter, set_rate
 from torchfx_cli.library.effects import Effect
-from torchfx_cli.render.hosted import Stream
+from torchfx_cli.library.streams import LinearStream, StageStream, TensorStream
+from torchfx_cli.samples import Signal
 
 
 def load_chain(chain: str | os.PathLike[str] | ChainSpec, fs: float | None = None) -> Chain | Pipeline:
@@ -39,9 +42,10 @@ def _part(stage: StageSpec, fs: float | None) -> nn.Module:
 class Renderer:
     """A chain with carried state: blocks [channels, frames] in, blocks out, the same as the whole at once.
 
-    `chain` is a file, a preset's name, a ChainSpec or a module made of this library's filters; it is designed for
-    `fs` in Hz and moved to `device`. As many frames come out as went in, aligned with them: a chain that removes
-    delay gives its last frames in `flush`. Normalize, which needs the whole recording, is a ValueError.
+    `chain` is a file, a preset's name, a ChainSpec or a module made of this library's filters and effects; it is made
+    for `fs` in Hz and moved to `device`. What comes out is aligned with what went in: a chain that removes delay gives
+    its last frames in `flush`. Its rate and channels are `fs_out` and `channels_out`. What needs the whole recording,
+    such as Normalize, is a ValueError.
     """
 
     def __init__(self, chain: str | os.PathLike[str] | ChainSpec | nn.Module, fs: float, channels: int,
@@ -49,21 +53,35 @@ class Renderer:
         if channels < 1:
             raise ValueError(f"Renderer takes one channel or more, not {channels}")
         module = chain if isinstance(chain, nn.Module) else load_chain(chain)
-        parts = linear(module if isinstance(module, nn.Sequential) else [module])
-        module = Chain(*parts) if len(parts) != 1 else parts[0]
-        set_rate(module, fs)
-        self.module, self.fs, self.channels = module.to(device), fs, channels
-        self.device = torch.device(device)
-        self.latency_frames = self.module.delay_frames
+        self.fs, self.channels, self.device = fs, channels, torch.device(device)
+        self._open: list[Callable[[], TensorStream]] = []
+        self.latency_frames = 0
+        signal = Signal(fs, channels)
+        joined = chained(list(_parts(module)))
+        for part in joined.parts if isinstance(joined, Pipeline) else [joined]:
+            signal = self._add(part, signal)
+        self.module = joined.to(device)
+        self.fs_out, self.channels_out = signal.fs, signal.channels
         self.reset()
+
+    def _add(self, part: nn.Module, source: Signal) -> Signal:
+        """Take `part` in behind the others; the signal behind it."""
+        set_rate(part, source.fs)
+        if isinstance(part, Linear):
+            self._open.append(partial(LinearStream, part, source.channels, self.device))
+            self.latency_frames += part.delay_frames
+            return source
+        if not isinstance(part, Effect):
+            raise ValueError(f"{type(part).__name__} carries no state between blocks: it cannot be streamed")
+        stage = part.stage(source.channels)
+        if part.spec.is_measured:
+            raise ValueError(f"{stage.label} needs the whole recording: it cannot be streamed")
+        self._open.append(partial(StageStream, stage, source, self.device))
+        return stage.output(source)
 
     def reset(self) -> None:
         """Forget everything heard."""
-        self._hosted = Stream(self.module.row, self.channels) if self.device.type == "cpu" else None
-        if self._hosted is None or not self._hosted.in_step:
-            self._hosted, self._core = None, self.module.core()
-            self._state = self._core.rest(self.channels)
-        self._to_skip = self.latency_frames
+        self._streams = [make() for make in self._open]
         self._dtype = torch.float32
 
     @torch.inference_mode()
@@ -76,22 +94,26 @@ class Renderer:
         if block.device.type != self.device.type:
             raise ValueError(f"block on {block.device}, Renderer on {self.device}: move it with .to()")
         self._dtype = block.dtype
-        return self._advance(block.double())
+        return self._through(0, block.double())
 
     @torch.inference_mode()
     def flush(self) -> Tensor:
         """The frames that were held back; after it the renderer is at rest."""
-        held = self.latency_frames - self._to_skip
-        zeros = torch.zeros(self.channels, held, dtype=torch.float64, device=self.device)
-        last = self._advance(zeros)
+        held = [self._through(n + 1, y) for n, stream in enumerate(self._streams) for y in stream.flush()]
+        nothing = torch.empty(self.channels_out, 0, dtype=self._dtype, device=self.device)
         self.reset()
-        return last
+        return torch.cat([nothing, *held], dim=-1)
 
-    def _advance(self, x: Tensor) -> Tensor:
-        if self._hosted is not None:
-            y = self._hosted.step(x)
-        else:
-            y, self._state = self._core.step(x, self._state)
-        skipped = min(self._to_skip, y.shape[-1])
-        self._to_skip -= skipped
-        return y[..., skipped:].to(self._dtype).contiguous()
+    def _through(self, first: int, x: Tensor) -> Tensor:
+        for stream in self._streams[first:]:
+            x = stream.process(x)
+        return x.to(self._dtype).contiguous()
+
+
+def _parts(module: nn.Module) -> Iterator[nn.Module]:
+    """What `module` does one after another."""
+    if isinstance(module, Pipeline | nn.Sequential):
+        for part in module.parts if isinstance(module, Pipeline) else module:
+            yield from _parts(part)
+    else:
+        yield module

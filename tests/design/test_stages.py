@@ -24,14 +24,19 @@ def test_the_response_has_all_its_digits(make: object, hertz: float) -> None:
     assert response([Sections(sos)], hertz, 192000)[0] == pytest.approx(truth, rel=1e-9)
 
 
-def test_stages_multiply_and_normalize_counts_as_one() -> None:
+def test_the_responses_of_stages_multiply() -> None:
     taps = np.array([0.5, 0.25, -0.125])
     sos = biquad.peaking(1000.0, 6.0, 1.0, 48000)
     at_hz = np.array([0.0, 100.0, 1000.0, 23000.0])
     z1 = np.exp(-2j * np.pi * at_hz / 48000)
     truth = -0.5 * (taps[0] + taps[1] * z1 + taps[2] * z1**2) / z1 * response([Sections(sos)], at_hz, 48000)
-    got = response([Taps(taps, 1), Gain(-0.5), Normalize(0.1), Sections(sos)], at_hz, 48000)
+    got = response([Taps(taps, 1), Gain(-0.5), Sections(sos)], at_hz, 48000)
     assert got == pytest.approx(truth, rel=1e-13)
+
+
+def test_a_stage_that_is_not_linear_has_no_response() -> None:
+    with pytest.raises(TypeError, match="normalize is not linear"):
+        response([Gain(2.0), Normalize(0.1, "normalize")], 100.0, 48000)
 
 
 def test_no_stage_has_the_response_one() -> None:

@@ -15,16 +15,20 @@ import soundfile
 
 from torchfx_cli.chain.parse import join, parse_chain
 from torchfx_cli.chain.spec import design_chain
+from torchfx_cli.cli.listener import plan_lines
 from torchfx_cli.design.stage import Array, Processor, Stage
+from torchfx_cli.effects.compressor import Compressor
 from torchfx_cli.effects.kind import Kind, StageSpec, param
 from torchfx_cli.effects.loudness import k_weighting
 from torchfx_cli.effects.table import KINDS
 from torchfx_cli.errors import ChainError, DesignError
 from torchfx_cli.kernel.load import available
 from torchfx_cli.plan.assemble import RenderPlan, assemble
+from torchfx_cli.render.costs import BackendCost, Work, predict
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.render.scipy_engine import ScipyEngine
 from torchfx_cli.samples import SampleFormat, Signal
+from torchfx_cli.tasks.fileplan import describe_job
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.local import run_jobs
 from torchfx_cli.tasks.onefile import Listener
@@ -91,6 +95,38 @@ def test_engines_agree_on_a_chain_of_all() -> None:
     x = noise(20_000)
     got, wanted = render(plan_of(*ALL_TOGETHER), x, 777), render(plan_of(*ALL_TOGETHER), x, 5000, ScipyEngine)
     np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-11)
+
+
+def test_short_files_of_such_chains_are_packed_run_by_run() -> None:
+    pytest.importorskip("torch")
+    from torchfx_cli.render.packed import packable, render_packed
+
+    plan = plan_of("highpass:80", "compressor:-30", "fir:lowpass=9000,taps=301,align=true", "mono", "resample:16 kHz",
+                   tail_s=0.01)
+    files = [noise(frames) for frames in (3000, 0, 1, 20_000, 2999)]
+    files.append(np.full((10, 2), np.nan))
+    *made, refused = render_packed(plan, files)
+    for file, one in zip(files, made, strict=False):
+        assert isinstance(one, tuple)
+        np.testing.assert_allclose(one[0], render(plan, file), rtol=0, atol=1e-12)
+        assert one[1].peak == pytest.approx(np.abs(one[0]).max(initial=0.0), rel=1e-12)
+    assert str(refused) == "non-finite sample at 0.000000 s, channel 1"
+    assert packable(plan, 3000)
+    assert not packable(plan, 1 << 24)
+    assert not packable(plan_of("mono"), 3000)  # nothing for a device to do
+    assert not packable(plan_of("gain:1", "loudness:-20"), 3000)
+
+
+def test_costs_count_the_host_stages_and_the_ways_to_them() -> None:
+    plan = plan_of("highpass:80", "mono", "lowpass:5 kHz", "resample:16 kHz", "lowpass:3 kHz", "compressor:-20")
+    work = Work.of_plan(plan, 1000, 2)
+    assert (work.samples, work.files) == (1000, 2)
+    assert work.sections == pytest.approx(1 + 1 / 2 + 1 / 6)
+    assert work.host_ns == pytest.approx(2.0 + 12.0 / 2 + Compressor.cost_ns / 6)
+    assert work.crossings == pytest.approx(1 + 1 / 2 + 1 / 2 + 1 / 6 + 1 / 6)
+    assert predict(BackendCost(), work) == pytest.approx(1000 * work.host_ns * 1e-9)
+    assert predict(BackendCost(), work, device=True) > predict(BackendCost(), work)
+    assert Work.of_plan(plan_of("gain:1", "loudness:-20"), 1000).samples == 2000
 
 
 def test_on_a_device_linear_runs_go_there_and_the_rest_stays_on_the_host() -> None:
@@ -274,6 +310,16 @@ def test_a_made_up_kind_is_a_file_and_a_line(monkeypatch: pytest.MonkeyPatch, tm
     torch = pytest.importorskip("torch")
     module = fx.effect_class("every_other", "EveryOther")(1, fs=FS)
     torch.testing.assert_close(module(torch.arange(6.0)[None]), torch.tensor([[1.0, 3.0, 5.0]]))
+    library = pytest.importorskip("torchfx_cli")
+    wave = library.Wave(torch.arange(6.0)[None], FS) | library.effect.EveryOther(1) | library.effect.Gain(0)
+    assert (wave.ys.tolist(), wave.fs) == ([[1.0, 3.0, 5.0]], FS // 2)
+    renderer = library.Renderer(library.effect.EveryOther(1) | library.effect.Gain(0), FS, 1)
+    assert torch.cat([renderer.process(torch.arange(3.0)[None]), renderer.process(torch.arange(3.0, 6.0)[None]),
+                      renderer.flush()], dim=-1).tolist() == [[1.0, 3.0, 5.0]]
+    assert renderer.fs_out == FS // 2
+    todo = describe_job(Job(tmp_path / "in.wav", tmp_path / "new.wav"), Settings(join([], ["gain:-3", "every_other"])))
+    assert plan_lines(todo, "torch on cuda:1")[-2:] == ["    1  gain -3 dB, on cuda:1", "    2  every other, on cpu"]
+    vars(library.effect).pop("EveryOther")
 
 
 @dataclass(frozen=True, kw_only=True)

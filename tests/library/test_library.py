@@ -19,6 +19,8 @@ torch = pytest.importorskip("torch")
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
 import torchfx_cli as fx  # noqa: E402
+from torchfx_cli.chain.parse import join  # noqa: E402
+from torchfx_cli.chain.spec import design_chain  # noqa: E402
 from torchfx_cli.effects.table import KINDS  # noqa: E402
 from torchfx_cli.plan.assemble import assemble  # noqa: E402
 from torchfx_cli.render import hosted, modules  # noqa: E402
@@ -414,6 +416,33 @@ def test_every_kind_of_stage_keeps_the_law_wherever_it_is_cut(tmp_path: Path, fs
             by_transforms = stage.delay_frames > 0
             most = LAW * max(1.0, float(whole.abs().max())) if by_transforms else 0.0
             torch.testing.assert_close(joined, whole, rtol=0, atol=most, msg=str(stage))
+
+
+def test_a_stream_shorter_than_the_delay_comes_out_whole() -> None:
+    module = FILTERS.DesignableFIR(301, 5000, FS, align=True) | fx.effect.Gain(-3)
+    for frames in (1, 50, 149, 150, 151, 400):
+        x = noise(2, frames)
+        stream = fx.Renderer(module, FS, 2)
+        got = torch.cat([stream.process(x), stream.flush()], dim=-1)
+        torch.testing.assert_close(got, module(x), rtol=0, atol=LAW)
+
+
+def test_a_stream_may_change_its_rate_channels_and_level() -> None:
+    """As the command line's engine does it, block by block, also where filters stand between."""
+    chain = join([], ["fir:lowpass=9000,taps=301,align=true", "compressor:-30", "mono", "highpass:80",
+                      "resample:16 kHz", "peaking:frequency=3000,gain=3", "trim:start=0.01"])
+    x = noise(2, 20_000).double()
+    plan = assemble(design_chain(chain, FS, 2), FS, 2, SampleFormat("float64"), SampleFormat("float64"))
+    engine = NativeEngine(plan)
+    wanted = np.concatenate([engine.process(np.ascontiguousarray(x.T.numpy())), *engine.flush()]).T
+    stream = fx.Renderer(chain, FS, 2)
+    assert (stream.fs_out, stream.channels_out, stream.latency_frames) == (16_000, 1, 150)
+    for size in (20_000, 777):
+        got = torch.cat([*(stream.process(block) for block in x.split(size, dim=-1)), stream.flush()], dim=-1)
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=LAW)
+    torch.testing.assert_close((fx.Wave(x, FS) | fx.load_chain(chain)).ys, got, rtol=0, atol=LAW)
+    with pytest.raises(ValueError, match="loudness to -20 LUFS needs the whole recording"):
+        fx.Renderer(join([], ["loudness:-20"]), FS, 2)
 
 
 def test_a_stream_refuses_what_it_cannot_do() -> None:

@@ -25,8 +25,9 @@ from rendering import (
     stages_of,
 )
 
-from torchfx_cli.design.stages import Gain, Sections, Taps
+from torchfx_cli.design.stages import Gain, Sections, Sum, Taps
 from torchfx_cli.effects.table import KINDS
+from torchfx_cli.errors import DesignError
 from torchfx_cli.kernel.load import available
 from torchfx_cli.plan.assemble import RenderPlan
 from torchfx_cli.render.engine import Engine
@@ -218,3 +219,26 @@ def test_an_engine_that_was_reset_is_as_new(engine: type[Engine], make: Callable
     running.reset()
     again = [running.process(x), *running.flush()]
     assert np.concatenate(first).tobytes() == np.concatenate(again).tobytes()
+
+
+def test_branches_are_added_by_every_engine() -> None:
+    """A crossover of two halves, an equaliser beside a delayed branch, and nothing at all."""
+    half = Sum((stages_of("linkwitz_riley"), stages_of("highpass", "gain")))  # type: ignore[arg-type]
+    odd = Sum((stages_of("fir aligned", "peaking"), (Taps(np.eye(1, 51, 50)[0], 50),), (half, Taps([0.0, 1.0], 50))))  # type: ignore[arg-type]
+    plan = plan_of((*stages_of("highpass"), odd, Gain(0.5)), 2, FLOAT64, FLOAT64, tail_s="auto")
+    assert plan.latency_frames == 50
+    assert_cuts_do_not_matter(NativeEngine, plan)
+    x = signal(5000, 2, FLOAT64)
+    wanted = render(ScipyEngine, plan, x).block
+    assert snr_db(render(NativeEngine, plan, x).block, wanted) > FLOAT64_DB
+    w = np.linspace(0.01, 3.0, 50)
+    impulse = np.zeros((1 << 15, 1))
+    impulse[0] = 1.0
+    alone = plan_of((half,), 1, FLOAT64, FLOAT64)
+    spectrum = np.exp(-1j * np.outer(w, np.arange(len(impulse)))) @ render(NativeEngine, alone, impulse).block[:, 0]
+    np.testing.assert_allclose(half.response(w), spectrum, atol=1e-9)
+
+
+def test_branches_that_remove_different_delays_are_refused() -> None:
+    with pytest.raises(DesignError, match=r"branches of a sum remove different delays: \[0, 50\] frames"):
+        _ = Sum((stages_of("fir aligned"), stages_of("gain"))).latency_frames  # type: ignore[arg-type]

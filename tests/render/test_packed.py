@@ -127,5 +127,5 @@ def test_where_memory_runs_out_fewer_files_go_together(monkeypatch: pytest.Monke
 
 def test_a_device_that_cannot_hold_one_file_is_an_error() -> None:
     run = Cramped(plan_of(stages_of("gain")))
-    with pytest.raises(DeviceError, match=r"^not enough memory on cpu for 24576 samples$"):
+    with pytest.raises(DeviceError, match=r"^not enough memory on cpu for 32768 samples$"):
         run.render([signal(12_000)])

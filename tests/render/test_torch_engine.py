@@ -142,7 +142,7 @@ def test_a_chain_that_overflows_is_reported(engine: type[Engine]) -> None:
 
 
 def test_normalize_needs_the_file_first() -> None:
-    with pytest.raises(TypeError, match="is no linear stage that this engine knows"):
+    with pytest.raises(TypeError, match="is not linear"):
         TorchEngine(plan_of([Normalize(1.0)]))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from torchfx_cli.cli import show
-from torchfx_cli.cli.listener import plan_lines
+from torchfx_cli.cli.listener import places, plan_lines
 from torchfx_cli.errors import FileError
 from torchfx_cli.render import costs
 from torchfx_cli.stream.formats import RIFF_LIMIT_BYTES
@@ -86,6 +86,7 @@ def _record(job: Job, todo: JobPlan | None, engine: str) -> dict[str, Any]:
         "tone_gain_db": tone_gain_db(todo),
         "remarks": _remarks(todo),
         "stages": plan.describe(),
+        "places": places(plan, engine),
     }
 
 
@@ -106,9 +107,8 @@ def _seconds(plans: Sequence[JobPlan], engine: str, at_a_time: int) -> float:
     """By the costs that were measured for this machine, or by the usual ones; `engine` is "torch on cuda"."""
     name = {"native": "native", "scipy": "native"}.get(engine.split()[0], "cuda" if "cuda" in engine else "cpu")
     cost = costs.load()[name]
-    works = [costs.Work.of(todo.plan.stages, (todo.facts.frames or 0) * todo.plan.channels * todo.plan.passes)
-             for todo in plans]
-    files_s = sum(costs.predict(cost, work) - cost.start_s for work in works)
+    works = [costs.Work.of_plan(todo.plan, (todo.facts.frames or 0) * todo.plan.channels) for todo in plans]
+    files_s = sum(costs.predict(cost, work, device=name == "cuda") - cost.start_s for work in works)
     return cost.start_s + files_s / max(1, min(at_a_time, len(plans)))
 
 

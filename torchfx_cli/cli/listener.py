@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from torchfx_cli.cli import show
 from torchfx_cli.cli.meter import Meter
 from torchfx_cli.errors import printable
+from torchfx_cli.plan.assemble import RenderPlan
 from torchfx_cli.tasks.fileplan import JobPlan
 from torchfx_cli.tasks.job import Job
 from torchfx_cli.tasks.journal import DONE_BEFORE
@@ -111,5 +112,18 @@ def plan_lines(todo: JobPlan, engine: str) -> list[str]:
         f" -> {out}{dither}",
         f"  {engine}, {passes}, latency {show.count(plan.latency_frames, 'frame')}{tail},"
         f" blocks of {show.count(todo.block_frames, 'frame')}",
-        *(f"  {number:3}  {line}" for number, line in enumerate(plan.describe(), 1)),
+        *(f"  {number:3}  {line}" for number, line in enumerate(_stage_lines(plan, engine), 1)),
     ]
+
+
+def places(plan: RenderPlan, engine: str) -> list[str]:
+    """Where each stage runs: linear ones on the device of `engine` ("torch on cuda:1"), all others on the CPU."""
+    device = engine.partition(" on ")[2] or "cpu"
+    return [device if stage.is_linear else "cpu" for stage in plan.stages]
+
+
+def _stage_lines(plan: RenderPlan, engine: str) -> list[str]:
+    where = places(plan, engine)
+    if len(set(where)) < 2:
+        return plan.describe()
+    return [f"{line}, on {place}" for line, place in zip(plan.describe(), where, strict=True)]

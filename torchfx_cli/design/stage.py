@@ -52,6 +52,7 @@ class Stage(ABC):
     is_linear       linear and time-invariant, and the same for each channel: may be fused, and gains may cross it.
     latency_frames  of a linear stage: the delay that is removed from the output of the run that it is part of.
     section_count, tap_count   of a linear stage: what it costs (see `render.costs`).
+    cost_ns         of a stage that is not linear: what a sample of a channel takes on one core, about.
     peak_gain       of a stage that is not linear: the most that it raises any sample by, a factor.
     ceiling         the highest level that can come out, whatever comes in (linear, 1 = full scale); None: no such.
     """
@@ -61,6 +62,7 @@ class Stage(ABC):
     latency_frames: int = 0
     section_count: int = 0
     tap_count: int = 0
+    cost_ns: float = 0.0
     peak_gain: float = 1.0
     ceiling: float | None = None
 
@@ -115,13 +117,3 @@ def output_of(stages: Iterable[Stage], source: Signal) -> Signal:
     for stage in stages:
         source = stage.output(source)
     return source
-
-
-class Linear(Stage):
-    """Base of the linear time-invariant stages."""
-
-    is_linear = True
-
-    def open(self, source: Signal) -> Processor:
-        """Engines have their own ways to compute these."""
-        raise TypeError(f"{self.label} is computed by an engine, in a run of linear stages")

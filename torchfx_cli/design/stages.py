@@ -1,19 +1,68 @@
 """The linear time-invariant stages, with numbers in them, and how they respond.
 
-Neighbours among them may be fused and gains moved across them, see `plan`; every engine computes them its own way.
+Neighbours among them may be fused and gains moved across them, see `plan`; every engine computes them its own way,
+which is a `Builder`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from torchfx_cli.design.stage import Array, Linear, Stage
+from torchfx_cli.design.decay import ringing_frames
+from torchfx_cli.design.stage import Array, Processor, Stage
+from torchfx_cli.errors import DesignError
+from torchfx_cli.samples import Signal
 
-__all__ = ["Array", "Gain", "Sections", "Stage", "Taps", "is_stable", "pole_radius", "response"]
+__all__ = ["Array", "Builder", "Gain", "Linear", "Sections", "Stage", "Sum", "Taps", "decay_frames", "is_stable",
+           "labels", "linear", "pole_radius", "response"]
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+
+class Builder(Protocol[T_co]):
+    """How an engine computes each linear stage: it makes something of its own of every one, see `Linear.build`."""
+
+    def sections(self, stage: Sections) -> T_co: ...
+
+    def taps(self, stage: Taps) -> T_co: ...
+
+    def gain(self, stage: Gain) -> T_co: ...
+
+    def sum(self, stage: Sum) -> T_co: ...
+
+
+class Linear(Stage):
+    """Base of the linear time-invariant stages."""
+
+    is_linear = True
+
+    @abstractmethod
+    def build(self, builder: Builder[T]) -> T:
+        """What `builder` makes of this stage; another linear kind builds from those that every builder knows."""
+
+    @abstractmethod
+    def response(self, w: Array) -> npt.NDArray[np.complex128]:
+        """The frequency response [F] at `w` [F] radians a sample; delay that is removed counts as removed."""
+
+    def recursive(self) -> Array:
+        """The second-order sections [K, 6] that the signal passes one after another."""
+        return np.empty((0, 6))
+
+    def span_frames(self) -> int:
+        """How many frames an impulse lasts, beside what `recursive` says and the delay that is removed."""
+        return 0
+
+    def open(self, source: Signal) -> Processor:
+        """Engines have their own ways to compute these."""
+        raise TypeError(f"{self.label} is computed by an engine, in a run of linear stages")
 
 
 def _frozen(values: npt.ArrayLike, ndim: int) -> Array:
@@ -31,6 +80,19 @@ class Sections(Linear):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sos", _frozen(self.sos, 2))
+
+    def build(self, builder: Builder[T]) -> T:
+        """See `Linear`."""
+        return builder.sections(self)
+
+    def response(self, w: Array) -> npt.NDArray[np.complex128]:
+        """See `Linear`."""
+        product: npt.NDArray[np.complex128] = section_responses(self.sos, w).prod(axis=0)
+        return product
+
+    def recursive(self) -> Array:
+        """See `Linear`."""
+        return self.sos
 
     @property
     def section_count(self) -> int:  # type: ignore[override]
@@ -51,6 +113,19 @@ class Taps(Linear):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "taps", _frozen(self.taps, 1))
+
+    def build(self, builder: Builder[T]) -> T:
+        """See `Linear`."""
+        return builder.taps(self)
+
+    def response(self, w: Array) -> npt.NDArray[np.complex128]:
+        """See `Linear`."""
+        frames = np.arange(len(self.taps)) - self.delay_frames
+        return np.array([np.exp(-1j * w_i * frames) @ self.taps for w_i in w], dtype=np.complex128)
+
+    def span_frames(self) -> int:
+        """See `Linear`."""
+        return len(self.taps) - 1 - self.delay_frames
 
     @property
     def latency_frames(self) -> int:  # type: ignore[override]
@@ -73,21 +148,92 @@ class Gain(Linear):
     factor: float
     label: str = ""
 
+    def build(self, builder: Builder[T]) -> T:
+        """See `Linear`."""
+        return builder.gain(self)
 
-def response(stages: Iterable[Stage], frequencies_hz: npt.ArrayLike, fs: float) -> npt.NDArray[np.complex128]:
-    """The complex frequency response [F] of `stages`, one after the other, at `frequencies_hz` [F] (or a number).
+    def response(self, w: Array) -> npt.NDArray[np.complex128]:
+        """See `Linear`."""
+        return np.full(w.shape, self.factor, dtype=np.complex128)
 
-    The delay that `Taps` remove counts as removed; stages that are not linear count as 1.
+
+@dataclass(frozen=True)
+class Sum(Linear):
+    """Branches: `rows` of linear stages side by side on the same input, added. All of them remove the same delay."""
+
+    rows: tuple[tuple[Linear, ...], ...]
+
+    def build(self, builder: Builder[T]) -> T:
+        """See `Linear`."""
+        return builder.sum(self)
+
+    def response(self, w: Array) -> npt.NDArray[np.complex128]:
+        """See `Linear`."""
+        total = np.zeros(w.shape, dtype=np.complex128)
+        for row in self.rows:
+            total += _product(row, w)
+        return total
+
+    def span_frames(self) -> int:
+        """See `Linear`: the branch that rings longest."""
+        return max(map(decay_frames, self.rows), default=0)
+
+    @property
+    def label(self) -> str:  # type: ignore[override]
+        """Such as "(lowpass + notch, gain)"."""
+        return f"({' + '.join(map(labels, self.rows))})"
+
+    @property
+    def latency_frames(self) -> int:  # type: ignore[override]
+        delays = {sum(stage.latency_frames for stage in row) for row in self.rows}
+        if len(delays) > 1:
+            raise DesignError(f"the branches of a sum remove different delays: {sorted(delays)} frames")
+        return max(delays, default=0)
+
+    @property
+    def section_count(self) -> int:  # type: ignore[override]
+        return sum(stage.section_count for row in self.rows for stage in row)
+
+    @property
+    def tap_count(self) -> int:  # type: ignore[override]
+        return sum(stage.tap_count for row in self.rows for stage in row)
+
+
+def linear(stages: Iterable[Stage]) -> tuple[Linear, ...]:
+    """`stages`, all of which are to be linear; TypeError names one that is not."""
+    found = []
+    for stage in stages:
+        if not isinstance(stage, Linear):
+            raise TypeError(f"{stage.label} is not linear: it has a processor of its own")
+        found.append(stage)
+    return tuple(found)
+
+
+def decay_frames(stages: Iterable[Linear]) -> int:
+    """Frames until `stages`, one after another, have fallen to -120 dB of the loudest frequency's level."""
+    row = list(stages)
+    sections = np.concatenate([np.empty((0, 6)), *(stage.recursive() for stage in row)])
+    return ceil(ringing_frames(sections)) + sum(stage.span_frames() for stage in row)
+
+
+def labels(stages: Iterable[Stage]) -> str:
+    """The labels of `stages`, separated by commas."""
+    return ", ".join(stage.label for stage in stages if stage.label)
+
+
+def response(stages: Sequence[Stage], frequencies_hz: npt.ArrayLike, fs: float) -> npt.NDArray[np.complex128]:
+    """The complex frequency response [F] of linear `stages`, one after the other, at `frequencies_hz` [F] or a number.
+
+    The delay that they remove counts as removed. TypeError where one is not linear.
     """
     w = 2.0 * np.pi * np.atleast_1d(np.asarray(frequencies_hz, dtype=np.float64)) / fs
+    return _product(linear(stages), w)
+
+
+def _product(stages: Iterable[Linear], w: Array) -> npt.NDArray[np.complex128]:
     total = np.ones(w.shape, dtype=np.complex128)
     for stage in stages:
-        if isinstance(stage, Sections):
-            total *= section_responses(stage.sos, w).prod(axis=0)
-        elif isinstance(stage, Taps):
-            total *= _taps_response(stage, w)
-        elif isinstance(stage, Gain):
-            total *= stage.factor
+        total *= stage.response(w)
     return total
 
 
@@ -111,11 +257,6 @@ def _quadratics(rows: Array, w: Array) -> npt.NDArray[np.complex128]:
     at_zero = (c0 + c1 / 2.0) + (c2 + c1 / 2.0)
     result: npt.NDArray[np.complex128] = at_zero - 2.0 * (c2 + c1 / 2.0) * u + c2 * u * u
     return result
-
-
-def _taps_response(stage: Taps, w: Array) -> npt.NDArray[np.complex128]:
-    frames = np.arange(len(stage.taps)) - stage.delay_frames
-    return np.array([np.exp(-1j * w_i * frames) @ stage.taps for w_i in w], dtype=np.complex128)
 
 
 def pole_radius(sos: npt.ArrayLike) -> float:

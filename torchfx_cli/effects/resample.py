@@ -19,6 +19,7 @@ from torchfx_cli.errors import DesignError
 from torchfx_cli.samples import Signal, hertz
 
 QUALITIES = {"quick": "QQ", "low": "LQ", "medium": "MQ", "high": "HQ", "very_high": "VHQ"}
+COST_NS = {"quick": 3.0, "low": 5.0, "medium": 6.0, "high": 8.0, "very_high": 12.0}  # a sample of the input
 MAX_RATIO = 1 << 12  # beyond, libsoxr's filters take memory without bound
 
 
@@ -53,6 +54,10 @@ class Resample(Stage):
     rate_hz: int
     quality: str
     label: str
+
+    @property
+    def cost_ns(self) -> float:  # type: ignore[override]
+        return COST_NS[self.quality]
 
     def output(self, source: Signal) -> Signal:
         """See `Stage`."""

@@ -124,6 +124,8 @@ class FftFir(ABC):
     only after zeros were pushed behind the end. Joined, it is the same to the last bit for any cutting of the input.
     """
 
+    in_step = False
+
     def __init__(self, taps: Samples, channels: int) -> None:
         self.taps, self.channels = np.ascontiguousarray(taps, np.float64), channels
         self.size = fft_size(len(taps))

@@ -14,9 +14,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from torchfx_cli.design import stages
 from torchfx_cli.library import units
-from torchfx_cli.library.cores import Cores, apart
-from torchfx_cli.plan import rows
+from torchfx_cli.library.cores import Cores, Row, apart
+from torchfx_cli.plan.fuse import fuse_linear
 from torchfx_cli.render import hosted, modules
 
 
@@ -57,7 +58,7 @@ class Linear(Module, ABC):
 
     @property
     @abstractmethod
-    def row(self) -> rows.Row:
+    def row(self) -> Row:
         """What it is one after the other, fused."""
 
     def core(self) -> modules.Filter:
@@ -87,8 +88,8 @@ class Chain(Linear):
     def __init__(self, *parts: Linear) -> None:
         super().__init__()
         self.parts = nn.ModuleList(parts)
-        self._fused: rows.Row = ()
-        self._fused_of: rows.Row = ()
+        self._fused: Row = ()
+        self._fused_of: Row = ()
 
     def _parts(self) -> Iterable[Linear]:
         return cast("Iterable[Linear]", self.parts)
@@ -98,10 +99,10 @@ class Chain(Linear):
         return sum(part.delay_frames for part in self._parts())
 
     @property
-    def row(self) -> rows.Row:
+    def row(self) -> Row:
         row = tuple(stage for part in self._parts() for stage in part.row)
         if self._fused_of != row:
-            self._fused_of, self._fused = row, apart(rows.fuse_row, row)
+            self._fused_of, self._fused = row, apart(fuse_linear, row)
         return self._fused
 
 
@@ -123,8 +124,8 @@ class Sum(Linear):
         return delays.pop()
 
     @property
-    def row(self) -> rows.Row:
-        return (rows.Sum(tuple(part.row for part in self._parts())),)
+    def row(self) -> Row:
+        return (stages.Sum(tuple(part.row for part in self._parts())),)
 
 
 class Pipeline(Module):

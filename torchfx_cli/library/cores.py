@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from torchfx_cli.plan.rows import Row
+from torchfx_cli.design.stages import Linear
 from torchfx_cli.render import modules
 from torchfx_cli.render.torch_engine import modules_of
 
 T = TypeVar("T")
+Row = tuple[Linear, ...]
 
 
 class Cores:

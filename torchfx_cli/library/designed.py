@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from torchfx_cli.chain.parse import parse_effect
-from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
+from torchfx_cli.design import stages
 from torchfx_cli.effects.kind import StageSpec
 from torchfx_cli.errors import TorchfxError
 from torchfx_cli.library.combine import Linear
@@ -43,7 +43,7 @@ class Filter(Linear):
         if self.spec.is_measured:
             raise ValueError(f"{self.spec.kind} needs the whole recording: use fx.effect")
         self.fs: float | None = None
-        self.stage: Stage | None = None
+        self.stage: stages.Linear | None = None
         self._suits_any_rate = self.spec.is_flat or (fs is None and self.spec.suits_any_rate)
         if fs is not None or self._suits_any_rate:
             self.take_rate(1.0 if fs is None else fs)
@@ -66,10 +66,10 @@ class Filter(Linear):
             raise ValueError(self._needs_a_rate())
         device = self.coefficients.device if self.stage else None
         try:
-            self.stage = self.spec.design(Signal(self.fs, 1))
+            (self.stage,) = stages.linear([self.spec.design(Signal(self.fs, 1))])
         except TorchfxError as error:
             raise ValueError(str(error)) from None
-        values = _coefficients(self.stage)
+        values = self.stage.build(_Coefficients())
         self.register_buffer("coefficients", torch.tensor(values, dtype=torch.float64, device=device))
         return self.coefficients
 
@@ -79,10 +79,10 @@ class Filter(Linear):
 
     @property
     def delay_frames(self) -> int:
-        return self.stage.delay_frames if isinstance(self.stage, Taps) else 0
+        return self.stage.latency_frames if self.stage else 0
 
     @property
-    def row(self) -> tuple[Stage]:
+    def row(self) -> tuple[stages.Linear]:
         if self.stage is None:
             raise ValueError(self._needs_a_rate())
         return (self.stage,)
@@ -132,14 +132,20 @@ def set_rate(module: nn.Module, fs: float, device: torch.device | None = None) -
             take_rate(fs, device)
 
 
-def _coefficients(stage: Stage) -> npt.ArrayLike:
-    """[K, 6], [N] or [1]."""
-    if isinstance(stage, Sections):
+class _Coefficients:
+    """A `Builder` of what a filter shows of itself: [K, 6], [N] or [1]."""
+
+    def sections(self, stage: stages.Sections) -> npt.ArrayLike:
         return stage.sos
-    if isinstance(stage, Taps):
+
+    def taps(self, stage: stages.Taps) -> npt.ArrayLike:
         return stage.taps
-    assert isinstance(stage, Gain)
-    return [stage.factor]
+
+    def gain(self, stage: stages.Gain) -> npt.ArrayLike:
+        return [stage.factor]
+
+    def sum(self, stage: stages.Sum) -> npt.ArrayLike:
+        raise TypeError(f"{stage.label} has no coefficients of its own")
 
 
 def settings_of(spec: StageSpec) -> Iterator[str]:

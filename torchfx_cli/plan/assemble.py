@@ -14,18 +14,14 @@ from functools import cached_property
 from itertools import groupby, pairwise
 from typing import Literal
 
-import numpy as np
-
 from torchfx_cli.design.stage import Measured
-from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
+from torchfx_cli.design.stages import Gain, Stage, decay_frames, linear
 from torchfx_cli.plan.fuse import fuse
 from torchfx_cli.samples import SampleFormat, Signal
 
 Dither = Literal["auto", "none", "tpdf"]
 
-TAIL_FLOOR = 1e-6  # -120 dB: where `tail="auto"` takes a decay to have ended
 MAX_TAIL_S = 60.0
-MAX_PEAKS = 256  # poles near which the highest gain is looked for: with all, time and memory grow as their square
 MAX_DITHERED_BITS = 16  # from 17 bits on the rounding error lies below what any converter resolves
 MEASURED = SampleFormat("float64")
 
@@ -74,6 +70,17 @@ class RenderPlan:
             for run in [list(neighbours)] if is_linear else [[place] for place in neighbours]:
                 runs.append(Run(tuple(stage for stage, _ in run), run[0][1][0]))
         return tuple(runs)
+
+    @property
+    def parts(self) -> tuple[RenderPlan, ...]:
+        """A plan for each of the `runs`, which one after another make this one; between them lies float64."""
+        runs = self.runs or (Run((), self.output),)
+        last = len(runs) - 1
+        return tuple(
+            RenderPlan(int(run.source.fs), run.source.channels, run.stages, MEASURED if n else self.source,
+                       self.sink if n == last else MEASURED, self.dither and n == last,
+                       0 if n else self.tail_frames, self.seed)
+            for n, run in enumerate(runs))
 
     def frames_out(self, frames: int) -> int:
         """Frames of the output of `frames` of input; the tail counts."""
@@ -144,7 +151,17 @@ class Run:
 
     @property
     def is_linear(self) -> bool:
-        return self.stages[0].is_linear
+        return all(stage.is_linear for stage in self.stages)
+
+    @property
+    def latency_frames(self) -> int:
+        """The delay that is removed from its output."""
+        return sum(stage.latency_frames for stage in self.stages)
+
+    @property
+    def tail_frames(self) -> int:
+        """How many frames it sounds on after its input has ended, to -120 dB."""
+        return decay_frames(linear(self.stages)) if self.is_linear else self.stages[0].tail_frames(self.source)
 
 
 def assemble(
@@ -170,41 +187,5 @@ def assemble(
 
 
 def _tail_s(plan: RenderPlan) -> float:
-    """Seconds until what the last sample left behind has fallen to `TAIL_FLOOR`: what each run takes, added up."""
-    return sum((_decay_frames(run.stages) if run.is_linear else run.stages[0].tail_frames(run.source)) / run.source.fs
-               for run in plan.runs)
-
-
-def _decay_frames(stages: Sequence[Stage]) -> int:
-    """Frames until linear `stages` have fallen to `TAIL_FLOOR`, of the loudest frequency's level."""
-    rows = np.concatenate([np.empty((0, 6)), *(stage.sos for stage in stages if isinstance(stage, Sections))])
-    behind = sum(len(stage.taps) - 1 - stage.delay_frames for stage in stages if isinstance(stage, Taps))
-    return math.ceil(_ringing_frames(rows)) + behind
-
-
-def _ringing_frames(rows: np.ndarray) -> float:
-    """Frames that sections [K, 6] ring, by Cauchy's estimate |h[n]| <= r^n max |H(r e^iw)|, r outside all poles.
-
-    The radius of the slowest pole alone would be too hopeful where several are about as slow: m of them decay
-    as n^(m-1) r^n. The estimate holds for every r, so the best of a few is taken.
-    """
-    poles = np.concatenate([np.empty(0), *(np.roots(row[3:]) for row in rows)])
-    slowest = float(np.abs(poles).max(initial=0.0))
-    if not slowest:
-        return 2.0 * len(rows)
-    slow = poles[np.argsort(np.abs(poles))[-MAX_PEAKS:]]
-    angles = np.concatenate([np.linspace(0.0, np.pi, 257), np.abs(np.angle(slow))])  # the peaks are near the poles
-
-    def highest(radius: float) -> float:
-        """As a logarithm: a thousand sections may multiply to more than any number."""
-        delays = (radius * np.exp(1j * angles)[:, None]) ** -np.arange(3.0)
-        total = np.zeros(len(angles))
-        for first in range(0, len(rows), MAX_PEAKS):
-            some = rows[first : first + MAX_PEAKS]
-            with np.errstate(divide="ignore"):  # of a zero on the circle
-                total += np.log(np.abs((delays @ some[:, :3].T) / (delays @ some[:, 3:].T))).sum(axis=1)
-        return float(total.max())
-
-    floor = math.log(TAIL_FLOOR) + highest(1.0)
-    radii = (slowest + step * (1.0 - slowest) for step in (0.02, 0.05, 0.1, 0.2, 0.4))
-    return min(max(0.0, (highest(radius) - floor) / -math.log(radius)) for radius in radii)
+    """Seconds until what the last sample left behind has fallen to -120 dB: what each run takes, added up."""
+    return sum(run.tail_frames / run.source.fs for run in plan.runs)

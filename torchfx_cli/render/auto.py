@@ -35,7 +35,7 @@ def decide(
     if problem := why_no_cuda():
         return Decision("cpu", f"cpu: {problem}")
     table = known.load(complain) if costs is None else costs
-    here, there = predict(table[on_cpu], work), predict(table["cuda"], work)
+    here, there = predict(table[on_cpu], work), predict(table["cuda"], work, device=True)
     if here <= there:
         return Decision("cpu", f"cpu: {_size(work)} would take about {_s(here)} here, {_s(there)} with CUDA"
                         f" ({_s(table['cuda'].start_s)} of it to start)")

@@ -1,6 +1,8 @@
 """What a run costs on each backend: seconds as a sum over processes, files, samples, sections and taps.
 
-    seconds = start_s + files file_s + samples (sample_s + sections section_s + log2(1 + taps) octave_s)
+    seconds = start_s + files file_s + samples (sample_s + sections section_s + log2(1 + taps) octave_s + host)
+
+`host` is what stages take that no device computes, and on a device the way there and back.
 
 The defaults for "native" and "cpu" are rough, from runs on two cores of a server. **Those for "cuda" are estimates**
 (a data-centre GPU behind PCIe 4, files in the page cache) until `make gpu-check` or `torchfx bench --calibrate` has run
@@ -14,27 +16,50 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 
 from torchfx_cli.chain.presets import config_folder
-from torchfx_cli.design.stages import Stage
+from torchfx_cli.design.stage import Stage
+from torchfx_cli.plan.assemble import RenderPlan
 
 FILE_NAME = "costs.json"
+CROSSING_S = 2e-9  # a sample in float64 over PCIe 4, and its copies on the host
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be done: so many samples (all channels) in so many files, through sections and taps (all FIRs')."""
+    """What is to be done: so many samples (all channels) in so many files, through sections and taps (all FIRs').
+
+    host_ns    what a sample takes in all stages that are not linear: they run on the host, whatever the device.
+    crossings  how often a sample goes from the device to such a stage, or back.
+    """
 
     samples: int
     files: int = 1
-    sections: int = 0
-    taps: int = 0
+    sections: float = 0
+    taps: float = 0
+    host_ns: float = 0.0
+    crossings: float = 0.0
 
     @staticmethod
     def of(stages: tuple[Stage, ...], samples: int, files: int = 1) -> Work:
-        """The work of a plan's `stages` on `samples`; a second pass for `normalize` is to be counted in `samples`."""
+        """The work of linear `stages` on `samples`."""
         return Work(samples, files, sum(s.section_count for s in stages), sum(s.tap_count for s in stages))
+
+    @staticmethod
+    def of_plan(plan: RenderPlan, samples: int, files: int = 1) -> Work:
+        """The work of `plan` on `samples` of its input, in all its passes, with what rate and channels become."""
+        first = plan.signals[0]
+        shares = [signal.fs * signal.channels / (first.fs * first.channels) for signal in plan.signals]
+        placed = list(zip(plan.stages, shares, strict=False))
+        return Work(
+            samples * plan.passes, files,
+            sum(stage.section_count * share for stage, share in placed),
+            sum(stage.tap_count * share for stage, share in placed),
+            sum(stage.cost_ns * share for stage, share in placed if not stage.is_linear),
+            sum(share for (before, _), (stage, share) in pairwise(placed) if before.is_linear != stage.is_linear),
+        )
 
 
 @dataclass(frozen=True)
@@ -67,9 +92,10 @@ DEFAULTS: Mapping[str, BackendCost] = {
 }
 
 
-def predict(cost: BackendCost, work: Work) -> float:
-    """Seconds that `work` takes; see the module."""
-    of_sample = cost.sample_s + work.sections * cost.section_s + math.log2(1 + work.taps) * cost.octave_s
+def predict(cost: BackendCost, work: Work, *, device: bool = False) -> float:
+    """Seconds that `work` takes; see the module. `device`: linear stages run elsewhere than the others."""
+    host_s = work.host_ns * 1e-9 + (work.crossings * CROSSING_S if device else 0.0)
+    of_sample = cost.sample_s + work.sections * cost.section_s + math.log2(1 + work.taps) * cost.octave_s + host_s
     return cost.start_s + work.files * cost.file_s + work.samples * of_sample
 
 

@@ -6,13 +6,16 @@ the process's context away. So no file of this process can use the device any mo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 
 from torchfx_cli.errors import DeviceError
 from torchfx_cli.render.device import first_line
+
+T = TypeVar("T")
 
 # How libraries that keep memory of their own say that there is none left. That of CUDA has an exception.
 NO_MEMORY = (
@@ -26,6 +29,41 @@ NO_MEMORY = (
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether a smaller block may still succeed."""
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in NO_MEMORY)
+
+
+class Allowance:
+    """How much a device is given at a time, in frames or samples (`unit`): half as much once its memory runs out.
+
+    `size` is a multiple of `grid`, and stays one.
+    """
+
+    def __init__(self, device: torch.device, size: int, unit: str, note: Callable[[], object] = lambda: None,
+                 grid: int = 1) -> None:
+        self.device, self.size, self._unit, self._grid = device, size, unit, grid
+        self._note: Callable[[], object] | None = note
+
+    def attempt(self, step: Callable[[], T], least: int) -> T | None:
+        """What `step` gives; None where memory ran out: the error and what it kept alive are gone, `size` is halved.
+
+        Raises DeviceError where that would be less than `least`.
+        """
+        try:
+            return step()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        self._halve(least)
+        return None
+
+    def _halve(self, least: int) -> None:
+        if self.size < 2 * least:
+            raise DeviceError(f"not enough memory on {self.device} for {self.size} {self._unit}")
+        self.size = -(-self.size // 2 // self._grid) * self._grid
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if self._note is not None:
+            self._note()
+            self._note = None
 
 
 @contextmanager

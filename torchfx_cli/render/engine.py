@@ -18,10 +18,11 @@ from math import log10
 import numpy as np
 import numpy.typing as npt
 
-from torchfx_cli.design.stage import Stage
+from torchfx_cli.design.stage import Processor
+from torchfx_cli.design.stages import Linear, linear
 from torchfx_cli.errors import FileError, ReadError
 from torchfx_cli.kernel.load import load
-from torchfx_cli.plan.assemble import RenderPlan
+from torchfx_cli.plan.assemble import RenderPlan, Run
 from torchfx_cli.render.runner import Chain, Filter, LinearRun, Samples
 from torchfx_cli.samples import Signal, block_frames
 
@@ -111,14 +112,16 @@ class HostEngine(Engine):
     """
 
     def _start(self) -> None:
-        self._chain = Chain([
-            LinearRun(self._filters(run.stages, run.source.channels), sum(stage.latency_frames for stage in run.stages),
-                      run.source.channels)
-            if run.is_linear else run.stages[0].open(run.source)
-            for run in self.plan.runs])
+        self._chain = Chain([self._processor(run) for run in self.plan.runs])
+
+    def _processor(self, run: Run) -> Processor:
+        if not run.is_linear:
+            return run.stages[0].open(run.source)
+        channels = run.source.channels
+        return LinearRun(self._filters(linear(run.stages), channels), run.latency_frames, channels)
 
     @abstractmethod
-    def _filters(self, stages: tuple[Stage, ...], channels: int) -> Filter:
+    def _filters(self, stages: tuple[Linear, ...], channels: int) -> Filter:
         """Linear `stages` at rest."""
 
     def process(self, block: Block) -> Block:

@@ -14,15 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
+from torchfx_cli.design.stages import Linear, labels
 from torchfx_cli.kernel.load import load
-from torchfx_cli.plan.rows import Row, label_of
 from torchfx_cli.render.native import Filters
+from torchfx_cli.render.runner import Alignment
 from torchfx_cli.samples import block_frames
 
 LEAST_FRAMES = 4096  # at a time: what a convolution by FFT owes at the end must not be fetched a frame at a time
 THREAD_SAMPLES = 1 << 18  # a millisecond of work: less is not worth a thread
 
 Array = npt.NDArray[np.floating]
+Row = tuple[Linear, ...]
 
 
 def is_plain(x: Tensor) -> bool:
@@ -49,7 +51,7 @@ def from_rest(row: Row, x: Tensor, skipped: int) -> Tensor:
     samples = (x if x.dtype == torch.float32 else x.double()).detach().numpy()
     y = np.empty_like(samples)
     threads = max(1, min(torch.get_num_threads(), len(x) // 2, x.numel() // THREAD_SAMPLES))
-    with torch.profiler.record_function(f"torchfx_cli: {label_of(row)}"):
+    with torch.profiler.record_function(f"torchfx_cli: {labels(row)}"):
         if threads == 1:
             _filter(row, skipped, samples, y)
         else:
@@ -61,19 +63,18 @@ def from_rest(row: Row, x: Tensor, skipped: int) -> Tensor:
 def _filter(row: Row, skipped: int, samples: Array, y: Array) -> None:
     """Some of the channels of `from_rest`, into `y`: none of them depends on which are done together."""
     channels, frames = samples.shape
-    filters = Filters(load(), row, channels)
+    filters, alignment = Filters(load(), row, channels), Alignment(skipped, frames)
     step = min(block_frames(channels), max(frames + skipped, LEAST_FRAMES))
-    start, made, to_skip = 0, 0, skipped
+    start = made = 0
     with np.errstate(over="ignore", invalid="ignore"):
-        while made < frames:
+        while alignment.owed:
             block = np.zeros((step, channels))
             heard = samples[:, start : start + step].T
             block[: len(heard)] = heard
             out = filters.process(block)
-            late = min(to_skip, len(out))
-            kept = out[late : late + frames - made]
-            y[:, made : made + len(kept)] = kept.T
-            start, made, to_skip = start + step, made + len(kept), to_skip - late
+            first, count, alignment = alignment.due(len(out))
+            y[:, made : made + count] = out[first : first + count].T
+            start, made = start + step, made + count
 
 
 class Stream:

@@ -6,16 +6,28 @@ enough to stay in the second-level cache from the first stage to the last.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Protocol
+
 import numpy as np
 
-from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
-from torchfx_cli.kernel.base import FftFir, Kernel
-from torchfx_cli.plan.rows import Row, Sum
+from torchfx_cli.design.stages import Gain, Linear, Sections, Sum, Taps
+from torchfx_cli.kernel.base import Kernel
 from torchfx_cli.render.engine import HostEngine
-from torchfx_cli.render.runner import Filter, Samples
+from torchfx_cli.render.runner import Samples
+
+
+class Filter(Protocol):
+    """See `runner.Filter`; `in_step` says whether as many frames come out of each block as go in."""
+
+    in_step: bool
+
+    def process(self, samples: Samples) -> Samples: ...
 
 
 class _Cascade:
+    in_step = True
+
     def __init__(self, kernel: Kernel, stage: Sections, channels: int) -> None:
         self._kernel, self._sos = kernel, stage.sos.copy()  # the stage's is read-only, which sosfilt refuses
         self._state = np.zeros((len(stage.sos), channels, 2))
@@ -26,6 +38,8 @@ class _Cascade:
 
 
 class _DirectFir:
+    in_step = True
+
     def __init__(self, kernel: Kernel, stage: Taps, channels: int) -> None:
         self._kernel, self._taps = kernel, np.ascontiguousarray(stage.taps)
         self._history = np.zeros((len(stage.taps) - 1, channels))
@@ -37,6 +51,8 @@ class _DirectFir:
 
 
 class _Gain:
+    in_step = True
+
     def __init__(self, kernel: Kernel, stage: Gain) -> None:
         self._kernel, self._factor = kernel, stage.factor
 
@@ -66,16 +82,16 @@ class _Sum:
 
 
 class Filters:
-    """`row` one after another and all that runs in them, at rest, for blocks [frames, channels] of float64.
+    """Linear stages one after another and all that runs in them, at rest, for blocks [frames, channels] of float64.
 
     `in_step` says whether as many frames come out of each block as go in: a convolution by FFT gives its own in
     bursts, late, the last of them only after zeros.
     """
 
-    def __init__(self, kernel: Kernel, row: Row, channels: int) -> None:
-        self._filters = [_filter(kernel, stage, channels) for stage in row]
-        self.in_step = all(stage.in_step if isinstance(stage, _Sum) else not isinstance(stage, FftFir)
-                           for stage in self._filters)
+    def __init__(self, kernel: Kernel, row: Iterable[Linear], channels: int) -> None:
+        builder = _Builder(kernel, channels)
+        self._filters = [stage.build(builder) for stage in row]
+        self.in_step: bool = all(stage.in_step for stage in self._filters)
 
     def process(self, samples: Samples) -> Samples:
         """What comes out; `samples` may be overwritten. What is not finite is not noticed here, and spreads."""
@@ -84,18 +100,25 @@ class Filters:
         return samples
 
 
-def _filter(kernel: Kernel, stage: Stage | Sum, channels: int) -> Filter:
-    if isinstance(stage, Sum):
-        return _Sum(kernel, stage, channels)
-    if isinstance(stage, Sections):
-        return _Cascade(kernel, stage, channels)
-    if isinstance(stage, Taps):
-        if len(stage.taps) <= kernel.direct_max_taps:
-            return _DirectFir(kernel, stage, channels)
-        return kernel.fft_fir(stage.taps, channels)
-    if isinstance(stage, Gain):
-        return _Gain(kernel, stage)
-    raise TypeError(f"{stage} is no linear stage that this engine knows")
+class _Builder:
+    """See `Builder`."""
+
+    def __init__(self, kernel: Kernel, channels: int) -> None:
+        self._kernel, self._channels = kernel, channels
+
+    def sections(self, stage: Sections) -> Filter:
+        return _Cascade(self._kernel, stage, self._channels)
+
+    def taps(self, stage: Taps) -> Filter:
+        if len(stage.taps) <= self._kernel.direct_max_taps:
+            return _DirectFir(self._kernel, stage, self._channels)
+        return self._kernel.fft_fir(stage.taps, self._channels)
+
+    def gain(self, stage: Gain) -> Filter:
+        return _Gain(self._kernel, stage)
+
+    def sum(self, stage: Sum) -> Filter:
+        return _Sum(self._kernel, stage, self._channels)
 
 
 class NativeEngine(HostEngine):
@@ -103,5 +126,5 @@ class NativeEngine(HostEngine):
 
     name = "native"
 
-    def _filters(self, stages: tuple[Stage, ...], channels: int) -> Filters:
+    def _filters(self, stages: tuple[Linear, ...], channels: int) -> Filters:
         return Filters(self.kernel, stages, channels)

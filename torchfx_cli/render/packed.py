@@ -11,17 +11,20 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from torchfx_cli.errors import DeviceError, FileError
+from torchfx_cli.errors import FileError
 from torchfx_cli.plan.assemble import RenderPlan
-from torchfx_cli.render.devicefaults import failing_as_one, is_out_of_memory
+from torchfx_cli.render.devicefaults import Allowance, failing_as_one
 from torchfx_cli.render.engine import Block, Levels, bad_input, bad_output
 from torchfx_cli.render.lanes import Lanes, lanes_of
+from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.render.quantiser import quantise
+from torchfx_cli.render.runner import Alignment
 from torchfx_cli.render.torch_engine import UNIT_SAMPLES, modules_of, samples_of
 from torchfx_cli.render.transfer import BUFFERS, Downloads, Uploads
 
@@ -41,31 +44,69 @@ class _Launch:
 
 
 def render_packed(plan: RenderPlan, blocks: Sequence[Block], device: str = "cpu") -> list[Result]:
-    """Every file of `blocks`, each whole, as `process` and `flush` of an engine would; see `PackedRun.render`."""
-    return PackedRun(plan, device).render(blocks)
+    """Every file of `blocks`, each whole, as `process` and `flush` of an engine would; see `Pack.render`."""
+    return Pack(plan, device).render(blocks)
 
 
 def packable(plan: RenderPlan, frames: int, device: str = "cuda") -> bool:
-    """Whether packing a file of so many frames pays: at least two fit into a launch, and one pass is all it needs."""
-    return plan.is_linear and 2 * bucket_frames(plan, frames) * plan.channels <= _launch_samples(device)
+    """Whether packing a file of so many frames pays: two at least fit into each launch, and one pass is enough."""
+    launched = False
+    for part in plan.parts if plan.passes == 1 else ():
+        if part.is_linear:
+            launched = 2 * bucket_frames(part, frames) * part.channels <= _launch_samples(device)
+            if not launched:
+                return False
+        frames = part.frames_out(frames)
+    return launched
 
 
-class PackedRun:
-    """A plan ready to render lists of short files on `device`: "cpu", "cuda" or "cuda:n"."""
+class Pack:
+    """A plan ready to render lists of short files on `device`: linear runs side by side, other stages file by file."""
 
     def __init__(self, plan: RenderPlan, device: str = "cpu", lanes: Lanes | None = None) -> None:
-        self.plan, self.device = plan, torch.device(device)
-        self.launch_samples = _launch_samples(device)
-        self.notes: list[str] = []
-        with failing_as_one(self.device):
-            self.chain = modules_of(plan.stages).to(self.device)
-            self._lanes = lanes or lanes_of(self.device)
+        self._parts = [PackedRun(part, device, lanes) if part.is_linear else part for part in plan.parts]
+
+    @property
+    def notes(self) -> list[str]:
+        """What is worth a word to whoever asks for details."""
+        return [note for part in self._parts if isinstance(part, PackedRun) for note in part.notes]
 
     def render(self, blocks: Sequence[Block]) -> list[Result]:
         """For each file, [frames, channels] in the source's type: its output and levels, or what is wrong with it.
 
         Raises DeviceError, after which nothing is known of any file, where the device fails or is too small.
         """
+        results: list[Result] = [(block, Levels()) for block in blocks]
+        for part in self._parts:
+            left = {at: result[0] for at, result in enumerate(results) if isinstance(result, tuple)}
+            made = (part.render(list(left.values())) if isinstance(part, PackedRun)
+                    else [_on_host(part, block) for block in left.values()])
+            for at, result in zip(left, made, strict=True):
+                results[at] = result
+        return results
+
+
+def _on_host(plan: RenderPlan, block: Block) -> Result:
+    engine = NativeEngine(plan)
+    try:
+        return np.concatenate([engine.process(block), *engine.flush()]), engine.levels
+    except FileError as error:
+        return error
+
+
+class PackedRun:
+    """A plan of linear stages ready to render lists of short files on `device`: "cpu", "cuda" or "cuda:n"."""
+
+    def __init__(self, plan: RenderPlan, device: str = "cpu", lanes: Lanes | None = None) -> None:
+        self.plan, self.device = plan, torch.device(device)
+        self.notes: list[str] = []
+        self._launched = Allowance(self.device, _launch_samples(device), "samples", self._note_fewer_files)
+        with failing_as_one(self.device):
+            self.chain = modules_of(plan.stages).to(self.device)
+            self._lanes = lanes or lanes_of(self.device)
+
+    def render(self, blocks: Sequence[Block]) -> list[Result]:
+        """See `Pack.render`."""
         results = {at: early for at, block in enumerate(blocks) if (early := self._without_filtering(block))}
         with failing_as_one(self.device):
             while len(results) < len(blocks):
@@ -88,8 +129,8 @@ class PackedRun:
         for launch in launches:
             if len(downloads) == BUFFERS:
                 results.update(self._arrived(under_way.popleft(), downloads))
-            if not self._fits(launch, blocks, uploads, downloads):
-                self._halve(launch)
+            fill = partial(self._fill, launch, blocks, uploads, downloads)
+            if not self._launched.attempt(fill, launch.frames * self.plan.channels):
                 break
             under_way.append(launch)
         while under_way:
@@ -101,33 +142,28 @@ class PackedRun:
             buckets[bucket_frames(self.plan, len(blocks[at]))].append(at)
         launches = []
         for frames, members in sorted(buckets.items()):
-            rows = max(1, self.launch_samples // (frames * self.plan.channels))
+            rows = max(1, self._launched.size // (frames * self.plan.channels))
             for n in range(0, len(members), rows):
                 together = tuple(members[n : n + rows])
                 lengths = tuple(len(blocks[at]) + self.plan.tail_frames for at in together)
                 launches.append(_Launch(together, lengths, rows, frames))
         return launches
 
-    def _fits(self, launch: _Launch, blocks: Sequence[Block], uploads: Uploads, downloads: Downloads) -> bool:
+    def _fill(self, launch: _Launch, blocks: Sequence[Block], uploads: Uploads, downloads: Downloads) -> bool:
         used = launch.rows * launch.frames
         staged = uploads.staging[:used].reshape(launch.rows, launch.frames, self.plan.channels)
         staged[:] = 0
         for row, at in enumerate(launch.files):
             staged[row, : len(blocks[at])] = blocks[at]
-        try:
-            self._launch(launch, uploads.send().narrow(0, 0, used).view(staged.shape), downloads)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            return False
+        self._launch(launch, uploads.send().narrow(0, 0, used).view(staged.shape), downloads)
         uploads.release()
         return True
 
     @torch.inference_mode()
     def _launch(self, launch: _Launch, files: Tensor, downloads: Downloads) -> None:
         y = self.chain(samples_of(files)).mT  # [rows, frames, channels]
-        skipped = self.plan.latency_frames
-        y = y.narrow(1, skipped, launch.frames - skipped)
+        first, count, _ = Alignment(self.plan.latency_frames, launch.frames).due(launch.frames)
+        y = y.narrow(1, first, count)
         lengths = torch.tensor([*launch.lengths, *[0] * (launch.rows - len(launch.files))], device=self.device)
         beyond = torch.arange(y.shape[1], device=self.device) >= lengths.unsqueeze(-1)
         quantised = quantise(self.plan, y.masked_fill(beyond.unsqueeze(-1), 0.0), 0)
@@ -142,14 +178,8 @@ class PackedRun:
             else:
                 yield at, (made[row, :length].copy(), Levels(peak, int(clipped)))
 
-    def _halve(self, launch: _Launch) -> None:
-        if launch.rows == 1:
-            raise DeviceError(f"not enough memory on {self.device} for {launch.frames * self.plan.channels} samples")
-        self.launch_samples //= 2
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        if not self.notes:
-            self.notes.append(f"{self.device} ran out of memory: fewer files were packed together from there on")
+    def _note_fewer_files(self) -> None:
+        self.notes.append(f"{self.device} ran out of memory: fewer files were packed together from there on")
 
 
 def bucket_frames(plan: RenderPlan, frames: int) -> int:

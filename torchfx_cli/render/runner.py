@@ -1,11 +1,13 @@
 """Stages at work, one after another: how a run of linear ones and every other stage become one processor.
 
-Here alone a delay is removed, and here alone what a stage holds at the end is passed through those behind it.
+Here alone a delay is removed (`Alignment`), and here alone what a stage holds at the end is passed through those behind
+it (`Chain`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +17,33 @@ from torchfx_cli.design.stage import Processor
 from torchfx_cli.samples import block_frames
 
 Samples = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Which frames that a filter makes are due: as many as it has heard, behind the delay at their beginning.
+
+    to_skip  frames of delay that have not come out yet.
+    owed     frames that went in, and whose output has not come out.
+    """
+
+    to_skip: int
+    owed: int = 0
+
+    @property
+    def missing_frames(self) -> int:
+        """How many frames of silence bring out all that is owed, of a filter that answers each frame at once."""
+        return self.to_skip + self.owed if self.owed else 0
+
+    def heard(self, frames: int) -> Alignment:
+        """After so many more frames of input."""
+        return Alignment(self.to_skip, self.owed + frames)
+
+    def due(self, made: int) -> tuple[int, int, Alignment]:
+        """Of the next `made` frames the first that is due, and how many are; and what holds after them."""
+        skipped = min(self.to_skip, made)
+        kept = min(self.owed, made - skipped)
+        return skipped, kept, Alignment(self.to_skip - skipped, self.owed - kept)
 
 
 class Filter(Protocol):
@@ -28,25 +57,22 @@ class LinearRun:
     """A run of linear stages as a processor: `latency_frames` are removed from its output, once for all of them."""
 
     def __init__(self, filters: Filter, latency_frames: int, channels: int) -> None:
-        self._filters, self._to_skip, self._channels = filters, latency_frames, channels
-        self._owed = 0  # frames that went in and have not come out
+        self._filters, self._channels = filters, channels
+        self._alignment = Alignment(latency_frames)
 
     def process(self, samples: Samples) -> Samples:
         """See `Processor`."""
-        self._owed += len(samples)
+        self._alignment = self._alignment.heard(len(samples))
         return self._due(self._filters.process(samples))
 
     def flush(self) -> Iterator[Samples]:
         """What is owed: it comes out when silence follows."""
-        while self._owed:
+        while self._alignment.owed:
             yield self._due(self._filters.process(np.zeros((block_frames(self._channels), self._channels))))
 
     def _due(self, samples: Samples) -> Samples:
-        skipped = min(self._to_skip, len(samples))
-        self._to_skip -= skipped
-        due = samples[skipped : skipped + self._owed]
-        self._owed -= len(due)
-        return due
+        first, count, self._alignment = self._alignment.due(len(samples))
+        return samples[first : first + count]
 
 
 class Chain:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 
-from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
+from torchfx_cli.design.stages import Gain, Linear, Sections, Sum, Taps
 from torchfx_cli.render.engine import HostEngine
 from torchfx_cli.render.runner import Samples
+
+Step = Callable[[Samples], Samples]
 
 
 class ScipyEngine(HostEngine):
@@ -14,37 +18,64 @@ class ScipyEngine(HostEngine):
 
     name = "scipy"
 
-    def _filters(self, stages: tuple[Stage, ...], channels: int) -> _Filters:
-        return _Filters(stages, channels)
+    def _filters(self, stages: tuple[Linear, ...], channels: int) -> _Row:
+        return _Row(stages, channels)
 
 
-class _Filters:
-    def __init__(self, stages: tuple[Stage, ...], channels: int) -> None:
-        self._stages, self._state = stages, [_rest(stage, channels) for stage in stages]
+class _Row:
+    def __init__(self, stages: Iterable[Linear], channels: int) -> None:
+        builder = _Builder(channels)
+        self._steps = [stage.build(builder) for stage in stages]
 
     def process(self, samples: Samples) -> Samples:
         if not len(samples):  # sosfilt refuses an empty block
             return samples
-        for i, stage in enumerate(self._stages):
-            samples, self._state[i] = _run(stage, samples, self._state[i])
+        for step in self._steps:
+            samples = step(samples)
         return np.ascontiguousarray(samples)  # sosfilt works, and answers, along the other axis
 
 
-def _rest(stage: Stage, channels: int) -> Samples:
-    if isinstance(stage, Sections):
-        return np.zeros((len(stage.sos), 2, channels))
-    return np.zeros((len(stage.taps) - 1 if isinstance(stage, Taps) else 0, channels))
+class _Builder:
+    """See `Builder`: each stage becomes a step that keeps its state."""
 
+    def __init__(self, channels: int) -> None:
+        self._channels = channels
 
-def _run(stage: Stage, samples: Samples, state: Samples) -> tuple[Samples, Samples]:
-    import scipy.signal
+    def sections(self, stage: Sections) -> Step:
+        import scipy.signal
 
-    if isinstance(stage, Sections):
-        writable = stage.sos.copy()  # sosfilt refuses a read-only array
-        return scipy.signal.sosfilt(writable, samples, axis=0, zi=state)
-    if isinstance(stage, Taps):
-        heard = np.concatenate([state, samples])
-        return scipy.signal.oaconvolve(heard, stage.taps[:, None], "valid", axes=0), heard[len(samples) :]
-    if isinstance(stage, Gain):
-        return samples * stage.factor, state
-    raise TypeError(f"{stage} is no linear stage that this engine knows")
+        sos, state = stage.sos.copy(), np.zeros((len(stage.sos), 2, self._channels))  # sosfilt refuses a read-only one
+
+        def step(samples: Samples) -> Samples:
+            nonlocal state
+            y, state = scipy.signal.sosfilt(sos, samples, axis=0, zi=state)
+            return y
+
+        return step
+
+    def taps(self, stage: Taps) -> Step:
+        import scipy.signal
+
+        history = np.zeros((len(stage.taps) - 1, self._channels))
+
+        def step(samples: Samples) -> Samples:
+            nonlocal history
+            heard = np.concatenate([history, samples])
+            history = heard[len(samples) :]
+            return scipy.signal.oaconvolve(heard, stage.taps[:, None], "valid", axes=0)
+
+        return step
+
+    def gain(self, stage: Gain) -> Step:
+        return lambda samples: samples * stage.factor
+
+    def sum(self, stage: Sum) -> Step:
+        rows = [_Row(row, self._channels) for row in stage.rows]
+
+        def step(samples: Samples) -> Samples:
+            total = np.zeros_like(samples)
+            for row in rows:
+                total += row.process(samples)
+            return total
+
+        return step

@@ -8,23 +8,23 @@ comes back while the next one is under way (see `transfer`): what `process` retu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
-from torchfx_cli.errors import DeviceError
+from torchfx_cli.design.stages import Gain, Sections, Stage, Sum, Taps, linear
 from torchfx_cli.plan.assemble import RenderPlan
-from torchfx_cli.plan.rows import Row, Sum
 from torchfx_cli.render import cascade_tables, modules
 from torchfx_cli.render.cascade import SOSCascade
 from torchfx_cli.render.device import name_of
-from torchfx_cli.render.devicefaults import failing_as_one, is_out_of_memory
+from torchfx_cli.render.devicefaults import Allowance, failing_as_one
 from torchfx_cli.render.engine import Block, Engine
 from torchfx_cli.render.lanes import Lanes, lanes_of
 from torchfx_cli.render.quantiser import quantise
+from torchfx_cli.render.runner import Alignment
 from torchfx_cli.render.transfer import BUFFERS, Downloads, Uploads
 
 # A unit in all channels: near the second-level cache on a CPU; on a GPU enough to make launches (some 25
@@ -62,9 +62,10 @@ class TorchEngine(Engine):
     def _start(self) -> None:
         self._downloads = Downloads(self._lanes)
         self._state = self.chain.rest(self.plan.channels)
-        self._piece_frames = self.unit_frames
+        self._pieces = Allowance(self.device, self.unit_frames, f"frames of {self.plan.channels} channels",
+                                 self._note_smaller_blocks)
         self._filled = 0
-        self._to_skip = self.plan.latency_frames
+        self._alignment = Alignment(self.plan.latency_frames)
         self._sent = 0  # frames of the output, on their way or out
 
     def process(self, block: Block) -> Block:
@@ -73,6 +74,7 @@ class TorchEngine(Engine):
             finite = np.isfinite(block)
             self._require_finite(-1 if finite.all() else int(finite.argmin()))
         self.frames_in += len(block)
+        self._alignment = self._alignment.heard(len(block))
         done = []
         with failing_as_one(self.device):
             while len(block):
@@ -80,16 +82,16 @@ class TorchEngine(Engine):
                 self._uploads.staging[self._filled : self._filled + taken] = block[:taken]
                 block, self._filled = block[taken:], self._filled + taken
                 if self._filled == self.unit_frames:
-                    done += self._unit(self.frames_in + self.plan.tail_frames)
+                    done += self._unit()
         return np.concatenate(done) if done else np.empty((0, self.plan.channels), self.plan.sink.dtype)
 
     def flush(self) -> Iterator[Block]:
         """See `Engine`."""
-        end = self.frames_in + self.plan.tail_frames if self.frames_in else 0
-        while self._sent < end:
+        self._alignment = self._alignment.heard(self.plan.tail_frames if self.frames_in else 0)
+        while self._alignment.owed:
             with failing_as_one(self.device):
                 self._uploads.staging[self._filled :] = 0
-                done = self._unit(end)
+                done = self._unit()
             yield from done
         while self._downloads:
             with failing_as_one(self.device):
@@ -99,42 +101,29 @@ class TorchEngine(Engine):
             most = torch.cuda.max_memory_allocated(self.device) / 2**20
             self.notes.append(f"{self.device}: {most:.0f} MB of device memory at most")
 
-    def _unit(self, end: int) -> list[Block]:
+    def _unit(self) -> list[Block]:
         """Send what is staged, in pieces as large as the device's memory allows; what arrived meanwhile."""
         unit, at, done = self._uploads.send(), 0, []
         while at < self.unit_frames:
             if len(self._downloads) == BUFFERS:
                 done.append(self._arrived())
-            piece = unit.narrow(0, at, min(self._piece_frames, self.unit_frames - at))
-            if self._fits(piece, end):
-                at += len(piece)
-            else:
-                self._halve()
+            piece = unit.narrow(0, at, min(self._pieces.size, self.unit_frames - at))
+            at += self._pieces.attempt(partial(self._piece, piece), MIN_PIECE_FRAMES) or 0
         self._uploads.release()
         self._filled = 0
         return done
 
-    def _fits(self, piece: Tensor, end: int) -> bool:
-        """Whether the device had the memory for `_piece`. On return the error is gone, and what it kept alive."""
-        try:
-            self._piece(piece, end)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            return False
-        return True
-
     @torch.inference_mode()
-    def _piece(self, piece: Tensor, end: int) -> None:
-        """Filter `piece` and send what belongs to the output: nothing from before its beginning or after its `end`."""
+    def _piece(self, piece: Tensor) -> int:
+        """Filter `piece` and send what belongs to the output; the frames of `piece`."""
         y, state = self.chain.step(samples_of(piece), self._state)
-        skipped = min(self._to_skip, len(piece))
-        frames = min(len(piece) - skipped, end - self._sent)
-        quantised = quantise(self.plan, y.narrow(-1, skipped, frames).T, self._sent)
-        if frames:
+        first, count, alignment = self._alignment.due(len(piece))
+        quantised = quantise(self.plan, y.narrow(-1, first, count).T, self._sent)
+        if count:
             self._downloads.send(quantised.block, quantised.seen)
         # Not before: a piece that ran out of memory is begun again from where it began.
-        self._state, self._to_skip, self._sent = state, self._to_skip - skipped, self._sent + frames
+        self._state, self._alignment, self._sent = state, alignment, self._sent + count
+        return len(piece)
 
     def _arrived(self) -> Block:
         block, (clipped, peak, bad) = self._downloads.take()
@@ -142,34 +131,29 @@ class TorchEngine(Engine):
         self.frames_out += len(block)
         return block
 
-    def _halve(self) -> None:
-        """Go on with half the frames at a time, and say so once."""
-        if self._piece_frames < 2 * MIN_PIECE_FRAMES:
-            samples = self._piece_frames * self.plan.channels
-            raise DeviceError(f"not enough memory on {self.device} for {samples} samples")
-        self._piece_frames //= 2
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        if not self.notes:
-            self.notes.append(f"{self.device} ran out of memory: smaller blocks were used from there on")
+    def _note_smaller_blocks(self) -> None:
+        self.notes.append(f"{self.device} ran out of memory: smaller blocks were used from there on")
 
 
-def modules_of(row: Row) -> modules.Chain:
-    """The modules that compute `row`, one after another."""
-    return modules.Chain(*map(_module_of, row))
+def modules_of(row: Iterable[Stage]) -> modules.Chain:
+    """The modules that compute the stages of `row`, all linear, one after another."""
+    return modules.Chain(*(stage.build(_Builder()) for stage in linear(row)))
 
 
-def _module_of(stage: Stage | Sum) -> modules.Filter:
-    """The module that computes one linear stage or sum; TypeError for any other stage."""
-    if isinstance(stage, Sum):
-        return modules.Sum(*map(modules_of, stage.rows))
-    if isinstance(stage, Sections):
+class _Builder:
+    """See `Builder`."""
+
+    def sections(self, stage: Sections) -> modules.Filter:
         return SOSCascade(stage.sos)
-    if isinstance(stage, Taps):
+
+    def taps(self, stage: Taps) -> modules.Filter:
         return modules.FIR(stage.taps)
-    if isinstance(stage, Gain):
+
+    def gain(self, stage: Gain) -> modules.Filter:
         return modules.Gain(stage.factor)
-    raise TypeError(f"{stage} is no linear stage that this engine knows")
+
+    def sum(self, stage: Sum) -> modules.Filter:
+        return modules.Sum(*map(modules_of, stage.rows))
 
 
 def unit_of(stages: Sequence[Stage], channels: int, kind: str, most_frames: int | None = None) -> int:

@@ -30,7 +30,7 @@ from torchfx_cli.tasks.onefile import Listener, opened, process_file, process_op
 from torchfx_cli.tasks.report import FileResult
 
 if TYPE_CHECKING:  # torch is loaded by the process that filters
-    from torchfx_cli.render.packed import PackedRun
+    from torchfx_cli.render.packed import Pack
 
 HELD_SAMPLES = 1 << 24  # read and not yet written: four launches of a GPU, 128 MB of float64
 PLANS = 32  # that stay on the device
@@ -179,8 +179,8 @@ def _filtered(plan: RenderPlan, blocks: Sequence[Block], device: str) -> tuple[S
 
 
 @lru_cache(maxsize=PLANS)
-def _run_of(plan: RenderPlan, device: str) -> PackedRun:
+def _run_of(plan: RenderPlan, device: str) -> Pack:
     """Made once for all files that are alike; see `plan_file`."""
-    from torchfx_cli.render.packed import PackedRun
+    from torchfx_cli.render.packed import Pack
 
-    return PackedRun(plan, device)
+    return Pack(plan, device)

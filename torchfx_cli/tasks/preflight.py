@@ -15,7 +15,6 @@ from torchfx_cli.chain.spec import design_chain
 from torchfx_cli.design.stages import Stage
 from torchfx_cli.errors import FileError
 from torchfx_cli.plan.assemble import assemble
-from torchfx_cli.plan.fuse import fuse
 from torchfx_cli.render.costs import Work
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.samples import SampleFormat
@@ -64,7 +63,8 @@ def estimated_work(jobs: Sequence[Job], settings: Settings) -> Work:
     """What the run will cost, going by the sizes of the files; a chain that fails at 48 kHz counts as one section."""
     samples = round(sum(_size_of(job.source) * SAMPLES_PER_BYTE.get(job.source.suffix.lower(), 0.5) for job in jobs))
     try:
-        return Work.of(fuse(design_chain(settings.chain, USUAL_RATE_HZ, USUAL_CHANNELS)), samples, len(jobs))
+        stages = design_chain(settings.chain, USUAL_RATE_HZ, USUAL_CHANNELS)
+        return Work.of_plan(assemble(stages, USUAL_RATE_HZ, USUAL_CHANNELS, FLOAT64, FLOAT64), samples, len(jobs))
     except FileError:
         return Work(samples, len(jobs), sections=1)
 
@@ -122,7 +122,7 @@ class _Reach:
 def _reach(filters: _Filters) -> _Reach:
     """The sum of |h[n]|, and the highest |H|, of linear stages whose impulse response is h; of a long one its start."""
     plan = assemble(filters.stages, filters.fs, 1, FLOAT64, FLOAT64, dither="none", tail_s="auto")
-    longest = min(MAX_RESPONSE_FRAMES, MAX_RESPONSE_WORK // max(1, Work.of(plan.stages, 0).sections))
+    longest = min(MAX_RESPONSE_FRAMES, MAX_RESPONSE_WORK // max(1, sum(stage.section_count for stage in plan.stages)))
     plan = replace(plan, tail_frames=min(plan.tail_frames, longest))
     engine = NativeEngine(plan)
     impulse = np.zeros((plan.latency_frames + 1, 1))  # a delay is removed from the output, and nothing of it lost
