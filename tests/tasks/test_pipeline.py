@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from torchfx_cli.tasks import pipeline
+from torchfx_cli.errors import Interrupted
+from torchfx_cli.tasks import interruption, pipeline
 
 
 def same(items: Iterator[int]) -> Iterator[int]:
@@ -23,9 +24,9 @@ def inside() -> int:
     """Threads but this one that are at work in the pipeline."""
     count = 0
     for thread, frame in sys._current_frames().items():
-        while frame is not None and thread != threading.get_ident():
-            count += frame.f_code.co_filename == pipeline.__file__ and frame.f_back is None
+        while frame is not None and thread != threading.get_ident() and frame.f_code.co_filename != pipeline.__file__:
             frame = frame.f_back
+        count += frame is not None and thread != threading.get_ident()
     return count
 
 
@@ -127,17 +128,9 @@ def test_a_thread_at_work_would_be_seen() -> None:
     alone.join()
 
 
-class _StopError(Exception):
-    pass
-
-
-def _raise(number: int, frame: object) -> None:
-    raise _StopError
-
-
 def test_a_signal_at_any_moment_ends_it_at_once() -> None:
     rng = random.Random(1)
-    before, stopped = signal.signal(signal.SIGALRM, _raise), 0
+    before, stopped = signal.signal(signal.SIGALRM, interruption.deliver), 0
     faulthandler.dump_traceback_later(60, exit=True)
     try:
         for _ in range(700):
@@ -147,7 +140,7 @@ def test_a_signal_at_any_moment_ends_it_at_once() -> None:
                 signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-5, 2e-3))
                 pipeline.run(range(400), same, busy.append)
                 signal.setitimer(signal.ITIMER_REAL, 0)
-            except _StopError:
+            except Interrupted:
                 stopped += 1
             assert time.monotonic() - asked_s < 5.0
             done = len(busy)

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from torchfx_cli.errors import Interrupted
+from torchfx_cli.tasks.interruption import deliver
 
 AGAIN_S = 0.01  # enough to be out of the callback
 PATIENCE_S = 1.0  # to end as errors do, which takes milliseconds
@@ -23,6 +24,8 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @contextmanager
 def raised() -> Iterator[None]:
     """Within, the first of the `STOPPING` signals raises Interrupted in the main thread; the second ends at once.
+
+    See `interruption` for when that is.
 
     A signal that the caller ignores (nohup, a background job of a script) stays ignored.
     """
@@ -48,7 +51,7 @@ def _first(number: int, frame: FrameType | None) -> None:
     for other in STOPPING:
         if signal.getsignal(other) is _first:
             signal.signal(other, _second)
-    raise Interrupted(number)
+    deliver(number, frame)
 
 
 def _raise_again(otherwise: Callable[[Any], object], lost: Any) -> None:

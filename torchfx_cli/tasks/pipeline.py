@@ -1,25 +1,25 @@
 """Reading, computing and writing at the same time: one thread ahead of the engine, one behind it.
 
 All three spend their time in C with the interpreter lock released. Channels are short, so memory does not
-grow with the file. An error on either side ends the other two and is raised in the caller's thread.
-
-A signal's exception may come at any moment of the main thread. Inside `queue.Queue`, `threading.Event`, `Thread.start`
-or `Thread.join`, which are Python, it would leave a lock locked for ever; so only what is written in C is used here,
-and plain attributes say how things stand.
+grow with the file. An error on either side ends the other two and is raised in the caller's thread; a signal is looked
+at between two blocks, see `interruption`.
 """
 
 from __future__ import annotations
 
-import _thread
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import Empty, Full, Queue
 from typing import Any, Generic, TypeVar
+
+from torchfx_cli.tasks import interruption
 
 T = TypeVar("T")
 
 DEPTH = 3  # items in a channel: one being read or written, one waiting, one spare for jitter
-POLL_S = 0.1  # how soon a thread looks up by itself: a signal may have taken what should have woken it
+POLL_S = 0.1  # how soon one that waits sees that the other side has gone, or that a signal has come
 
 _END = object()
 
@@ -37,30 +37,39 @@ def run(blocks: Iterable[T], steps: Callable[[Iterator[T]], Iterator[T]], consum
     `cancel_read` lets a read that waits end when it is over, `cancel_write` a write when it is over early: pipes may
     wait for ever.
     """
-    if not overlap:
+    with interruption.held() as check:
+        if overlap:
+            _overlapped(blocks, steps, consume, cancel_read, cancel_write, check)
+            return
         for block in steps(iter(blocks)):
             consume(block)
-        return
-    ahead, behind = _Channel[T](), _Channel[T]()
+            check()
+
+
+def _overlapped(blocks: Iterable[T], steps: Callable[[Iterator[T]], Iterator[T]], consume: Callable[[T], object],
+                cancel_read: Callable[[], None], cancel_write: Callable[[], None], check: Callable[[], None]) -> None:
+    ahead, behind = _Channel[T](check), _Channel[T](check)
     reader, writer = _Side(partial(_read, blocks, ahead)), _Side(partial(_write, behind, consume))
+    reader.start()
+    writer.start()
     try:
-        reader.start()
-        writer.start()
         for block in steps(ahead.items()):
             if not behind.put(block):
                 break
         behind.put(_END)
-        writer.wait()
+        while writer.is_alive():
+            writer.join(POLL_S)
+            check()
     finally:
         ahead.close()
         behind.close()
         cancel_read()
-        if not writer.is_over:
+        if writer.is_alive():
             cancel_write()
-        reader.end()
-        writer.end()
-    if behind.failure:
-        raise behind.failure
+        reader.join()
+        writer.join()
+    if writer.failure:
+        raise writer.failure
 
 
 def _read(blocks: Iterable[T], ahead: _Channel[T]) -> None:
@@ -77,80 +86,69 @@ def _write(behind: _Channel[T], consume: Callable[[T], object]) -> None:
     try:
         for block in behind.items():
             consume(block)
-    except BaseException as error:
-        behind.failure = error
+    finally:
         behind.close()
 
 
 class _Channel(Generic[T]):
     """A few items on their way from one thread to another. Either may close it: then neither waits any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, check: Callable[[], None]) -> None:
         self.closed = False
-        self.failure: BaseException | None = None
-        self._items: SimpleQueue[Any] = SimpleQueue()
-        self._room: SimpleQueue[None] = SimpleQueue()
-        for _ in range(DEPTH):
-            self._room.put(None)
+        self.failure: BaseException | None = None  # of the sender
+        self._items: Queue[Any] = Queue(DEPTH)
+        self._check, self._owner = check, threading.current_thread()
 
     def close(self) -> None:
+        """Whoever waits need not wait longer."""
         self.closed = True
-        self._room.put(None)  # whoever waits need not wait longer
-        self._items.put(_END)
+        with suppress(Empty):
+            while True:
+                self._items.get_nowait()
+        with suppress(Full):
+            self._items.put_nowait(_END)
 
     def put(self, item: object) -> bool:
         """Wait for room; False where the channel was closed."""
         while not self.closed:
+            self._look()
             try:
-                self._room.get(timeout=POLL_S)
-            except Empty:
+                self._items.put(item, timeout=POLL_S)
+                return True
+            except Full:
                 continue
-            self._items.put(item)
-            return True
         return False
 
     def items(self) -> Iterator[T]:
         """What comes, until the end or until it is closed; then the sender's failure is raised."""
         while not self.closed:
+            self._look()
             try:
                 item = self._items.get(timeout=POLL_S)
             except Empty:
                 continue
             if item is _END:
                 break
-            self._room.put(None)
             yield item
         if self.failure:
             raise self.failure
 
+    def _look(self) -> None:
+        """Signals are a matter of the thread that began all this."""
+        if threading.current_thread() is self._owner:
+            self._check()
 
-class _Side:
-    """`work`, which raises nothing, in a thread of its own."""
+
+class _Side(threading.Thread):
+    """`work` in a thread of its own; `failure` is what it raised."""
 
     def __init__(self, work: Callable[[], None]) -> None:
+        super().__init__(daemon=True)
         self._work = work
-        self._claims: list[str] = []  # whoever is the first says whether it is done at all
-        self.is_over = False
-        self._bell = _thread.allocate_lock()
-        self._bell.acquire()
+        self.failure: BaseException | None = None
 
-    def start(self) -> None:
-        _thread.start_new_thread(self._run, ())
-
-    def _run(self) -> None:
-        self._claims.append("work")
-        if self._claims[0] == "work":
+    def run(self) -> None:
+        try:
             self._work()
-            self.is_over = True
-            self._bell.release()
-
-    def wait(self) -> None:
-        """Until it is over."""
-        while not self.is_over:
-            self._bell.acquire(timeout=POLL_S)
-
-    def end(self) -> None:
-        """The same; where it has not begun, it never will."""
-        self._claims.append("end")
-        if self._claims[0] == "work":
-            self.wait()
+        except BaseException as error:
+            self.failure = error

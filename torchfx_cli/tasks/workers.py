@@ -20,6 +20,7 @@ from typing import Any
 from torchfx_cli.errors import Interrupted, TorchfxError
 from torchfx_cli.stream.part import remove_stale, remove_unfinished
 from torchfx_cli.tasks.bundle import process_bundle
+from torchfx_cli.tasks.interruption import deliver
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.murmur import Murmur
 from torchfx_cli.tasks.onefile import JobPlan, Listener, process_file
@@ -214,4 +215,4 @@ def _interrupted(number: int, frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, STOP_S)  # the run may be gone, and nobody else there to kill it
-    raise Interrupted(number)
+    deliver(number, frame)
