@@ -274,17 +274,19 @@ def test_the_output_has_the_rate_the_channels_and_the_length_of_the_chain(tmp_pa
     assert (result.status, result.fs, result.channels, result.frames, result.duration_s) == ("ok", 16_000, 1, 8000, 0.5)
 
 
-@pytest.mark.parametrize(("effect", "is_kept"), [("gain:-3", True), ("mono", True), ("trim:end=0.5", True),
-                                                 ("trim:start=0.1", False), ("resample:16 kHz", False)])
-def test_markers_are_carried_only_where_they_stay_right(tmp_path: Path, effect: str, is_kept: bool) -> None:
+@pytest.mark.parametrize(("effect", "frame"), [("gain:-3", 9), ("mono", 9), ("trim:end=0.5", 9), ("resample:16 kHz", 3),
+                                               ("trim:start=0.0001", 4), ("trim:start=0.1", None)])
+def test_markers_move_with_rate_and_beginning(tmp_path: Path, effect: str, frame: int | None) -> None:
+    """0.0001 s are 4.8 frames, rounded to 5."""
     result = done(tmp_path, effect)
     source = tmp_path / "in.wav"
     content = source.read_bytes() + b"cue " + struct.pack("<II", 28, 1) + struct.pack("<IIIIII", 1, 9, 0, 0, 0, 9)
     source.write_bytes(content[:4] + struct.pack("<I", len(content) - 8) + content[8:])
     report = run_jobs([Job(source, tmp_path / "b.wav")], Settings(join([], [effect])), Listener())
     (result,) = report.results
-    assert (b"cue " in (tmp_path / "b.wav").read_bytes()) is is_kept
-    assert result.warnings == (() if is_kept else ("not carried over: cue",))
+    cue = (tmp_path / "b.wav").read_bytes().partition(b"cue ")[2]
+    assert cue == (b"" if frame is None else struct.pack("<II6I", 28, 1, 1, frame, 0, 0, 0, frame))
+    assert result.warnings == ()
 
 
 def test_nothing_is_left_is_a_failure_and_no_output(tmp_path: Path) -> None:

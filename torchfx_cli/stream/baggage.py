@@ -1,8 +1,9 @@
 """What an input holds besides its samples and the texts that libsndfile knows, and which chunks may be copied.
 
-Outputs lie on the time line of their inputs (latency is taken out, tails come at the end), so cue points, loops,
-markers and time references stay right and chunks go over byte for byte, into a file of the same kind. Copied is
-what is not known to be wrong: unknown chunks too, but none that describes the old samples.
+Most outputs lie on the time line of their inputs (latency is taken out, tails come at the end), so cue points, loops,
+markers and time references stay right and chunks go over byte for byte, into a file of the same kind; where rate or
+beginning change, `timeline` tells where they are. Copied is what is not known to be wrong: unknown chunks too, but
+none that describes the old samples.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 from torchfx_cli.stream.chunks import Chunk, Layout
 from torchfx_cli.stream.diagnose import reading
+from torchfx_cli.stream.timeline import Timeline
 
 MAX_BYTES = 64 << 20  # of all that is copied, and of the tags of a file
 MAX_VALUES = 10_000  # of the tags of a file
@@ -29,8 +31,8 @@ _STRUCTURE = {
 _STALE = frozenset({"levl", "MD5", "md5", "ovvw", "wavl", "slnt"})
 # ADM says what each channel is.
 _OF_CHANNELS = frozenset({"chna", "axml"})
-# These count frames from the beginning, or tell when that was.
-_OF_TIME = frozenset({"cue", "smpl", "plst", "LIST-adtl", "bext", "iXML", "MARK", "INST", "mark", "regn", "strc"})
+# Counts frames in a form that nobody has published.
+_UNMOVABLE = frozenset({"strc"})
 # Container.word -> kind.
 _KINDS = {"wav": "WAV", "rf64": "WAV", "aiff": "AIFF", "caf": "CAF"}
 # What libsndfile reads, and what richtags.py does.
@@ -44,7 +46,7 @@ _BEXT_VERSION, _BEXT_LOUDNESS, _BEXT_UNSET = 346, 412, 0x7FFF
 class Baggage:
     """An open input as far as metadata goes. `container`: libsndfile's name; `fd` must stay open until it is used.
 
-    keeps_time  the output begins where the input does, at the same rate: its markers and time references stay right.
+    timeline  where times of the input are in the output; None where it begins and ends as the input does, at its rate.
 
     Reading moves no file position.
     """
@@ -54,7 +56,7 @@ class Baggage:
     container: str
     channels: int
     layout: Layout | None
-    keeps_time: bool = True
+    timeline: Timeline | None = None
 
     @property
     def kind(self) -> str:
@@ -96,7 +98,7 @@ class Baggage:
         return tuple(kept), tuple(dict.fromkeys(lost))
 
     def _is_true(self, chunk: Chunk, channels: int) -> bool:
-        if chunk.name in _STALE or (chunk.name in _OF_TIME and not self.keeps_time):
+        if chunk.name in _STALE or (chunk.name in _UNMOVABLE and self.timeline is not None):
             return False
         return chunk.name not in _OF_CHANNELS or channels == self.channels
 

@@ -7,7 +7,7 @@ is where players look for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,6 +20,7 @@ from torchfx_cli.stream.formats import OutputFormat
 from torchfx_cli.stream.metadata import lost_tags, utf8_text
 from torchfx_cli.stream.richtags import RichTags, TagError
 from torchfx_cli.stream.taglist import BLOCK_NAMES, id3_loudness, info_names, is_loudness, tag_names
+from torchfx_cli.stream.timedchunks import MOVERS, move
 
 MAX_NAMES = 12
 HINT = '; pip install "torchfx-cli[tags]" would carry the tags'
@@ -66,18 +67,35 @@ def pack(strings: Mapping[str, str], baggage: Baggage | None, out_format: Output
 def _same_kind(strings: Mapping[str, str], baggage: Baggage, channels: int) -> Load:
     """Raw chunks win over strings: those are the same texts, and libsndfile would add its name to them."""
     kept, lost = baggage.sorted_out(channels)
+    extras, unmoved = _extras(baggage, kept)
+    lost = (*lost, *unmoved)
     loud = ["bext"] if any(baggage.has_loudness(chunk) for chunk in kept) else []
     loud += ["id3"] if id3_loudness(baggage) else []
     return Load(
         strings if has_texts(lost) else {},
-        tuple(_copy(baggage, chunk) for chunk in kept),
+        extras,
         warnings=_named(lost),
         notes=(f"the loudness values in {' and '.join(loud)} are those of the input",) if loud else (),
     )
 
 
-def _copy(baggage: Baggage, chunk: Chunk) -> Extra:
-    return Extra(chunk.four_letters, chunk.size, partial(baggage.content, chunk))
+def _extras(baggage: Baggage, chunks: Sequence[Chunk]) -> tuple[tuple[Extra, ...], tuple[str, ...]]:
+    """`chunks` as they go into the output, and the names of those whose times cannot be moved."""
+    timed = [chunk for chunk in chunks if baggage.timeline is not None and chunk.name in MOVERS]
+    moved: dict[Chunk, bytes | None] = {}
+    if baggage.timeline is not None:
+        contents = [(chunk.name, b"".join(baggage.content(chunk))) for chunk in timed]
+        moved = dict(zip(timed, move(contents, baggage.timeline), strict=True))
+    kept = (chunk for chunk in chunks if moved.get(chunk, b"copied"))
+    return tuple(_extra(baggage, chunk, moved.get(chunk)) for chunk in kept), tuple(
+        chunk.name for chunk, content in moved.items() if content is None)
+
+
+def _extra(baggage: Baggage, chunk: Chunk, content: bytes | None) -> Extra:
+    """`content` in place of what is in the file, unless it is None."""
+    if content is None:
+        return Extra(chunk.four_letters, chunk.size, partial(baggage.content, chunk))
+    return Extra(chunk.four_letters, len(content), lambda: (content,))
 
 
 def _other_kind(strings: Mapping[str, str], baggage: Baggage, out_format: OutputFormat) -> Load:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +17,7 @@ from torchfx_cli.stream.baggage import Baggage
 from torchfx_cli.stream.pipewriter import PipeOutput
 from torchfx_cli.stream.reader import Source
 from torchfx_cli.stream.stdio import STDIO
+from torchfx_cli.stream.timeline import Timeline
 from torchfx_cli.stream.writer import Output
 from torchfx_cli.tasks import journal
 from torchfx_cli.tasks.backup import Backup
@@ -24,6 +26,7 @@ from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.report import FileResult, failed
 
 T = TypeVar("T")
+UNKNOWN_FRAMES = 1 << 48  # more than any file has
 
 
 def guarded(job: Job, settings: Settings, since_s: float, step: Callable[[], T]) -> T | FileResult:
@@ -79,8 +82,16 @@ def open_output(source: Source, todo: JobPlan, settings: Settings) -> Output | P
 
 
 def _baggage(source: Source, todo: JobPlan) -> Baggage:
-    keeps_time = todo.plan.place(0.0) == 0.0 and todo.plan.output.fs == todo.plan.fs
-    return replace(source.baggage, keeps_time=keeps_time)
+    """What of `source` goes along; with a time line where the output begins, ends or counts otherwise than it."""
+    plan, facts = todo.plan, todo.facts
+    frames = facts.frames if facts.frames is not None and facts.container != "MP3" else UNKNOWN_FRAMES
+    if plan.place(0.0) == 0.0 and plan.place(frames) is not None and plan.output.fs == plan.fs:
+        return source.baggage
+    heard = bisect_left(range(frames + 1), 1, key=replace(plan, tail_frames=0).frames_out)  # the first that is
+    place = plan.place(heard)
+    first = heard - (0.0 if place is None else place * plan.fs / plan.output.fs)
+    timeline = Timeline(plan.place, plan.fs, int(plan.output.fs), first, plan.frames_out(frames))
+    return replace(source.baggage, timeline=timeline)
 
 
 @dataclass(frozen=True)
