@@ -20,10 +20,8 @@ from torchfx_cli.stream.formats import OutputFormat
 from torchfx_cli.stream.metadata import lost_tags, utf8_text
 from torchfx_cli.stream.richtags import RichTags, TagError
 from torchfx_cli.stream.taglist import BLOCK_NAMES, id3_loudness, info_names, is_loudness, tag_names
-from torchfx_cli.stream.timedchunks import MOVERS, move
 
 MAX_NAMES = 12
-HINT = '; pip install "torchfx-cli[tags]" would carry the tags'
 _REWRITTEN = frozenset({"flac", "ogg", "opus", "mp3"})
 _ID3_CHUNKS = {"wav": b"id3 ", "rf64": b"id3 ", "aiff": b"ID3 "}
 
@@ -67,34 +65,34 @@ def pack(strings: Mapping[str, str], baggage: Baggage | None, out_format: Output
 def _same_kind(strings: Mapping[str, str], baggage: Baggage, channels: int) -> Load:
     """Raw chunks win over strings: those are the same texts, and libsndfile would add its name to them."""
     kept, lost = baggage.sorted_out(channels)
-    extras, unmoved = _extras(baggage, kept)
-    lost = (*lost, *unmoved)
+    extras, unmoved, why = _extras(baggage, kept)
     loud = ["bext"] if any(baggage.has_loudness(chunk) for chunk in kept) else []
     loud += ["id3"] if id3_loudness(baggage) else []
     return Load(
         strings if has_texts(lost) else {},
         extras,
-        warnings=_named(lost),
+        warnings=_named((*lost, *unmoved), why),
         notes=(f"the loudness values in {' and '.join(loud)} are those of the input",) if loud else (),
     )
 
 
-def _extras(baggage: Baggage, chunks: Sequence[Chunk]) -> tuple[tuple[Extra, ...], tuple[str, ...]]:
-    """`chunks` as they go into the output, and the names of those whose times cannot be moved."""
-    timed = [chunk for chunk in chunks if baggage.timeline is not None and chunk.name in MOVERS]
-    moved: dict[Chunk, bytes | None] = {}
-    if baggage.timeline is not None:
-        contents = [(chunk.name, b"".join(baggage.content(chunk))) for chunk in timed]
-        moved = dict(zip(timed, move(contents, baggage.timeline), strict=True))
-    kept = (chunk for chunk in chunks if moved.get(chunk, b"copied"))
-    return tuple(_extra(baggage, chunk, moved.get(chunk)) for chunk in kept), tuple(
-        chunk.name for chunk, content in moved.items() if content is None)
+def _extras(baggage: Baggage, chunks: Sequence[Chunk]) -> tuple[tuple[Extra, ...], tuple[str, ...], str]:
+    """`chunks` as they go into the output, names of what holds times that cannot be moved, and why."""
+    if baggage.timeline is None:
+        return tuple(_copy(baggage, chunk) for chunk in chunks), (), ""
+    from torchfx_cli.stream.moving import move_chunks
+
+    moved = move_chunks(baggage, chunks, baggage.timeline)
+    extras = (_changed(chunk, moved.contents[chunk] or b"") if chunk in moved.contents else _copy(baggage, chunk)
+              for chunk in chunks if moved.contents.get(chunk, b"as it is"))
+    return tuple(extras), moved.lost, moved.why
 
 
-def _extra(baggage: Baggage, chunk: Chunk, content: bytes | None) -> Extra:
-    """`content` in place of what is in the file, unless it is None."""
-    if content is None:
-        return Extra(chunk.four_letters, chunk.size, partial(baggage.content, chunk))
+def _copy(baggage: Baggage, chunk: Chunk) -> Extra:
+    return Extra(chunk.four_letters, chunk.size, partial(baggage.content, chunk))
+
+
+def _changed(chunk: Chunk, content: bytes) -> Extra:
     return Extra(chunk.four_letters, len(content), lambda: (content,))
 
 
@@ -112,12 +110,17 @@ def _other_kind(strings: Mapping[str, str], baggage: Baggage, out_format: Output
     if not (takes and (richer or dropped)):
         return Load(strings, warnings=_named((*dropped, *richer, *others)), notes=notes)
     if not richtags.is_available():
-        return Load(strings, warnings=_named((*dropped, *richer, *others), HINT), notes=notes)
+        return Load(strings, warnings=_named((*dropped, *richer, *others), richtags.HINT), notes=notes)
     try:
         tags = richtags.read(baggage).filled(_texts(strings, baggage))
     except TagError as error:
         why = f"; {error}"
         return Load(strings, warnings=_named((*dropped, *richer, *others), why), notes=notes)
+    if baggage.timeline is not None:
+        from torchfx_cli.stream.moving import move_tags
+
+        tags, unmoved = move_tags(tags, baggage.timeline)
+        others += unmoved
     return _with_tags(strings, tags, others, notes, word)
 
 

@@ -11,7 +11,8 @@ import hashlib
 import importlib.util
 import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from torchfx_cli.stream.sound import PartedFile
 from torchfx_cli.stream.taglist import comment_count, flac_blocks, id3_of, is_loudness, is_of_the_file, tag_bytes
 
 FLAC_BLOCK_BYTES = (1 << 24) - 4096  # a block's size has 24 bits; the rest is for mime and description
+HINT = '; pip install "torchfx-cli[tags]" would carry the tags'
 PADDING_BYTES = 1024  # behind the tag of an MP3, for editors
 _PICTURE_KEY = "METADATA_BLOCK_PICTURE"
 _NO_V1 = 0  # 30 letters of Latin-1 are no second truth beside ID3v2
@@ -60,12 +62,19 @@ def read(baggage: Baggage) -> RichTags:
         raise TagError(f"the tags are larger than {MAX_BYTES >> 20} MiB")
     if comment_count(baggage) > MAX_VALUES:
         raise TagError(f"there are more than {MAX_VALUES} of them")
-    try:
+    with damage_told():
         if baggage.container == "FLAC":
             return _read_flac(baggage.fd)
         if baggage.container == "OGG":
             return _read_ogg(baggage)
         return _read_id3(id3_of(baggage))
+
+
+@contextmanager
+def damage_told() -> Iterator[None]:
+    """Raises TagError for whatever mutagen raises inside."""
+    try:
+        yield
     except (OSError, TagError):
         raise
     except Exception as error:  # a damaged tag makes mutagen raise almost anything

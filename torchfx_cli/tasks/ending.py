@@ -87,7 +87,7 @@ def _baggage(source: Source, todo: JobPlan) -> Baggage:
     frames = facts.frames if facts.frames is not None and facts.container != "MP3" else UNKNOWN_FRAMES
     if plan.place(0.0) == 0.0 and plan.place(frames) is not None and plan.output.fs == plan.fs:
         return source.baggage
-    heard = bisect_left(range(frames + 1), 1, key=replace(plan, tail_frames=0).frames_out)  # the first that is
+    heard = bisect_left(range(UNKNOWN_FRAMES), 1, key=replace(plan, tail_frames=0).frames_out)  # the first that is
     place = plan.place(heard)
     first = heard - (0.0 if place is None else place * plan.fs / plan.output.fs)
     timeline = Timeline(plan.place, plan.fs, int(plan.output.fs), first, plan.frames_out(frames))
