@@ -127,7 +127,8 @@ def test_a_cue_sheet_keeps_the_tracks_of_which_something_is_left(
     assert comments_in(tmp_path / "out.flac") == [("CUESHEET", expected)]
 
 
-@pytest.mark.parametrize("sheet", [SHEET + SHEET, "", "TRACK 01 AUDIO\n", "TRACK 01 AUDIO\nINDEX 01 0:0:0\n"])
+@pytest.mark.parametrize("sheet", [SHEET + SHEET, "", "TRACK 01 AUDIO\n", "TRACK 01 AUDIO\nINDEX 01 0:0:0\n",
+                                   SHEET + "REM\n" * 300_000])
 def test_a_cue_sheet_of_several_files_or_without_times_is_left_out_and_named(tmp_path: Path, sheet: str) -> None:
     """The times of several files count from the beginning of each."""
     source = commented(tmp_path, ("CUESHEET", sheet), ("MOOD", "calm"))

@@ -7,6 +7,8 @@ n - 24000 behind a cut of 0.5 s, n / 3 at 16 kHz, and (n - 24000) / 3 with both.
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -297,8 +299,31 @@ def test_no_damage_makes_a_mover_raise() -> None:
 
 
 def test_a_great_many_points_are_not_read(tmp_path: Path) -> None:
-    found, result = through(tmp_path, [cue_chunk(*[(n, n) for n in range(180_000)])], CUT)
-    assert (set(found), result.warnings) == ({b"fmt ", b"data"}, ("not carried over: cue",))
+    """Of each chunk a little less than the bound, of both together more."""
+    labels = b"LIST", b"adtl" + label(1, b"x" * 3) * 150_000
+    found, result = through(tmp_path, [cue_chunk(*[(n, n) for n in range(120_000)]), labels], CUT)
+    assert (set(found), result.warnings) == ({b"fmt ", b"data"}, ("not carried over: cue, LIST-adtl",))
+
+
+def test_the_length_of_a_pipe_is_not_known_and_need_not_be(tmp_path: Path) -> None:
+    """Sizes as programs write them into a pipe; of such a file chunks in front of the samples are known."""
+    chunks = [*POINTS, smpl_chunk((30000, 95999)), bext_chunk(172_800_000)]
+    content = oddfiles.riff(oddfiles.fmt_chunk(), *chunks, oddfiles.data_chunk(SOUND))
+    piped = oddfiles.lie(content, oddfiles.STREAMED, oddfiles.STREAMED)
+    for effect, late in (CUT, [(4, 66000, 66000)]), (PART, []):
+        words = [sys.executable, "-m", "torchfx_cli", "process", "-", "-e", effect, "-o", str(tmp_path / "out.wav")]
+        subprocess.run([*words, "--overwrite"], input=piped, check=True, capture_output=True)
+        found = {name: data for name, data in wav_chunks((tmp_path / "out.wav").read_bytes()) if name != b"LIST"}
+        assert cues(found[b"cue "]) == [(2, 0, 0), (3, 36000, 36000), *late]
+        assert loops(found[b"smpl"]) == (20833, [(6000, 71999 if late else 47999)])
+        assert struct.unpack_from("<Q", found[b"bext"], 338)[0] == 172_824_000
+
+
+def test_a_file_without_samples_has_a_beginning_too(tmp_path: Path) -> None:
+    source = put(tmp_path, oddfiles.riff(oddfiles.fmt_chunk(), bext_chunk(172_800_000), oddfiles.data_chunk(SOUND[:0])))
+    do(source, tmp_path / "out.wav", CUT, RATE)
+    found = dict(wav_chunks((tmp_path / "out.wav").read_bytes()))
+    assert struct.unpack_from("<Q", found[b"bext"], 338)[0] == 57_608_000
 
 
 # AIFF and CAF

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from torchfx_cli.stream.timedbroadcast import move_bext, move_ixml
 from torchfx_cli.stream.timeline import Timeline
 
-MAX_TIMED_BYTES = 4 << 20  # a hundred thousand points, read in half a second
+MAX_TIMED_BYTES = 4 << 20  # of all of a file: a hundred thousand points, moved in some two seconds
 _DAMAGED = (struct.error, ValueError, ArithmeticError)
 _CUE = struct.Struct("<II4sIII")
 _SEGMENT = struct.Struct("<III")
@@ -57,15 +57,17 @@ def move(chunks: Sequence[tuple[str, bytes]], timeline: Timeline) -> list[bytes 
 
     The chunks of a file go together, as labels and loops refer to points.
     """
+    if sum(len(content) for _, content in chunks) > MAX_TIMED_BYTES:
+        return [None] * len(chunks)
     try:
-        points = _points([chunk for chunk in chunks if len(chunk[1]) <= MAX_TIMED_BYTES], timeline)
+        points = _points(chunks, timeline)
     except _DAMAGED:
         points = None
     return [_moved(name, content, timeline, points) for name, content in chunks]
 
 
 def _moved(name: str, content: bytes, timeline: Timeline, points: Points | None) -> bytes | None:
-    if len(content) > MAX_TIMED_BYTES or (points is None and name in _OF_POINTS):
+    if points is None and name in _OF_POINTS:
         return None
     try:
         return MOVERS[name](content, timeline, points or _NO_POINTS)

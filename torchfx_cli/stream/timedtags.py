@@ -21,6 +21,7 @@ from torchfx_cli.stream.timeline import Timeline
 
 Comments = Sequence[tuple[str, str]]
 
+MAX_SHEET_LETTERS = 1 << 20  # of all cue sheets of a file
 _CD_FRAMES = 75  # a second
 _FOREVER = 1 << 48
 _NO_OFFSET = 0xFFFFFFFF  # bytes of the old file (ID3v2 chapters, 3.1: "shall be ignored")
@@ -64,14 +65,15 @@ def move_id3(tag: bytes, timeline: Timeline) -> tuple[bytes, tuple[str, ...]]:
 def move_comments(comments: Comments, timeline: Timeline) -> tuple[list[tuple[str, str]], list[str]]:
     """`comments` (key in capitals, value) in the output, and the keys of those that cannot be understood."""
     chapters, lost = _chapters(comments, timeline.in_units(1000))
-    moved = []
+    moved, room = [], MAX_SHEET_LETTERS
     for key, value in comments:
         if (chapter := _CHAPTER.fullmatch(key)) is not None:
             new = chapters.get(chapter[1])
             if new is not None:
                 moved.append((f"CHAPTER{new[0]:03}{chapter[2]}", value if chapter[2] else new[1]))
         elif key == "CUESHEET":
-            sheet = _cue_sheet(value, timeline.in_units(_CD_FRAMES))
+            room -= len(value)
+            sheet = _cue_sheet(value, timeline.in_units(_CD_FRAMES)) if room >= 0 else None
             moved += [(key, sheet)] if sheet else []
             lost += [key] if sheet is None else []
         elif key == "TIME_REFERENCE":
