@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,12 @@ def test_a_region_that_reaches_into_the_output_begins_with_it(tmp_path: Path) ->
     found, _ = through(tmp_path, chunks, CUT)
     assert cues(found[b"cue "]) == [(7, 0, 0)]
     assert labels(found[b"adtl"]) == [(b"ltxt", 7, 6000)]
+
+
+def test_a_name_that_means_markers_in_another_kind_of_file_means_nothing_here(tmp_path: Path) -> None:
+    chunks = [(b"MARK", MARKS[1]), (b"mark", CAF_MARK), (b"INST", b"?")]
+    found, result = through(tmp_path, chunks, CUT)
+    assert (list(found.items())[2:], result.warnings) == (chunks, ())
 
 
 def test_where_no_point_is_left_there_is_no_chunk_and_nothing_to_say(tmp_path: Path) -> None:
@@ -280,14 +287,18 @@ def test_a_chunk_that_cannot_be_understood_is_left_out_and_named(
     assert not found.keys() & {name.removeprefix("LIST-").ljust(4).encode() for name in named.split(", ")}
 
 
+def of(kind: str, chunks: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    return [chunk for chunk in chunks if chunk[0] in MOVERS[kind]]
+
+
 def test_no_damage_makes_a_mover_raise() -> None:
     timeline = Timeline(lambda at: (at - 24000) / 3 if 24000 <= at <= 96000 else None, FS, 16000, 24000.0, 24000)
     rng = np.random.default_rng(5)
     whole = {"cue": POINTS[0][1], "LIST-adtl": POINTS[1][1], "smpl": smpl_chunk((12000, 50000))[1],
              "plst": struct.pack("<4I", 1, 3, 48000, 6), "bext": bext_chunk(5)[1], "iXML": IXML % (1, 2, 3, 4, 5),
              "MARK": MARKS[1], "INST": INST[1], "COMT": COMT[1], "mark": CAF_MARK, "regn": CAF_REGN}  # fmt: skip
-    assert whole.keys() == MOVERS.keys()
-    assert None not in move(list(whole.items()), timeline)
+    assert whole.keys() == {name for movers in MOVERS.values() for name in movers}
+    assert None not in [content for kind in MOVERS for content in move(kind, of(kind, whole.items()), timeline)]
     for _ in range(400):
         damaged = []
         for name, content in whole.items():
@@ -295,7 +306,8 @@ def test_no_damage_makes_a_mover_raise() -> None:
             for at in rng.integers(max(1, len(raw)), size=3 if raw else 0):
                 raw[at] = rng.choice([0, 1, 127, 128, 255])
             damaged.append((name, bytes(raw)))
-        assert len(move(damaged, timeline)) == len(damaged)
+        for kind in MOVERS:
+            assert len(move(kind, of(kind, damaged), timeline)) == len(MOVERS[kind])
 
 
 def test_a_great_many_points_are_not_read(tmp_path: Path) -> None:

@@ -34,9 +34,10 @@ class Moved:
 
 def move_chunks(baggage: Baggage, chunks: Sequence[Chunk], timeline: Timeline) -> Moved:
     """`chunks` are those of one file that go into its output; those without times are not in the result."""
-    timed = {chunk: b"".join(baggage.content(chunk)) for chunk in chunks if chunk.name in MOVERS}
+    timed = {chunk: b"".join(baggage.content(chunk)) for chunk in chunks if chunk.name in MOVERS[baggage.kind]}
     contents: dict[Chunk, bytes | None] = {}
-    contents |= zip(timed, move([(chunk.name, content) for chunk, content in timed.items()], timeline), strict=True)
+    moved = move(baggage.kind, [(chunk.name, content) for chunk, content in timed.items()], timeline)
+    contents |= zip(timed, moved, strict=True)
     lost: list[str] = []
     why = ""
     for chunk in (chunk for chunk in chunks if chunk.name in ("id3", "ID3")):

@@ -52,10 +52,10 @@ _NO_POINTS = Points({}, frozenset(), {})
 Mover = Callable[[bytes, Timeline, Points], bytes]
 
 
-def move(chunks: Sequence[tuple[str, bytes]], timeline: Timeline) -> list[bytes | None]:
+def move(kind: str, chunks: Sequence[tuple[str, bytes]], timeline: Timeline) -> list[bytes | None]:
     """The content of each of `chunks` (name, content) in the output: None where it cannot be told, b"" for nothing.
 
-    The chunks of a file go together, as labels and loops refer to points.
+    kind  of their file, and a key of `MOVERS`. They go together, as labels and loops refer to points.
     """
     if sum(len(content) for _, content in chunks) > MAX_TIMED_BYTES:
         return [None] * len(chunks)
@@ -63,14 +63,13 @@ def move(chunks: Sequence[tuple[str, bytes]], timeline: Timeline) -> list[bytes 
         points = _points(chunks, timeline)
     except _DAMAGED:
         points = None
-    return [_moved(name, content, timeline, points) for name, content in chunks]
+    return [None if points is None and name in _OF_POINTS else
+            _moved(MOVERS[kind][name], content, timeline, points or _NO_POINTS) for name, content in chunks]
 
 
-def _moved(name: str, content: bytes, timeline: Timeline, points: Points | None) -> bytes | None:
-    if points is None and name in _OF_POINTS:
-        return None
+def _moved(mover: Mover, content: bytes, timeline: Timeline, points: Points) -> bytes | None:
     try:
-        return MOVERS[name](content, timeline, points or _NO_POINTS)
+        return mover(content, timeline, points)
     except _DAMAGED:
         return None
 
@@ -264,17 +263,17 @@ def _move_caf_regn(content: bytes, timeline: Timeline, points: Points) -> bytes:
     return struct.pack(">II", smpte, len(moved)) + b"".join(moved) if moved else b""
 
 
-MOVERS: Mapping[str, Mover] = {
-    "cue": _move_cue,
-    "LIST-adtl": _move_adtl,
-    "plst": _move_plst,
-    "smpl": _move_smpl,
-    "bext": lambda content, timeline, points: move_bext(content, timeline),
-    "iXML": lambda content, timeline, points: move_ixml(content, timeline),
-    "MARK": _move_mark,
-    "INST": _move_inst,
-    "COMT": _move_comt,
-    "mark": _move_caf_mark,
-    "regn": _move_caf_regn,
+# The kind of a file, and a chunk's name.
+MOVERS: Mapping[str, Mapping[str, Mover]] = {
+    "WAV": {
+        "cue": _move_cue,
+        "LIST-adtl": _move_adtl,
+        "plst": _move_plst,
+        "smpl": _move_smpl,
+        "bext": lambda content, timeline, points: move_bext(content, timeline),
+        "iXML": lambda content, timeline, points: move_ixml(content, timeline),
+    },
+    "AIFF": {"MARK": _move_mark, "INST": _move_inst, "COMT": _move_comt},
+    "CAF": {"mark": _move_caf_mark, "regn": _move_caf_regn},
 }
 _OF_POINTS = frozenset({"cue", "LIST-adtl", "plst", "MARK", "INST", "COMT"})

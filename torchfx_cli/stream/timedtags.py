@@ -163,7 +163,7 @@ def move_frames(frames: Iterable[Any], timeline: Timeline) -> tuple[list[Any], l
     """ID3 frames in the output, and the names of those whose times cannot be told."""
     line = timeline.in_units(1000)
     moved: list[Any] = []
-    texts: list[tuple[str, str]] = []
+    texts: list[Any] = []
     gone: set[str] = set()
     lost: list[str] = []
     for frame in frames:
@@ -173,15 +173,16 @@ def move_frames(frames: Iterable[Any], timeline: Timeline) -> tuple[list[Any], l
             moved += [chapter] if chapter else []
             gone |= set() if chapter else {frame.element_id}
         elif name == "TXXX" and is_timed(frame.desc):
-            texts += [(frame.desc.upper(), str(text)) for text in frame.text]
+            texts.append(frame)
         elif name in ("SYLT", "ETCO") and frame.format == _MILLISECONDS:
             moved += _moved_events(frame, "text" if name == "SYLT" else "events", line)
         elif name in _TIMED_FRAMES and name != "CTOC":
             lost.append(name)
         else:
             moved.append(frame)
-    comments, unmoved = move_comments(texts, timeline)
-    return [*_without(moved, gone), *frames_of(comments)], [*lost, *unmoved]
+    old = [(frame.desc.upper(), str(text)) for frame in texts for text in frame.text]
+    new, unmoved = move_comments(old, timeline)
+    return [*_without(moved, gone), *(texts if new == old else frames_of(new))], [*lost, *unmoved]
 
 
 def _moved_chapter(frame: Any, line: Timeline) -> Any:
