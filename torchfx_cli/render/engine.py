@@ -37,6 +37,11 @@ class Levels:
     clipped: int = 0
 
     @property
+    def peak_if_clipped(self) -> float:
+        """The peak where samples were clipped, else 0."""
+        return self.peak if self.clipped else 0.0
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What a user should hear of it."""
         if not self.clipped:

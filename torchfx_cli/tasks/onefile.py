@@ -1,7 +1,7 @@
 """One file from beginning to end: read, plan, filter, write, read back, rename.
 
 A file whose chain holds a stage that needs the whole of it, such as `normalize`, is read once more for each of them,
-first into its meter; one that would clip is read once more where it is to be turned down instead.
+first into its meter; one that would clip is read once more where it is to be turned down instead: see `_Passes`.
 """
 
 from __future__ import annotations
@@ -71,74 +71,67 @@ def opened(job: Job, settings: Settings, listener: Listener) -> Iterator[tuple[S
 
 def process_opened(source: Source, todo: JobPlan, settings: Settings, listener: Listener, since_s: float) -> FileResult:
     """Do what is `opened`, from its first frame; errors of the file are raised. `since_s`: see `guarded`."""
-    advanced = partial(listener.advanced, todo.job)
-    plan = _measure(source, todo, settings, advanced)
-    if todo.job.output != STDIO:
+    passes = _Passes(source, todo, settings, partial(listener.advanced, todo.job))
+    plan, lowered_db = _measured(passes, todo.plan), 0.0
+    limits, pipes = settings.on_clip == "limit", todo.job.output == STDIO
+    while limits and pipes and (peak := passes.run(plan, _drop).levels.peak_if_clipped):
+        plan, change_db = plan.turned_down(peak)  # what went into a pipe cannot be taken back
+        lowered_db += change_db
+    if not pipes:
         make_folder(todo.job)
-    lowered_db = 0.0
-    if todo.job.output == STDIO and settings.on_clip == "limit":
-        plan, lowered_db = _rehearse(source, todo, plan, settings, advanced)
-    return _render(source, todo, plan, settings, advanced, since_s, lowered_db)
-
-
-def _render(source: Source, todo: JobPlan, plan: RenderPlan, settings: Settings, advanced: Callable[[int], None],
-            since_s: float, lowered_db: float = 0.0) -> FileResult:
-    engine = _open_engine(plan, todo, settings)
-    with open_output(source, todo, settings) as output:
-        pipeline.run(source.blocks(todo.block_frames), _steps(engine, advanced), output.write,
-                     source.cancel, output.cancel, overlap=todo.overlaps)
-        if not (engine.levels.clipped and settings.on_clip == "limit"):
-            rendered = Rendered(engine.levels, engine.name, tuple(engine.notes), lowered_db)
-            return commit(source, todo, output, rendered, settings, since_s)
-    source.rewind()
-    plan, change_db = plan.turned_down(engine.levels.peak)
-    return _render(source, todo, plan, settings, advanced, since_s, lowered_db + change_db)
-
-
-def _measure(source: Source, todo: JobPlan, settings: Settings, advanced: Callable[[int], None]) -> RenderPlan:
-    plan = todo.plan
-    while target := plan.first_measured:
-        measuring = plan.measuring()
-        meter, engine = target.meter(measuring.output), _open_engine(measuring, todo, settings)
-        pipeline.run(source.blocks(todo.block_frames), _steps(engine, advanced), partial(_measure_block, meter),
-                     source.cancel, overlap=todo.overlaps)
-        plan = plan.measured(meter.reading())
-        source.rewind()
-    return plan
-
-
-def _measure_block(meter: Meter, block: Block) -> None:
-    """`block` is of `assemble.MEASURED`."""
-    meter.process(block.view(np.float64))
-
-
-def _rehearse(source: Source, todo: JobPlan, plan: RenderPlan, settings: Settings, advanced: Callable[[int], None]
-              ) -> tuple[RenderPlan, float]:
-    """`plan` turned down until nothing clips, and by how many dB: what went into a pipe cannot be taken back."""
-    lowered_db = 0.0
     while True:
-        engine = _open_engine(plan, todo, settings)
-        pipeline.run(source.blocks(todo.block_frames), _steps(engine, advanced), lambda block: None, source.cancel,
-                     overlap=todo.overlaps)
-        source.rewind()
-        if not engine.levels.clipped:
-            return plan, lowered_db
+        with open_output(source, todo, settings) as output:
+            engine = passes.run(plan, output.write, output.cancel)
+            if not (limits and engine.levels.clipped):
+                rendered = Rendered(engine.levels, engine.name, tuple(engine.notes), lowered_db)
+                return commit(source, todo, output, rendered, settings, since_s)
         plan, change_db = plan.turned_down(engine.levels.peak)
         lowered_db += change_db
 
 
-def _open_engine(plan: RenderPlan, todo: JobPlan, settings: Settings) -> Engine:
-    unit_frames = None if settings.chunk_s is None else todo.block_frames  # bounds the memory of a device too
-    return open_engine(plan, settings.engine, settings.device, unit_frames)
+def _measured(passes: _Passes, plan: RenderPlan) -> RenderPlan:
+    """`plan` with the numbers in it that follow from the whole file."""
+    while target := plan.first_measured:
+        measuring = plan.measuring()
+        meter = target.meter(measuring.output)
+        passes.run(measuring, partial(_measure, meter))
+        plan = plan.measured(meter.reading())
+    return plan
 
 
-def _steps(engine: Engine, advanced: Callable[[int], None]) -> Callable[[Iterable[Block]], Iterator[Block]]:
-    def steps(blocks: Iterable[Block]) -> Iterator[Block]:
+def _measure(meter: Meter, block: Block) -> None:
+    """`block` is of `assemble.MEASURED`."""
+    meter.process(block.view(np.float64))
+
+
+def _drop(block: Block) -> None:
+    """Only the levels are of interest."""
+
+
+class _Passes:
+    """Goes over an opened input, each time from its first frame; `advanced` hears of the frames."""
+
+    def __init__(self, source: Source, todo: JobPlan, settings: Settings, advanced: Callable[[int], None]) -> None:
+        self._source, self._todo, self._settings, self._advanced = source, todo, settings, advanced
+        self._is_first = True
+
+    def run(self, plan: RenderPlan, consume: Callable[[Block], object], cancel: Callable[[], None] = lambda: None
+            ) -> Engine:
+        """Filter all by `plan` and hand it to `consume`, which `cancel` ends where it waits; the engine, at its end."""
+        if not self._is_first:
+            self._source.rewind()
+        self._is_first = False
+        todo, settings = self._todo, self._settings
+        unit_frames = None if settings.chunk_s is None else todo.block_frames  # bounds the memory of a device too
+        engine = open_engine(plan, settings.engine, settings.device, unit_frames)
+        pipeline.run(self._source.blocks(todo.block_frames), partial(self._steps, engine), consume,
+                     self._source.cancel, cancel, overlap=todo.overlaps)
+        return engine
+
+    def _steps(self, engine: Engine, blocks: Iterable[Block]) -> Iterator[Block]:
         for block in blocks:
             done = engine.process(block)
-            advanced(len(block))
+            self._advanced(len(block))
             if len(done):
                 yield done
         yield from engine.flush()
-
-    return steps
