@@ -6,6 +6,7 @@ import faulthandler
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torchfx_cli.chain.parse import join
 from torchfx_cli.errors import RunError
 from torchfx_cli.tasks import journal, onefile, workers
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.local import Manner, run_jobs
+from torchfx_cli.tasks.local import run_jobs
 from torchfx_cli.tasks.onefile import Listener
 from torchfx_cli.tasks.report import FileResult, Report
 
@@ -36,9 +37,8 @@ def batch(tmp_path: Path) -> list[Job]:
     return jobs
 
 
-def run(batch: list[Job], settings: Settings = SETTINGS, listener: Listener | None = None, **manner: object) -> Report:
-    manner = {"is_batch": True, "jobs": 2} | manner
-    return run_jobs(batch, settings, listener or Listener(), manner=Manner(**manner))  # type: ignore[arg-type]
+def run(batch: list[Job], settings: Settings = SETTINGS, listener: Listener | None = None, **how: Any) -> Report:
+    return run_jobs(batch, replace(settings, **({"is_batch": True, "jobs": 2} | how)), listener or Listener())
 
 
 def bytes_of(jobs: list[Job]) -> list[bytes]:
@@ -163,7 +163,7 @@ def test_an_error_that_ends_the_run_ends_the_workers_too(batch: list[Job], monke
     monkeypatch.setattr(workers, "process_file", full)
     report = Report()
     with pytest.raises(RunError, match="no space left"):
-        run_jobs(batch, SETTINGS, Listener(), report, Manner(is_batch=True, jobs=2))
+        run_jobs(batch, replace(SETTINGS, is_batch=True, jobs=2), Listener(), report)
     assert report.counts == {"ok": 0, "warned": 0, "failed": 0, "skipped": 0}
     assert names(batch[0].output.parent) == [journal.NAME]
 
@@ -376,7 +376,7 @@ def test_an_output_folder_in_whose_place_another_comes_ends_the_run(batch: list[
 
     report = Report()
     with pytest.raises(RunError, match=f"{root} was removed or replaced during the run"):
-        run_jobs(batch, SETTINGS, Swapping(), report, Manner(is_batch=True))
+        run_jobs(batch, replace(SETTINGS, is_batch=True), Swapping(), report)
     assert len(report.results) == 1
 
 

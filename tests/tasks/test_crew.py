@@ -7,6 +7,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from torchfx_cli.tasks import crew, journal, workers
 from torchfx_cli.tasks.bundle import process_one
 from torchfx_cli.tasks.crew import take_bundle
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.local import Manner, run_jobs
+from torchfx_cli.tasks.local import run_jobs
 from torchfx_cli.tasks.onefile import Listener, process_file
 from torchfx_cli.tasks.report import FileResult, Report, failed
 from torchfx_cli.tasks.workers import Task
@@ -76,9 +77,8 @@ class Troubled:
         return [line.split() for line in self.log.read_text().splitlines()]
 
 
-def run(batch: list[Job], listener: Listener | None = None, **manner: object) -> Report:
-    manner = {"is_batch": True, "bundled": True} | manner
-    return run_jobs(batch, SETTINGS, listener or Listener(), manner=Manner(**manner))  # type: ignore[arg-type]
+def run(batch: list[Job], listener: Listener | None = None, **how: Any) -> Report:
+    return run_jobs(batch, replace(SETTINGS, **({"is_batch": True, "bundled": True} | how)), listener or Listener())
 
 
 def trouble(deed: str, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Troubled:
@@ -211,7 +211,7 @@ def test_bundles_through_torch_in_new_processes_are_bit_identical_to_one_by_one(
     batch[3].source.write_bytes(b"not audio")
     alone = [Job(job.source, tmp_path / f"alone-{job.source.name}") for job in batch]
     ones = [process_one(job, settings, Listener()) for job in alone]
-    report = run_jobs(batch, settings, Listener(), manner=Manner(is_batch=True, jobs=jobs, fresh=True, bundled=True))
+    report = run_jobs(batch, replace(settings, is_batch=True, jobs=jobs, fresh=True, bundled=True), Listener())
     assert statuses(report) == "ok ok ok failed ok ok ok" == " ".join(one.status for one in ones)
     for job, other in zip(batch, alone, strict=True):
         if job is not batch[3]:
@@ -229,6 +229,6 @@ def test_a_single_file_takes_the_way_of_bundles_too(
     monkeypatch.setattr(packed.PackedRun, "render", refuse)
     settings = Settings(SETTINGS.chain, engine="torch", device="cpu")
     jobs = [Job(batch[0].source, tmp_path / "single.wav")]
-    report = run_jobs(jobs, settings, Listener(), manner=Manner(fresh=True, bundled=True))
+    report = run_jobs(jobs, replace(settings, fresh=True, bundled=True), Listener())
     assert "this was packed" in (report.results[0].error or "")
-    assert statuses(run_jobs(jobs, settings, Listener(), manner=Manner(fresh=True))) == "ok"
+    assert statuses(run_jobs(jobs, replace(settings, fresh=True), Listener())) == "ok"

@@ -17,7 +17,7 @@ from torchfx_cli.tasks import journal
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.onefile import Listener
 from torchfx_cli.tasks.report import FileResult
-from torchfx_cli.tasks.watch import OTHER_CHAIN, OUTPUT_EXISTS, Look, Pace, Place, watch
+from torchfx_cli.tasks.watch import OTHER_CHAIN, OUTPUT_EXISTS, Look, Place, watch
 
 FS = 8000
 SETTINGS = Settings(join([], ["gain:-6.0206"]), dither="none")
@@ -63,9 +63,9 @@ def watched(place: Place, *steps: Callable[[], object], settings: Settings = SET
             ) -> list[tuple[str, str, str]]:
     """What came of each file: its name, how it went, and in which words."""
     results: list[FileResult] = []
-    pace = Pace(2, once=once, pause=script(*steps))
+    settings = replace(settings, jobs=2, once=once)
     try:
-        for result in watch(place, settings, lambda jobs: Listener(), pace):
+        for result in watch(place, settings, lambda jobs: Listener(), script(*steps)):
             results.append(result)
     except Enough:
         assert not once

@@ -39,7 +39,7 @@ from torchfx_cli.tasks.onefile import Listener
 if __name__ == "__main__":
     with signals.raised():
         for delay_s in (0.0, 0.03, 0.1):
-            worker = Crew(1, Settings(join([], ["gain:0"])), Listener(), fresh=True)._hire()
+            worker = Crew(1, Settings(join([], ["gain:0"]), fresh=True), Listener())._hire()
             time.sleep(delay_s)
             os.kill(worker.process.pid, signal.SIGINT)
             worker.pipe.close()

@@ -140,10 +140,10 @@ class Bench:
 
 def batch_seconds(jobs: list[Job], settings: Settings, counts: list[int]) -> list[float]:
     """Median seconds of the whole batch with each of `counts` workers, in turn; to be run in a fresh process."""
-    from torchfx_cli.tasks.local import Manner, run_jobs  # multiprocessing, which only this needs
+    from torchfx_cli.tasks.local import run_jobs  # multiprocessing, which only this needs
 
     def run(count: int) -> None:
-        report = run_jobs(jobs, settings, Listener(), manner=Manner(is_batch=True, jobs=count))
+        report = run_jobs(jobs, replace(settings, is_batch=True, jobs=count), Listener())
         if report.exit_code:
             raise RunError(f"the batch that was to be timed failed: {report.results[0].error}")
 

@@ -7,70 +7,67 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from torchfx_cli.cli import options, piping, show, signals
-from torchfx_cli.cli.asked import Asked
 from torchfx_cli.cli.listener import Teller
+from torchfx_cli.cli.process_options import ProcessOptions, settled
 from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.render.choose import check_engine
 from torchfx_cli.render.device import has_driver
 from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.tasks import inputs as finding
 from torchfx_cli.tasks import journal, lists, naming
-from torchfx_cli.tasks.bundle import is_bundled
 from torchfx_cli.tasks.conflicts import Named
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.local import Manner, run_jobs
+from torchfx_cli.tasks.local import run_jobs
 from torchfx_cli.tasks.planning import plan_in_place, plan_jobs
 from torchfx_cli.tasks.preflight import estimated_work
 from torchfx_cli.tasks.report import Report
 from torchfx_cli.tasks.sidefile import SideFile, check_together, save_all
 
 
-def run(asked: Asked, settings: Settings) -> int:
+def run(given: ProcessOptions) -> int:
     """Do what is asked; returns the exit code."""
-    if asked.name is not None:
-        naming.check_template(asked.name)
+    settings = given.settings
+    if given.name is not None:
+        naming.check_template(given.name)
     check_engine(settings.engine, settings.device)
-    piping.check_words(asked)
-    gathered = _gathered(asked)
-    jobs = _jobs(asked, settings, gathered.inputs)
-    piping.check_streams(jobs, writes=not asked.dry_run)
-    report_file = SideFile("--report", asked.report, Report.is_own)
-    failed_file = SideFile("--failed", asked.failed, lists.is_own)
-    _check_files((report_file, failed_file), asked, settings, gathered, jobs)
-    engine, device = _computer(jobs, settings, verbose=asked.verbose)
-    settings, computing = replace(settings, engine=engine, device=device), f"{engine} on {device}"
-    at_a_time = asked.jobs or options.usual_jobs(engine)
-    if asked.dry_run:
+    piping.check_words(given)
+    gathered = _gathered(given)
+    jobs = _jobs(given, gathered.inputs)
+    piping.check_streams(jobs, writes=not given.dry_run)
+    report_file = SideFile("--report", given.report, Report.is_own)
+    failed_file = SideFile("--failed", given.failed, lists.is_own)
+    _check_files((report_file, failed_file), given, gathered, jobs)
+    settings = settled(settings, *_computer(jobs, settings, verbose=given.verbose), given.jobs)
+    computing = f"{settings.engine} on {settings.device}"
+    if given.dry_run:
         from torchfx_cli.cli.dryrun import show_plans
 
         with signals.promptly():
-            return show_plans(jobs, settings, computing, as_json=asked.as_json, at_a_time=at_a_time)
+            return show_plans(jobs, settings, computing, as_json=given.as_json)
     with report_file, failed_file:
-        report = Report(keeps_all=asked.report is not None)
-        teller = Teller(jobs, computing, quiet=asked.quiet, verbose=asked.verbose, as_json=asked.as_json)
-        is_batch = len(jobs) > 1 or asked.resume or any(found.root is not None for found in gathered.inputs)
-        manner = Manner(is_batch, at_a_time, asked.resume, fresh=engine == "torch", bundled=is_bundled(settings),
-                        fail_fast=asked.fail_fast, timeout_s=asked.timeout_s, hashes=asked.hashes)
+        report = Report(keeps_all=given.report is not None)
+        teller = Teller(jobs, computing, quiet=given.quiet, verbose=given.verbose, as_json=given.as_json)
+        is_batch = len(jobs) > 1 or settings.resume or any(found.root is not None for found in gathered.inputs)
         try:
-            run_jobs(jobs, settings, teller, report, manner)
+            run_jobs(jobs, replace(settings, is_batch=is_batch), teller, report)
         finally:
             teller.stop()
             teller.summary(report)
-            failures = _failed(report, gathered.inputs, zero=asked.null)
+            failures = _failed(report, gathered.inputs, zero=given.null)
             save_all(((report_file, report.json_lines()), (failed_file, failures)))
     return report.exit_code
 
 
-def _check_files(files: Sequence[SideFile], asked: Asked, settings: Settings, gathered: finding.Gathered,
-                 jobs: Sequence[Job]) -> None:
+def _check_files(files: Sequence[SideFile], given: ProcessOptions, gathered: finding.Gathered, jobs: Sequence[Job]
+                 ) -> None:
     """Raise UsageError where what is written beside the audio would destroy something, or be destroyed."""
-    piped = {"--json": asked.as_json and not asked.dry_run, "--output": any(job.output == STDIO for job in jobs)}
+    piped = {"--json": given.as_json and not given.dry_run, "--output": any(job.output == STDIO for job in jobs)}
     read = [*(Named(f"the list {name}", name) for name in gathered.lists),
-            *(Named(f"{name}, which the chain is read from", name) for name in settings.chain.files)]
+            *(Named(f"{name}, which the chain is read from", name) for name in given.settings.chain.files)]
     made = [job.output for job in jobs if job.output != STDIO]
     made += [job.backup for job in jobs if job.backup is not None]
     made += [root / journal.NAME for root in {job.root for job in jobs} if root is not None]
-    check_together(files, overwrite=settings.overwrite, to_stdout=[option for option in piped if piped[option]],
+    check_together(files, overwrite=given.settings.overwrite, to_stdout=[option for option in piped if piped[option]],
                    read=read, inputs=(str(job.source) for job in jobs), made=map(str, made))
 
 
@@ -89,14 +86,14 @@ def _keep_quiet(line: str) -> None:
     """What only --verbose tells."""
 
 
-def _gathered(asked: Asked) -> finding.Gathered:
-    if not asked.inputs and asked.files_from is None:
+def _gathered(given: ProcessOptions) -> finding.Gathered:
+    if not given.inputs and given.files_from is None:
         raise UsageError("no input: name files, folders, patterns or lists, or give --files-from (see --help)")
     gathered = finding.gather(
-        asked.inputs, files_from=asked.files_from, zero=asked.null, include=asked.include, exclude=asked.exclude,
-        output=asked.output, stdin=None if sys.stdin is None else sys.stdin.buffer,
-        left_out=_tell_left_out if asked.verbose else None)
-    if not asked.quiet:
+        given.inputs, files_from=given.files_from, zero=given.null, include=given.include, exclude=given.exclude,
+        output=given.output, stdin=None if sys.stdin is None else sys.stdin.buffer,
+        left_out=_tell_left_out if given.verbose else None)
+    if not given.quiet:
         for remark in gathered.remarks:
             show.tell(f"torchfx: warning: {printable(remark)}", "yellow")
         left_out = [f"{number} {reason}" for reason, number in gathered.skipped.items() if number]
@@ -109,11 +106,13 @@ def _tell_left_out(path: str, reason: str) -> None:
     show.tell(f"left out: {path} ({reason})")
 
 
-def _jobs(asked: Asked, settings: Settings, inputs: list[finding.Input]) -> list[Job]:
-    if asked.backup is not None:
-        options.check_suffix(asked.backup)
-        return plan_in_place(inputs, asked.backup, settings, resume=asked.resume)
-    return plan_jobs(inputs, asked.output, settings, template=asked.name, chain=asked.chain_word, resume=asked.resume)
+def _jobs(given: ProcessOptions, inputs: list[finding.Input]) -> list[Job]:
+    settings = given.settings
+    if given.backup is not None:
+        options.check_suffix(given.backup)
+        return plan_in_place(inputs, given.backup, settings, resume=settings.resume)
+    return plan_jobs(inputs, given.output, settings, template=given.name, chain=given.chain_word,
+                     resume=settings.resume)
 
 
 def _failed(report: Report, inputs: Sequence[finding.Input], *, zero: bool) -> bytes:

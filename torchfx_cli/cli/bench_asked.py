@@ -10,8 +10,8 @@ from torchfx_cli.bench import suites
 from torchfx_cli.bench.backends import NAMES, backend_of
 from torchfx_cli.bench.matrix import BUDGET_S
 from torchfx_cli.bench.suites import Suite
-from torchfx_cli.cli.asked import chain_of, chain_word
 from torchfx_cli.cli.bench_values import count_of_channels, listed, number, seconds, whole
+from torchfx_cli.cli.process_options import chain_of, chain_word
 from torchfx_cli.errors import DesignError, FileError, UsageError, printable
 
 QUICK = {"fir": ((5.0, 60.0), (1, 8)), "iir": ((5.0, 60.0), (1, 8))}

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 
 from torchfx_cli.bench import plot, profile, stored, tables
-from torchfx_cli.cli.asked import chain_of
 from torchfx_cli.cli.bench_asked import Asked
+from torchfx_cli.cli.process_options import chain_of
 from torchfx_cli.tasks.conflicts import Named
 from torchfx_cli.tasks.sidefile import SideFile, check_together
 

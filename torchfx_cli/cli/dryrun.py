@@ -21,7 +21,7 @@ HARMLESS_DB = 0.01
 SIZES = ("bytes", "kB", "MB", "GB", "TB")
 
 
-def show_plans(jobs: Sequence[Job], settings: Settings, engine: str, *, as_json: bool, at_a_time: int = 1) -> int:
+def show_plans(jobs: Sequence[Job], settings: Settings, engine: str, *, as_json: bool) -> int:
     """Print the plan of every job on stdout; returns the exit code that doing them would begin with."""
     code, plans = 0, []
     for job in jobs:
@@ -38,7 +38,7 @@ def show_plans(jobs: Sequence[Job], settings: Settings, engine: str, *, as_json:
         for line in [json.dumps(_record(job, todo, engine))] if as_json else _lines(job, todo, engine):
             show.say(line)
     if plans:
-        _summarise(plans, engine, at_a_time)
+        _summarise(plans, engine, settings.jobs)
     return code
 
 

@@ -73,8 +73,8 @@ def process(
     Exit codes: 0 every output was written and read back, 1 the run could not go on, 2 a wrong option or chain,
     3 some file failed, 130 and 143 interrupted.
     """
-    from torchfx_cli.cli.asked import Asked, chain_of, chain_word, settings_of
     from torchfx_cli.cli.batch import run
+    from torchfx_cli.cli.process_options import ProcessOptions, chain_of, chain_word, settings_of
 
     options.check_together({
         "--quiet": quiet, "--verbose": verbose, "--overwrite": overwrite, "--skip-existing": skip_existing,
@@ -88,11 +88,12 @@ def process(
     settings = settings_of(
         chain_of(chain or [], effect or []), device=device, engine=engine, chunk=chunk, format=format,
         subtype=subtype, dither=dither, tail=tail, on_nan=on_nan, on_truncated=on_truncated, on_clip=on_clip,
-        keep_mtime=keep_mtime, tags=not no_tags, overwrite=overwrite, skip_existing=skip_existing, strict=strict)
-    asked = Asked(
+        keep_mtime=keep_mtime, tags=not no_tags, overwrite=overwrite, skip_existing=skip_existing, strict=strict,
+        resume=resume, hashes=hashes, fail_fast=fail_fast, timeout_s=options.timeout_seconds(timeout))
+    given = ProcessOptions(
+        settings=settings,
         inputs=inputs or [], files_from=files_from, null=null, include=include or [], exclude=exclude or [],
         output=output, name=name, chain_word=chain_word(chain or [], effect or []), backup=backup,
-        jobs=options.job_count(jobs), resume=resume, hashes=hashes, fail_fast=fail_fast,
-        timeout_s=options.timeout_seconds(timeout), report=report, failed=failed,
+        jobs=options.job_count(jobs), report=report, failed=failed,
         dry_run=dry_run, as_json=as_json, quiet=quiet, verbose=verbose)
-    raise typer.Exit(run(asked, settings))
+    raise typer.Exit(run(given))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +15,7 @@ from torchfx_cli.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from torchfx_cli.tasks.job import Job, Settings
-    from torchfx_cli.tasks.watch import Pace, Place
+    from torchfx_cli.tasks.watch import Place
 
 
 def watch(
@@ -63,10 +62,8 @@ def watch(
     What was done is noted in the output folder, so it can be stopped (Ctrl-C) and started again. A file that changes
     is done again, one that fails is told of and tried again when it changes.
     """
-    from torchfx_cli.cli.asked import chain_of, chain_word, settings_of
+    from torchfx_cli.cli.process_options import chain_of, chain_word, settings_of, settled
     from torchfx_cli.render.choose import check_engine
-    from torchfx_cli.tasks.bundle import is_bundled
-    from torchfx_cli.tasks.watch import Pace
 
     options.check_together({"--quiet": quiet, "--verbose": verbose})
     if verbose:
@@ -74,17 +71,14 @@ def watch(
     settings = settings_of(
         chain_of(chain or [], effect or []), device=device, engine=engine, chunk=chunk, format=format,
         subtype=subtype, dither=dither, tail=tail, on_nan=on_nan, on_truncated=on_truncated, on_clip=on_clip,
-        keep_mtime=keep_mtime, tags=not no_tags, overwrite=overwrite, strict=strict)
+        keep_mtime=keep_mtime, tags=not no_tags, overwrite=overwrite, strict=strict,
+        poll_s=options.wait_seconds("--poll", poll), once=once, timeout_s=options.timeout_seconds(timeout))
     place = _place(folder, output, settings, name=name, include=include or [], exclude=exclude or [],
                    settle_s=options.wait_seconds("--settle", settle, zero=True),
                    chain=chain_word(chain or [], effect or []))
-    poll_s, timeout_s, at_a_time = (
-        options.wait_seconds("--poll", poll), options.timeout_seconds(timeout), options.job_count(jobs))
-    engine, device = check_engine(engine, device)
-    settings = replace(settings, engine=engine, device=device)
-    pace = Pace(at_a_time or options.usual_jobs(engine), poll_s, once, engine == "torch", timeout_s,
-                bundled=is_bundled(settings))
-    raise typer.Exit(_run(place, settings, pace, quiet=quiet, verbose=verbose, as_json=as_json))
+    at_a_time = options.job_count(jobs)
+    settings = settled(settings, *check_engine(engine, device), at_a_time)
+    raise typer.Exit(_run(place, settings, quiet=quiet, verbose=verbose, as_json=as_json))
 
 
 def _place(folder: str, output: str | None, settings: Settings, *, name: str | None, include: Sequence[str],
@@ -111,7 +105,7 @@ def _place(folder: str, output: str | None, settings: Settings, *, name: str | N
     return Place(folder, Path(output), settle_s, include, exclude, name, chain)
 
 
-def _run(place: Place, settings: Settings, pace: Pace, *, quiet: bool, verbose: bool, as_json: bool) -> int:
+def _run(place: Place, settings: Settings, *, quiet: bool, verbose: bool, as_json: bool) -> int:
     """Watch until it is over; returns the exit code."""
     from torchfx_cli.cli.listener import Teller
     from torchfx_cli.tasks import watch as hot
@@ -126,10 +120,10 @@ def _run(place: Place, settings: Settings, pace: Pace, *, quiet: bool, verbose: 
         tellers[:] = [Teller(jobs, computing, quiet=quiet, verbose=verbose, as_json=as_json)]
         return tellers[0]
 
-    if not quiet and not pace.once:
+    if not quiet and not settings.once:
         show.tell(f"watching {printable(place.folder)}; outputs go to {printable(str(place.root))}; Ctrl-C ends it")
     try:
-        for result in hot.watch(place, settings, listen, pace):
+        for result in hot.watch(place, settings, listen):
             counts[result.kind] += 1
             code = max(code, result.exit_code)
     finally:

@@ -34,18 +34,15 @@ BUNDLE_BYTES = 64 << 20  # of input files
 class Crew:
     """`size` workers; `run` does all tasks and yields the number and result of each as it ends.
 
-    timeout_s  a file that takes longer fails, and a bundle has so long for each of its files; None for no limit.
-    fresh      start each worker as a new interpreter instead of a fork: CUDA does not survive a fork.
-    private    descriptors of the run that no worker may keep open (the journal's, with its lock).
-    bundled    hand out files in bundles, for a GPU.
+    A file that takes longer than `settings.timeout_s` fails, and a bundle has so long for each of its files. Workers
+    that are `fresh` are new interpreters instead of forks: CUDA does not survive a fork. No worker may keep the
+    descriptors `private` of the run open (the journal's, with its lock).
     """
 
-    def __init__(self, size: int, settings: Settings, listener: Listener, *, timeout_s: float | None = None,
-                 fresh: bool = False, private: Sequence[int] = (), bundled: bool = False) -> None:
+    def __init__(self, size: int, settings: Settings, listener: Listener, private: Sequence[int] = ()) -> None:
         self._size, self._settings, self._listener = size, settings, listener
-        self._timeout_s = math.inf if timeout_s is None else timeout_s
-        self._private, self._bundled = private, bundled
-        self._forks = not fresh
+        self._timeout_s = math.inf if settings.timeout_s is None else settings.timeout_s
+        self._private, self._forks = private, not settings.fresh
         self._context: Any = get_context("fork" if self._forks else "spawn")
         self._workers: list[Worker] = []
 
@@ -82,7 +79,7 @@ class Crew:
                 worker = self._hire()
             if worker is None:
                 return
-            tasks = take_bundle(waiting, self._size) if self._bundled else [waiting.popleft()]
+            tasks = take_bundle(waiting, self._size) if self._settings.bundled else [waiting.popleft()]
             for task in tasks:
                 if not task.attempts and not task.is_alone:
                     self._listener.started(task.job)
@@ -93,7 +90,7 @@ class Crew:
         if not self._forks:
             resource_tracker.ensure_running()  # it would let signals through again
         with held(forks=self._forks):
-            worker = Worker(self._context, self._settings, self._listener.wants_plans, foreign, self._bundled)
+            worker = Worker(self._context, self._settings, self._listener.wants_plans, foreign)
             self._workers.append(worker)
         return worker
 

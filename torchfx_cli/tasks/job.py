@@ -18,13 +18,21 @@ OnClip = Literal["fail", "keep", "limit"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked for, the same for every file of the run.
+    """What is asked for, the same for every file of the run: how outputs are to be, then how the run goes about it.
 
     on_nan        non-finite samples of the input: the file fails, or they are replaced.
     on_truncated  an input that is cut off: the file fails, or what there is of it is done, with a warning.
     on_clip       an output above full scale: the file fails, is clipped with a warning, or is turned down as a whole.
     keep_mtime    outputs get the time of their inputs.
     noted         outputs are noted in the journal of their root before they get their names; with `hashes`, by content.
+    is_batch      noted in the journal; otherwise a file or two, without one.
+    jobs          files at a time.
+    resume        leave out what the journal says was done.
+    fail_fast     the first failed file ends the run.
+    timeout_s     for one file; None for no limit.
+    fresh         workers are new interpreters, as torch needs, and a single file is done in this process.
+    bundled       short files are done many at a time; see `bundle.is_bundled`.
+    poll_s, once  of a watch: the time between two looks; end when nothing is left to do.
     """
 
     chain: ChainSpec
@@ -45,6 +53,15 @@ class Settings:
     tags: bool = True
     noted: bool = False
     hashes: bool = False
+    is_batch: bool = False
+    jobs: int = 1
+    resume: bool = False
+    fail_fast: bool = False
+    timeout_s: float | None = None
+    fresh: bool = False
+    bundled: bool = False
+    poll_s: float = 1.0
+    once: bool = False
 
     @property
     def work(self) -> str:

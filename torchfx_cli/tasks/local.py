@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from torchfx_cli.errors import FileError
 from torchfx_cli.stream.stdio import STDIO
@@ -22,56 +22,30 @@ from torchfx_cli.tasks.report import FileResult, Report, failed
 from torchfx_cli.tasks.workers import Task
 
 
-@dataclass(frozen=True)
-class Manner:
-    """How a run goes about its jobs.
-
-    is_batch   noted in the journal; otherwise a file or two, without one.
-    jobs       files at a time.
-    resume     leave out what the journal says was done.
-    fresh      workers are new interpreters, as torch needs, and a single file is done in this process.
-    fail_fast  the first failed file ends the run.
-    timeout_s  for one file; None for no limit.
-    hashes     note SHA-256 sums in the journal.
-    bundled    short files are done many at a time; see `bundle.is_bundled`.
-    """
-
-    is_batch: bool = False
-    jobs: int = 1
-    resume: bool = False
-    fresh: bool = False
-    fail_fast: bool = False
-    timeout_s: float | None = None
-    hashes: bool = False
-    bundled: bool = False
-
-
-def run_jobs(jobs: Sequence[Job], settings: Settings, listener: Listener, report: Report | None = None,
-             manner: Manner | None = None) -> Report:
+def run_jobs(jobs: Sequence[Job], settings: Settings, listener: Listener, report: Report | None = None) -> Report:
     """Do `jobs`. What was done is in `report` also when an error or a signal ends the run."""
     report = Report() if report is None else report
     report.planned = len(jobs)
-    manner = manner or Manner()
     for folder in {job.output.parent for job in jobs}:
         remove_stale(folder)  # what a killed run has left there
     with ExitStack() as stack:
-        notes = stack.enter_context(_journal(jobs, manner, settings))
-        settings = replace(settings, noted=notes is not None, hashes=manner.hashes)
+        notes = stack.enter_context(_journal(jobs, settings))
+        settings = replace(settings, noted=notes is not None)
         roots = Roots(jobs)
-        if manner.resume and notes is not None:
+        if settings.resume and notes is not None:
             jobs = notes.settled(jobs, strict=settings.strict)
-        results = stack.enter_context(closing(_results(jobs, settings, listener, manner, notes)))
+        results = stack.enter_context(closing(_results(jobs, settings, listener, notes)))
         for number, result in results:
             job = jobs[number]
             roots.check(job.root)
             report.add(number, result)
             listener.finished(job, result)
-            if manner.fail_fast and result.status == "failed":
+            if settings.fail_fast and result.status == "failed":
                 break
     return report
 
 
-def _results(jobs: Sequence[Job], settings: Settings, listener: Listener, manner: Manner, notes: journal.Journal | None
+def _results(jobs: Sequence[Job], settings: Settings, listener: Listener, notes: journal.Journal | None
              ) -> Generator[tuple[int, FileResult], None, None]:
     """The number and the result of each job, as they end."""
     waiting = []
@@ -82,25 +56,24 @@ def _results(jobs: Sequence[Job], settings: Settings, listener: Listener, manner
             yield number, failed(job.source, job.output, job.fault, FileError.reason)
         else:
             waiting.append(Task(number, job))
-    alone = manner.fresh and not manner.is_batch
+    alone = settings.fresh and not settings.is_batch
     here = [task for task in waiting if alone or STDIO in (task.job.source, task.job.output)]
     waiting = [task for task in waiting if task not in here]
     if waiting:
         private = () if notes is None else (notes.fd,)
-        crew = Crew(min(manner.jobs, len(waiting)), settings, listener, timeout_s=manner.timeout_s, fresh=manner.fresh,
-                    private=private, bundled=manner.bundled)
+        crew = Crew(min(settings.jobs, len(waiting)), settings, listener, private)
         yield from crew.run(waiting)
     for task in here:  # behind the workers: a fork copies no threads, and engines have some
         listener.started(task.job)
-        yield task.number, (process_one if manner.bundled else process_file)(task.job, settings, listener)
+        yield task.number, (process_one if settings.bundled else process_file)(task.job, settings, listener)
 
 
-def _journal(jobs: Sequence[Job], manner: Manner, settings: Settings) -> AbstractContextManager[journal.Journal | None]:
+def _journal(jobs: Sequence[Job], settings: Settings) -> AbstractContextManager[journal.Journal | None]:
     """The journal of the one output folder of a batch; none for single files, and where there are several folders."""
     roots = {job.root for job in jobs}
-    if not manner.is_batch or len(roots) != 1 or None in roots:
+    if not settings.is_batch or len(roots) != 1 or None in roots:
         return nullcontext()
     root = roots.pop()
     assert root is not None
     make_root(root)
-    return journal.opened(root, settings.work, hashes=manner.hashes)
+    return journal.opened(root, settings.work, hashes=settings.hashes)

@@ -31,7 +31,6 @@ from torchfx_cli.tasks.report import FileResult, failed
 from torchfx_cli.tasks.scan import Finder, LeftOut
 from torchfx_cli.tasks.workers import Task
 
-POLL_S = 1.0
 SETTLE_S = 2.0
 UNFINISHED_TIMES = 15  # as long as others a file waits whose header says that it is not finished
 OUTPUT_EXISTS = "the output exists and is not what a watch or a batch made of it; --overwrite would make it anew"
@@ -59,20 +58,8 @@ class Place:
     chain: str = ""
 
 
-@dataclass(frozen=True)
-class Pace:
-    """`jobs` files at a time, one look every `poll_s`; `once`: end when nothing is left to do. See also `Manner`."""
-
-    jobs: int = 1
-    poll_s: float = POLL_S
-    once: bool = False
-    fresh: bool = False
-    timeout_s: float | None = None
-    bundled: bool = False
-    pause: Callable[[float], None] = time.sleep
-
-
-def watch(place: Place, settings: Settings, listen: Listen, pace: Pace) -> Iterator[FileResult]:
+def watch(place: Place, settings: Settings, listen: Listen, pause: Callable[[float], None] = time.sleep
+          ) -> Iterator[FileResult]:
     """Do what is in `place` and what comes, for ever; the result of each file as it ends.
 
     listen  is given the jobs of a round, those found ripe at one look, and hears how they go.
@@ -86,22 +73,22 @@ def watch(place: Place, settings: Settings, listen: Listen, pace: Pace) -> Itera
         while True:
             jobs = look.ripe()
             if jobs:
-                yield from _round(jobs, settings, listen(jobs), pace, notes)
-            elif pace.once and not look.unripe:
+                yield from _round(jobs, settings, listen(jobs), notes)
+            elif settings.once and not look.unripe:
                 return
             else:
-                pace.pause(pace.poll_s)
+                pause(settings.poll_s)
 
 
-def _round(jobs: Sequence[Job], settings: Settings, listener: Listener, pace: Pace, notes: journal.Journal
+def _round(jobs: Sequence[Job], settings: Settings, listener: Listener, notes: journal.Journal
            ) -> Iterator[FileResult]:
-    with closing(_results(jobs, settings, listener, pace, notes)) as results:
+    with closing(_results(jobs, settings, listener, notes)) as results:
         for number, result in results:
             listener.finished(jobs[number], result)
             yield result
 
 
-def _results(jobs: Sequence[Job], settings: Settings, listener: Listener, pace: Pace, notes: journal.Journal
+def _results(jobs: Sequence[Job], settings: Settings, listener: Listener, notes: journal.Journal
              ) -> Generator[tuple[int, FileResult], None, None]:
     tasks = []
     for number, job in enumerate(jobs):
@@ -112,8 +99,7 @@ def _results(jobs: Sequence[Job], settings: Settings, listener: Listener, pace: 
             yield number, failed(job.source, job.output, problem, FileError.reason)
         else:
             tasks.append(Task(number, job))
-    crew = Crew(min(pace.jobs, len(tasks)), settings, listener, timeout_s=pace.timeout_s, fresh=pace.fresh,
-                private=(notes.fd,), bundled=pace.bundled)
+    crew = Crew(min(settings.jobs, len(tasks)), settings, listener, (notes.fd,))
     yield from crew.run(tasks)
 
 

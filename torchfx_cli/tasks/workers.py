@@ -73,7 +73,6 @@ class Worker:
     settings: Settings
     wants_plans: bool
     foreign: Sequence[int]
-    bundled: bool = False
     tasks: dict[int, Task] = field(default_factory=dict)
     is_shared: bool = False
     since_s: float = 0.0
@@ -85,7 +84,7 @@ class Worker:
         self.pipe, theirs = self.context.Pipe()
         foreign = [*self.foreign, self.pipe.fileno()] if self.context.get_start_method() == "fork" else []
         self.process = self.context.Process(
-            target=_work, args=(theirs, self.settings, self.wants_plans, foreign, self.bundled), name="torchfx-worker",
+            target=_work, args=(theirs, self.settings, self.wants_plans, foreign), name="torchfx-worker",
             daemon=True)
         with warnings.catch_warnings():  # Python 3.12 warns of any thread, such as those that libraries keep idle
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -160,7 +159,7 @@ class _Telling(Listener):
             self._frames, self._told_s = 0, now
 
 
-def _work(pipe: Any, settings: Settings, wants_plans: bool, foreign: Sequence[int], bundled: bool) -> None:
+def _work(pipe: Any, settings: Settings, wants_plans: bool, foreign: Sequence[int]) -> None:
     """The life of a worker. `foreign` descriptors came along with the fork, but must close when the run does."""
     for descriptor in foreign:
         os.close(descriptor)
@@ -171,7 +170,7 @@ def _work(pipe: Any, settings: Settings, wants_plans: bool, foreign: Sequence[in
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
             while True:
-                for message in _messages(pipe.recv(), settings, listener, murmur, bundled):
+                for message in _messages(pipe.recv(), settings, listener, murmur):
                     pipe.send(message)
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # not in the middle of tidying
@@ -180,10 +179,10 @@ def _work(pipe: Any, settings: Settings, wants_plans: bool, foreign: Sequence[in
         os._exit(end.exit_code if isinstance(end, Interrupted) else isinstance(end, OSError))
 
 
-def _messages(jobs: Sequence[Job], settings: Settings, listener: Listener, murmur: Murmur, bundled: bool
+def _messages(jobs: Sequence[Job], settings: Settings, listener: Listener, murmur: Murmur
               ) -> Iterator[tuple[str, Any]]:
     try:
-        if bundled:
+        if settings.bundled:
             results = process_bundle(jobs, settings, listener, murmur.lines)
         else:
             results = _one_by_one(jobs, settings, listener, murmur)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torchfx_cli.chain.parse import join, load_chain
@@ -11,6 +11,7 @@ from torchfx_cli.chain.presets import find
 from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.cli import options
 from torchfx_cli.errors import UsageError
+from torchfx_cli.tasks.bundle import is_bundled
 from torchfx_cli.tasks.job import Settings
 
 NO_CHAIN = (
@@ -20,9 +21,10 @@ NO_CHAIN = (
 
 
 @dataclass(frozen=True)
-class Asked:
-    """All that a run is asked for beside what shapes an output (`Settings`); see the options of `process`."""
+class ProcessOptions:
+    """All that `process` is asked for; `settings` is what its run is to know. `jobs`: files at a time, if given."""
 
+    settings: Settings
     inputs: list[str]
     files_from: str | None
     null: bool
@@ -33,10 +35,6 @@ class Asked:
     chain_word: str
     backup: str | None
     jobs: int | None
-    resume: bool
-    hashes: bool
-    fail_fast: bool
-    timeout_s: float | None
     report: str | None
     failed: str | None
     dry_run: bool
@@ -57,6 +55,13 @@ def chain_word(names: list[str], effects: list[str]) -> str:
     words = [os.path.splitext(os.path.basename(name))[0] for name in names]
     words += [effect.partition(":")[0] for effect in effects]
     return "+".join(words)
+
+
+def settled(settings: Settings, engine: str, device: str, jobs: int | None) -> Settings:
+    """`settings` with the engine and the device that were found for the run, and what follows from them."""
+    settings = replace(settings, engine=engine, device=device, fresh=engine == "torch",
+                       jobs=jobs or options.usual_jobs(engine))
+    return replace(settings, bundled=is_bundled(settings))
 
 
 def settings_of(chain: ChainSpec, *, chunk: str | None, dither: str, tail: str, on_nan: str, on_truncated: str,
