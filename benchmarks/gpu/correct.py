@@ -16,7 +16,7 @@ from torchfx_cli.chain.spec import ChainSpec, design_chain
 from torchfx_cli.errors import DesignError
 from torchfx_cli.kernel.twin import tpdf as tpdf_on_host
 from torchfx_cli.plan.assemble import RenderPlan, assemble
-from torchfx_cli.render.packed import PackedRun
+from torchfx_cli.render.batched import BatchedRun
 from torchfx_cli.render.quantiser import tpdf
 from torchfx_cli.render.torch_engine import TorchEngine, modules_of
 
@@ -73,7 +73,7 @@ def law(check: Check, chain: ChainSpec) -> dict[str, Any]:
 def cut_modules(check: Check, plan: RenderPlan, x: np.ndarray) -> float:
     """The largest difference that cutting makes to the modules alone."""
     chain, signal = modules_of(plan.stages).to(check.device), torch.from_numpy(x.T.copy()).to(check.device)
-    state, parts = chain.rest(2), []
+    state, parts = chain.initial_state(2), []
     for block in signal.tensor_split(np.sort(np.random.default_rng(1).integers(0, len(x), 30)).tolist(), dim=-1):
         y, state = chain.step(block, state)
         parts.append(y)
@@ -98,14 +98,14 @@ def packed(check: Check) -> dict[str, Any]:
     """Short files together, alone in their launch (to the bit), and by the engine one by one."""
     plan = packed_plan(FLOAT64)
     blocks = [np.int16(noise(n, n) * 32768) for n in range(500, 40_000, 4567 if check.small else 777)]
-    run = PackedRun(plan, check.device)
+    run = BatchedRun(plan, check.device)
     together = [np.asarray(result[0]) for result in run.render(blocks)]  # type: ignore[index]
     alone = [np.asarray(run.render([block])[0][0]) for block in blocks]  # type: ignore[index]
     engine = [through(TorchEngine(plan, check.device), block, len(block)) for block in blocks]
     same = all(one.tobytes() == other.tobytes() for one, other in zip(together, alone, strict=True))
     worst = max(float(np.abs(one - other).max()) for one, other in zip(together, engine, strict=True))
     rounded = replace(plan, sink=INT16, dither=True)
-    integers = [np.asarray(result[0]) for result in PackedRun(rounded, check.device).render(blocks)]  # type: ignore[index]
+    integers = [np.asarray(result[0]) for result in BatchedRun(rounded, check.device).render(blocks)]  # type: ignore[index]
     by_cpu = [render(rounded, block, "native", "cpu") for block in blocks]
     steps = sum(int(np.count_nonzero(one != other)) for one, other in zip(integers, by_cpu, strict=True))
     ok = same and worst <= LAW

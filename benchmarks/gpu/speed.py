@@ -23,8 +23,8 @@ from torchfx_cli.chain.spec import design_chain
 from torchfx_cli.design.stages import Taps
 from torchfx_cli.library.units import UNIT_GRID
 from torchfx_cli.plan.assemble import assemble
+from torchfx_cli.render.batched import BatchedRun
 from torchfx_cli.render.modules import Filter, toeplitz
-from torchfx_cli.render.packed import PackedRun
 from torchfx_cli.render.quantiser import by_tensors
 from torchfx_cli.render.torch_engine import TorchEngine, modules_of
 
@@ -71,7 +71,7 @@ def in_units(check: Check, name: str, signal: Tensor, copy_s: float, samples: in
     chain = chain_of(name).to(check.device)
 
     def run(x: Tensor) -> Tensor:
-        state, done = chain.rest(len(x)), []
+        state, done = chain.initial_state(len(x)), []
         for piece in x.split(samples // len(x) // UNIT_GRID * UNIT_GRID, dim=-1):
             y, state = chain.step(piece, state)
             done.append(y)
@@ -135,7 +135,7 @@ def packing(check: Check) -> dict[str, Any]:
     plan = packed_plan(FLOAT32)
     lengths = np.random.default_rng(1).integers(FS, 3 * FS, 10 if check.small else 200)
     blocks = [np.zeros((n, 2), np.int16) for n in lengths]
-    run = PackedRun(plan, check.device)
+    run = BatchedRun(plan, check.device)
     run.render(blocks[:4])
     before = time.perf_counter()
     run.render(blocks)

@@ -151,7 +151,8 @@ def test_in_place_a_file_that_fails_is_as_it_was_and_has_no_backup(run: Any, tre
     (["--in-place", "--backup", "a/b"], "--backup"), (["--in-place", "--backup", ".b", "-o", "x"], "contradict"),
     (["--resume", "--skip-existing"], "contradict"), (["--jobs", "0"], "1 to 256"), (["--jobs", "1e3"], "1 to 256"),
     (["--jobs", "-1"], "1 to 256"), (["--timeout", "x"], "--timeout"), (["--on-nan", "keep"], "fail, repair"),
-    (["--on-clip", "no"], "fail, keep, limit"), (["--on-truncated", ""], "fail, keep"), (["--name", "{x}"], "{stem}"),
+    (["--on-clip", "no"], "fail, keep, attenuate"), (["--on-truncated", ""], "fail, keep"),
+    (["--name", "{x}"], "{stem}"),
 ])
 def test_wrong_options_are_one_line_before_anything_is_written(
         run: Any, tree: Path, options: list[str], words: str) -> None:
@@ -168,11 +169,13 @@ def test_an_output_that_would_clip_is_turned_down_refused_or_told(run: Any, tree
     told = run(*loud, "-o", "kept.wav")
     assert (told.code, level("kept.wav")) == (0, 32767)
     assert "80 samples clipped" in told.err
-    limited = run(*loud, "-o", "limited.wav", "--on-clip", "limit", "--json")
+    limited = run(*loud, "-o", "limited.wav", "--on-clip", "attenuate", "--json")
     record = json.loads(limited.out)
     assert record["turned_down_db"] == pytest.approx(20 * np.log10(200_000 / 32768), abs=0.01)
     assert (record["clipped"], record["warnings"]) == (0, [])
     assert 32700 <= level("limited.wav") <= 32767
+    assert run(*loud, "-o", "old.wav", "--on-clip", "limit").code == 0  # its former name
+    assert Path("old.wav").read_bytes() == Path("limited.wav").read_bytes()
     assert run(*loud, "-o", "no.wav", "--on-clip", "fail").code == 3
     assert not Path("no.wav").exists()
 

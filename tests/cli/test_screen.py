@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from torchfx_cli.cli import progress, show
+from torchfx_cli.cli import bar, show
 
 HALF = "gain:-6"
 ROOT = Path(__file__).parents[2]
@@ -39,9 +39,9 @@ def on_a_terminal(folder: Path, *arguments: str, script: str = "", **env: str) -
 
 
 AT_ONCE = """
-from torchfx_cli.cli import meter
+from torchfx_cli.cli import progress
 from torchfx_cli.tasks import workers
-meter.BAR_AFTER_S = workers.TELL_S = 0"""
+progress.BAR_AFTER_S = workers.TELL_S = 0"""
 
 
 def test_a_terminal_shows_a_bar_with_speed_and_time_left_and_then_the_line(ramp: Path, tmp_path: Path) -> None:
@@ -150,16 +150,16 @@ def test_a_peak_is_shown_in_dbfs(peak: float, shown: str) -> None:
 
 
 def test_the_note_beside_the_bar_says_how_far_how_fast_and_how_long() -> None:
-    assert progress.progress_note(0.25, 0.5, 0.5) == " 25%  1.0x  0:02 left"
-    assert progress.progress_note(0.25, 0.06, 0.5) == " 25%  0.1x  0:02 left"
-    assert progress.progress_note(None, 600.0, 1.0) == "600x"
-    assert progress.progress_note(0.0, 0.0, 0.0) == ""
-    assert progress.progress_note(None, 0.0, 1.0) == ""
+    assert bar.progress_note(0.25, 0.5, 0.5) == " 25%  1.0x  0:02 left"
+    assert bar.progress_note(0.25, 0.06, 0.5) == " 25%  0.1x  0:02 left"
+    assert bar.progress_note(None, 600.0, 1.0) == "600x"
+    assert bar.progress_note(0.0, 0.0, 0.0) == ""
+    assert bar.progress_note(None, 0.0, 1.0) == ""
 
 
 def test_a_long_name_keeps_its_beginning_and_end() -> None:
-    shown = progress.shortened("a" * 20 + "b" * 200 + "end.wav")
-    assert len(shown) <= progress.NAME_WIDTH
+    shown = bar.shortened("a" * 20 + "b" * 200 + "end.wav")
+    assert len(shown) <= bar.NAME_WIDTH
     assert shown.startswith("aaaa")
     assert shown.endswith("end.wav")
 

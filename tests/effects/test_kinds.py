@@ -15,7 +15,7 @@ import soundfile
 
 from torchfx_cli.chain.parse import join, parse_chain
 from torchfx_cli.chain.spec import design_chain
-from torchfx_cli.cli.listener import plan_lines
+from torchfx_cli.cli.reporter import plan_lines
 from torchfx_cli.design.stage import Array, Processor, Stage
 from torchfx_cli.effects.compressor import Compressor
 from torchfx_cli.effects.kind import Kind, StageSpec, param
@@ -31,7 +31,7 @@ from torchfx_cli.samples import SampleFormat, Signal
 from torchfx_cli.tasks.fileplan import describe_job
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.local import run_jobs
-from torchfx_cli.tasks.onefile import Listener
+from torchfx_cli.tasks.onefile import RunObserver
 
 FS = 48_000
 FLOAT64, INT16 = SampleFormat("float64"), SampleFormat("int16", 16)
@@ -99,22 +99,22 @@ def test_engines_agree_on_a_chain_of_all() -> None:
 
 def test_short_files_of_such_chains_are_packed_run_by_run() -> None:
     pytest.importorskip("torch")
-    from torchfx_cli.render.packed import packable, render_packed
+    from torchfx_cli.render.batched import batchable, render_batched
 
     plan = plan_of("highpass:80", "compressor:-30", "fir:lowpass=9000,taps=301,align=true", "mono", "resample:16 kHz",
                    tail_s=0.01)
     files = [noise(frames) for frames in (3000, 0, 1, 20_000, 2999)]
     files.append(np.full((10, 2), np.nan))
-    *made, refused = render_packed(plan, files)
+    *made, refused = render_batched(plan, files)
     for file, one in zip(files, made, strict=False):
         assert isinstance(one, tuple)
         np.testing.assert_allclose(one[0], render(plan, file), rtol=0, atol=1e-12)
         assert one[1].peak == pytest.approx(np.abs(one[0]).max(initial=0.0), rel=1e-12)
     assert str(refused) == "non-finite sample at 0.000000 s, channel 1"
-    assert packable(plan, 3000)
-    assert not packable(plan, 1 << 24)
-    assert not packable(plan_of("mono"), 3000)  # nothing for a device to do
-    assert not packable(plan_of("gain:1", "loudness:-20"), 3000)
+    assert batchable(plan, 3000)
+    assert not batchable(plan, 1 << 24)
+    assert not batchable(plan_of("mono"), 3000)  # nothing for a device to do
+    assert not batchable(plan_of("gain:1", "loudness:-20"), 3000)
 
 
 def test_costs_count_the_host_stages_and_the_ways_to_them() -> None:
@@ -263,7 +263,7 @@ def test_what_makes_no_sense_is_told_before_any_file(effect: str, words: str) ->
 def done(tmp_path: Path, *effects: str, output: str = "out.wav", **settings: Any) -> Any:
     source = tmp_path / "in.wav"
     soundfile.write(source, noise(FS), FS, "PCM_16")
-    report = run_jobs([Job(source, tmp_path / output)], Settings(join([], effects), **settings), Listener())
+    report = run_jobs([Job(source, tmp_path / output)], Settings(join([], effects), **settings), RunObserver())
     return report.results[0]
 
 
@@ -282,7 +282,7 @@ def test_markers_move_with_rate_and_beginning(tmp_path: Path, effect: str, frame
     source = tmp_path / "in.wav"
     content = source.read_bytes() + b"cue " + struct.pack("<II", 28, 1) + struct.pack("<IIIIII", 1, 9, 0, 0, 0, 9)
     source.write_bytes(content[:4] + struct.pack("<I", len(content) - 8) + content[8:])
-    report = run_jobs([Job(source, tmp_path / "b.wav")], Settings(join([], [effect])), Listener())
+    report = run_jobs([Job(source, tmp_path / "b.wav")], Settings(join([], [effect])), RunObserver())
     (result,) = report.results
     cue = (tmp_path / "b.wav").read_bytes().partition(b"cue ")[2]
     assert cue == (b"" if frame is None else struct.pack("<II6I", 28, 1, 1, frame, 0, 0, 0, frame))

@@ -16,13 +16,13 @@ from support.oddfiles import FS, put
 from torchfx_cli.chain.parse import join
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.local import run_jobs
-from torchfx_cli.tasks.onefile import Listener, process_file
+from torchfx_cli.tasks.onefile import RunObserver, process_file
 from torchfx_cli.tasks.report import Report
 
 SETTINGS = Settings(join([], ["highpass:80"]), chunk_s=0.01)
 
 
-class Meddler(Listener):
+class Meddler(RunObserver):
     """Does something to an input when its first block has been filtered; the reader is a few blocks ahead."""
 
     def __init__(self, meddle: Callable[[Path], object]) -> None:
@@ -92,7 +92,7 @@ def test_39_an_input_that_is_deleted_while_it_is_read_is_done_all_the_same(tmp_p
     assert is_whole(output)
 
 
-class Vanishing(Listener):
+class Vanishing(RunObserver):
     """Deletes a file when the first job begins."""
 
     def __init__(self, path: Path) -> None:

@@ -13,7 +13,7 @@ from support.oddfiles import FS
 
 from torchfx_cli.chain.parse import join
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.onefile import Listener, process_file
+from torchfx_cli.tasks.onefile import RunObserver, process_file
 from torchfx_cli.tasks.report import FileResult
 
 CHAIN = join([], ["highpass:80", "fir:lowpass=5 kHz,taps=101", "normalize:-1"])
@@ -21,7 +21,7 @@ CHAIN = join([], ["highpass:80", "fir:lowpass=5 kHz,taps=101", "normalize:-1"])
 
 def do(source: Path, output: Path, **settings: object) -> FileResult:
     with nothing_lost([source], {output: None}):
-        return process_file(Job(source, output), Settings(CHAIN, **settings), Listener())  # type: ignore[arg-type]
+        return process_file(Job(source, output), Settings(CHAIN, **settings), RunObserver())  # type: ignore[arg-type]
 
 
 def ramp(path: Path, holes: bool) -> Path:

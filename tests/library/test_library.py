@@ -23,7 +23,7 @@ from torchfx_cli.chain.parse import join  # noqa: E402
 from torchfx_cli.chain.spec import design_chain  # noqa: E402
 from torchfx_cli.effects.table import KINDS  # noqa: E402
 from torchfx_cli.plan.assemble import assemble  # noqa: E402
-from torchfx_cli.render import hosted, modules  # noqa: E402
+from torchfx_cli.render import modules, native_forward  # noqa: E402
 from torchfx_cli.render.native import NativeEngine  # noqa: E402
 from torchfx_cli.samples import SampleFormat  # noqa: E402
 
@@ -120,7 +120,7 @@ def test_one_after_the_other_and_side_by_side() -> None:
 ], ids=["in step", "aligned", "in bursts"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_sum_is_rounded_once(fir: torch.nn.Module, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torchfx_cli.render.hosted.THREAD_SAMPLES", 1)
+    monkeypatch.setattr("torchfx_cli.render.native_forward.THREAD_SAMPLES", 1)
     x = noise(4, 20_000).to(dtype)
     gain = fx.effect.Gain(-6) | fir  # as late as the other, where it is aligned
     other = FILTERS.HiButterworth(80, fs=FS) | fir
@@ -238,7 +238,7 @@ def test_on_the_cpu_the_numbers_are_the_command_lines_to_the_last_bit() -> None:
 def test_what_is_computed_together_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     x = noise(13)
     alone = torch.cat([MANY(channel) for channel in x.split(1)])
-    monkeypatch.setattr("torchfx_cli.render.hosted.THREAD_SAMPLES", 1)
+    monkeypatch.setattr("torchfx_cli.render.native_forward.THREAD_SAMPLES", 1)
     monkeypatch.setattr("torch.get_num_threads", lambda: 4)
     assert torch.equal(MANY(x), alone)
 
@@ -273,7 +273,7 @@ def test_where_a_device_has_no_more_memory_smaller_units_go_on(gradient: bool, m
         return step(self, samples, state)
 
     monkeypatch.setattr(modules.Chain, "step", small)
-    monkeypatch.setattr(hosted, "is_plain", lambda x: False)
+    monkeypatch.setattr(native_forward, "is_plain", lambda x: False)
     room = 5000
     torch.testing.assert_close(aligned(x.requires_grad_(gradient)).detach(), whole, rtol=0, atol=LAW)
     assert asked[:4] == [34_650, 20_480, 12_288, 8192]

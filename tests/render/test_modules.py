@@ -54,7 +54,7 @@ def run(module: Filter, x: Samples) -> Samples:
 
 
 def run_in_steps(module: Filter, x: Samples, size: int) -> Samples:
-    state, parts = module.rest(*x.shape[:-1]), []
+    state, parts = module.initial_state(*x.shape[:-1]), []
     for n in range(0, x.shape[-1], size):
         y, state = module.step(torch.from_numpy(x[..., n : n + size]), state)
         parts.append(y.numpy())
@@ -103,7 +103,7 @@ def test_steps_are_the_whole(name: str, size: int) -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_an_empty_block_changes_nothing(name: str) -> None:
     module = MODULES[name]()
-    _, state = module.step(torch.from_numpy(noise(2, 70)), module.rest(2))
+    _, state = module.step(torch.from_numpy(noise(2, 70)), module.initial_state(2))
     silent, after = module.step(torch.empty(2, 0, dtype=torch.float64), state)
     assert silent.shape == (2, 0)
     again = torch.from_numpy(noise(2, 9))
@@ -129,7 +129,7 @@ def test_channels_and_batches_do_not_touch_each_other(name: str) -> None:
 
 def test_the_decay_of_a_state_ends_in_zeros() -> None:
     cascade = SOSCascade(designs(48000)["first order"])
-    y, state = cascade.step(torch.full((1, 64), 1e-190, dtype=torch.float64), cascade.rest(1))
+    y, state = cascade.step(torch.full((1, 64), 1e-190, dtype=torch.float64), cascade.initial_state(1))
     for _ in range(100):
         y, state = cascade.step(torch.zeros(1, 1000, dtype=torch.float64), state)
     assert not state.any()
@@ -147,7 +147,7 @@ def test_a_gradient_is_the_filter_backwards_in_time() -> None:
 @pytest.mark.parametrize("module", [SOSCascade([[0.3, 0.2, 0.1, 1.0, -1.2, 0.5]] * 2), FIR(np.hanning(9)), Gain(0.5)])
 def test_gradients_reach_the_input_and_the_state_before(module: Filter) -> None:
     x = torch.from_numpy(noise(1, 70)).requires_grad_()
-    state = module.rest(1)
+    state = module.initial_state(1)
     if state is None:
         assert torch.autograd.gradcheck(module, (x,))
     else:
@@ -224,15 +224,15 @@ def test_the_wrong_input_is_refused_with_what_to_do(name: str) -> None:
     with pytest.raises(TypeError, match=r"filters float64, not torch.float32: pass x.double\(\)"):
         module(torch.zeros(2, 100))
     with pytest.raises(ValueError, match=r"needs \[\.\.\., frames\]"):
-        module.step(torch.zeros((), dtype=torch.float64), module.rest())
+        module.step(torch.zeros((), dtype=torch.float64), module.initial_state())
     with pytest.raises(ValueError, match=r"input on meta, \w+ on cpu"):
-        module.step(torch.zeros(2, 9, dtype=torch.float64, device="meta"), module.rest(2))
+        module.step(torch.zeros(2, 9, dtype=torch.float64, device="meta"), module.initial_state(2))
 
 
 def test_a_cascade_may_be_cut_anywhere() -> None:
     x, cascade = noise(1, 3000), SOSCascade(designs(48000)["13 sections at 20 Hz"])
     lengths = np.random.default_rng(1).integers(0, 130, 60)
-    state, parts = cascade.rest(1), []
+    state, parts = cascade.initial_state(1), []
     for end, length in zip(accumulate(lengths), lengths, strict=True):
         y, state = cascade.step(torch.from_numpy(x[:, end - length : end]), state)
         parts.append(y.numpy())

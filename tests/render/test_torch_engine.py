@@ -32,8 +32,8 @@ torch = pytest.importorskip("torch")
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 
 from torchfx_cli.render import modules, torch_engine  # noqa: E402
+from torchfx_cli.render.copystreams import HostCopyStreams  # noqa: E402
 from torchfx_cli.render.devicefaults import failing_as_one  # noqa: E402
-from torchfx_cli.render.lanes import HostLanes  # noqa: E402
 from torchfx_cli.render.quantiser import quantise  # noqa: E402
 from torchfx_cli.render.torch_engine import TorchEngine  # noqa: E402
 
@@ -147,17 +147,17 @@ def test_normalize_needs_the_file_first() -> None:
 
 
 def test_memory_holds_one_unit_however_long_the_file_is() -> None:
-    lanes = CountingLanes()
-    running = TorchEngine(plan_of(stages_of("highpass", "fir"), 2, INT16, INT16), lanes=lanes)
+    streams = CountingCopyStreams()
+    running = TorchEngine(plan_of(stages_of("highpass", "fir"), 2, INT16, INT16), streams=streams)
     for _ in range(20):
         running.process(np.zeros((50_000, 2), np.int16))
     unit = running.unit_frames * 2
     assert unit < 2 * torch_engine.UNIT_SAMPLES["cpu"]
     # Two buffers in, two out, in the types of the files, and what was seen in each block.
-    assert sorted(lanes.made) == [("float64", 3)] * 2 + [("int16", unit)] * 4
+    assert sorted(streams.made) == [("float64", 3)] * 2 + [("int16", unit)] * 4
 
 
-class CountingLanes(HostLanes):
+class CountingCopyStreams(HostCopyStreams):
     """Notes the memory that is asked for."""
 
     def __init__(self) -> None:
@@ -212,7 +212,7 @@ def test_a_process_that_begins_with_a_second_gpu_starts_cuda_first(monkeypatch: 
     for name in ("init", "reset_peak_memory_stats", "max_memory_allocated"):
         monkeypatch.setattr(torch.cuda, name, lambda *device, name=name: called.append(name) or 3 << 20)
     x = signal(1000, 2, INT16)
-    engine = TorchEngine(plan_of((), source=INT16, sink=INT16), "cuda:1", lanes=HostLanes())  # no tensor goes there
+    engine = TorchEngine(plan_of((), source=INT16, sink=INT16), "cuda:1", streams=HostCopyStreams())  # no tensor there
     assert np.array_equal(np.concatenate([engine.process(x), *engine.flush()]), x)
     assert called == ["init", "reset_peak_memory_stats", "max_memory_allocated"]
     assert engine.notes == ["cuda:1: 3 MB of device memory at most"]
@@ -229,8 +229,8 @@ class SmallDevice:
             raise torch.OutOfMemoryError("out of memory")
         return self.chain.step(x, state)
 
-    def rest(self, *batch: int) -> object:
-        return self.chain.rest(*batch)
+    def initial_state(self, *batch: int) -> object:
+        return self.chain.initial_state(*batch)
 
 
 def test_where_memory_runs_out_smaller_pieces_go_on_from_the_carried_state() -> None:

@@ -19,7 +19,7 @@ from support.rewrite import wav_chunks
 from torchfx_cli.chain.parse import join
 from torchfx_cli.stream import richtags
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.onefile import Listener, process_file
+from torchfx_cli.tasks.onefile import RunObserver, process_file
 
 flac = pytest.importorskip("mutagen.flac")
 id3 = pytest.importorskip("mutagen.id3")
@@ -32,7 +32,7 @@ LONG_AGO = 0xFFFFFFFF
 
 def do(source: Path, output: Path, *effects: str) -> tuple[str, ...]:
     """The warnings."""
-    result = process_file(Job(source, output), Settings(join([], effects)), Listener())
+    result = process_file(Job(source, output), Settings(join([], effects)), RunObserver())
     assert result.error is None
     return result.warnings
 

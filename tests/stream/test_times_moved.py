@@ -22,7 +22,7 @@ from torchfx_cli.chain.parse import join
 from torchfx_cli.stream.timedchunks import MOVERS, move
 from torchfx_cli.stream.timeline import Timeline
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.onefile import Listener, process_file
+from torchfx_cli.tasks.onefile import RunObserver, process_file
 from torchfx_cli.tasks.report import FileResult
 
 SOUND = np.round(9000 * np.sin(np.arange(2 * FS) / 7)).astype(np.int16)
@@ -31,7 +31,7 @@ RATE, CUT, PART = "resample:16000", "trim:start=0.5", "trim:start=0.5,end=1.5"
 
 def do(source: Path, output: Path, *effects: str, **settings: object) -> FileResult:
     settings = {"chain": join([], effects), "tail_s": 0.0} | settings
-    result = process_file(Job(source, output), Settings(**settings), Listener())  # type: ignore[arg-type]
+    result = process_file(Job(source, output), Settings(**settings), RunObserver())  # type: ignore[arg-type]
     assert result.error is None
     return result
 

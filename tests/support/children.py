@@ -102,7 +102,7 @@ def _child() -> None:
     from torchfx_cli.chain.parse import join
     from torchfx_cli.tasks.job import Job, Settings
     from torchfx_cli.tasks.local import run_jobs
-    from torchfx_cli.tasks.onefile import Listener
+    from torchfx_cli.tasks.onefile import RunObserver
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -113,7 +113,7 @@ def _child() -> None:
     for line in sys.stdin:
         source, output, effects, settings = json.loads(line)
         try:
-            report = run_jobs([Job(Path(source), Path(output))], Settings(join([], effects), **settings), Listener())
+            report = run_jobs([Job(Path(source), Path(output))], Settings(join([], effects), **settings), RunObserver())
             (result,) = report.results
             words = "; ".join([*result.warnings, *([result.error] if result.error else [])])
             answer = {"status": result.status, "words": words, "frames": result.frames}

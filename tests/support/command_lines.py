@@ -18,7 +18,7 @@ WORDS = [
     "0", "-1", "0.01", "1e400", "nan", "auto", "cpu", "cuda", "cuda:99", "native", "scipy", "none", "tpdf", "repair",
     "podcast-voice", "bad.yaml", "eq.yaml", "gain:-3", "highpass:80", "highpass", "gain:1e9", "notch:50 Hz", ":", "=",
     "lowpass:cutoff=80,order=0", "fir:taps=1", "flac", "ogg", "PCM_24", "16", "float", "out", "out/x.flac", "process",
-    "*.wav", "list.txt@", "{stem}.{chain}{ext}", "{nope}", "keep", "fail", "limit",
+    "*.wav", "list.txt@", "{stem}.{chain}{ext}", "{nope}", "keep", "fail", "attenuate",
 ]  # fmt: skip
 OPTIONS = [
     "-c", "-e", "-o", "--device", "--engine", "--chunk", "--format", "--subtype", "--dither", "--tail", "--overwrite",

@@ -35,7 +35,7 @@ def not_audio() -> Iterator[Odd]:
     }
     for name, (head, words) in heads.items():
         yield Odd(name, 2, lambda head=head: head + fill, "failed", words=words or "not an audio file")
-    yield Odd("packed.wav", 2, lambda: gzip.compress(oddfiles.plain(), mtime=0), "failed", words="GZIP")
+    yield Odd("batched.wav", 2, lambda: gzip.compress(oddfiles.plain(), mtime=0), "failed", words="GZIP")
     yield Odd("noise.mp3", 2, lambda: np.random.default_rng(7).bytes(40_000), "failed")
     yield Odd(
         "noise.flac", 2, lambda: b"fLaC" + np.random.default_rng(8).bytes(4000), "failed", words="FLAC file is damaged"

@@ -19,7 +19,7 @@ from torchfx_cli.errors import RunError
 from torchfx_cli.tasks import journal, onefile, workers
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.local import run_jobs
-from torchfx_cli.tasks.onefile import Listener
+from torchfx_cli.tasks.onefile import RunObserver
 from torchfx_cli.tasks.report import FileResult, Report
 
 FS = 8000
@@ -37,8 +37,8 @@ def batch(tmp_path: Path) -> list[Job]:
     return jobs
 
 
-def run(batch: list[Job], settings: Settings = SETTINGS, listener: Listener | None = None, **how: Any) -> Report:
-    return run_jobs(batch, replace(settings, **({"is_batch": True, "jobs": 2} | how)), listener or Listener())
+def run(batch: list[Job], settings: Settings = SETTINGS, observer: RunObserver | None = None, **how: Any) -> Report:
+    return run_jobs(batch, replace(settings, **({"is_batch": True, "jobs": 2} | how)), observer or RunObserver())
 
 
 def bytes_of(jobs: list[Job]) -> list[bytes]:
@@ -55,7 +55,7 @@ def statuses(report: Report) -> list[str]:
 
 @pytest.mark.parametrize("size", [1, 2, 7])
 def test_any_number_of_workers_gives_the_same_bytes_as_one_file_at_a_time(batch: list[Job], size: int) -> None:
-    alone = [onefile.process_file(job, SETTINGS, Listener()) for job in batch]
+    alone = [onefile.process_file(job, SETTINGS, RunObserver()) for job in batch]
     assert [result.status for result in alone] == ["ok"] * 5
     truth = bytes_of(batch)
     report = run(batch, Settings(SETTINGS.chain, overwrite=True), jobs=size)
@@ -68,7 +68,7 @@ def test_any_number_of_workers_gives_the_same_bytes_as_one_file_at_a_time(batch:
 def test_a_listener_hears_of_every_file_once_from_its_start_to_its_end(batch: list[Job]) -> None:
     heard: list[tuple[str, str]] = []
 
-    class Ear(Listener):
+    class Ear(RunObserver):
         def started(self, job: Job) -> None:
             heard.append(("started", job.source.name))
 
@@ -78,7 +78,7 @@ def test_a_listener_hears_of_every_file_once_from_its_start_to_its_end(batch: li
         def finished(self, job: Job, result: FileResult) -> None:
             heard.append(("finished", job.source.name))
 
-    run(batch, listener=Ear())
+    run(batch, observer=Ear())
     for job in batch:
         assert [kind for kind, name in heard if name == job.source.name] == ["started", "planned", "finished"]
 
@@ -89,7 +89,7 @@ class Deadly:
     def __init__(self, victim: str, deed: str, times: int, folder: Path) -> None:
         self.victim, self.deed, self.times, self.tally = victim, deed, times, folder / "tally"
 
-    def __call__(self, job: Job, settings: Settings, listener: Listener) -> FileResult:
+    def __call__(self, job: Job, settings: Settings, observer: RunObserver) -> FileResult:
         if job.source.name == self.victim and self._again():
             if self.deed == "hang":
                 signal.pause()
@@ -99,7 +99,7 @@ class Deadly:
                 os._exit(139)
             faulthandler.disable()
             os.kill(os.getpid(), getattr(signal, self.deed))
-        return onefile.process_file(job, settings, listener)
+        return onefile.process_file(job, settings, observer)
 
     def _again(self) -> bool:
         done = self.tally.stat().st_size if self.tally.exists() else 0
@@ -163,7 +163,7 @@ def test_an_error_that_ends_the_run_ends_the_workers_too(batch: list[Job], monke
     monkeypatch.setattr(workers, "process_file", full)
     report = Report()
     with pytest.raises(RunError, match="no space left"):
-        run_jobs(batch, replace(SETTINGS, is_batch=True, jobs=2), Listener(), report)
+        run_jobs(batch, replace(SETTINGS, is_batch=True, jobs=2), RunObserver(), report)
     assert report.counts == {"ok": 0, "warned": 0, "failed": 0, "skipped": 0}
     assert names(batch[0].output.parent) == [journal.NAME]
 
@@ -368,7 +368,7 @@ def test_an_output_folder_in_whose_place_another_comes_ends_the_run(batch: list[
     root = batch[0].root
     assert root is not None
 
-    class Swapping(Listener):
+    class Swapping(RunObserver):
         def finished(self, job: Job, result: FileResult) -> None:
             if not root.with_name("before").exists():
                 root.rename(root.with_name("before"))
@@ -385,5 +385,5 @@ def test_an_output_folder_that_vanishes_is_not_made_again(batch: list[Job]) -> N
     assert root is not None
     deep = Job(batch[0].source, root / "sub" / "0.wav", root=root)
     with pytest.raises(RunError, match="was removed during the run"):
-        onefile.process_file(deep, SETTINGS, Listener())
+        onefile.process_file(deep, SETTINGS, RunObserver())
     assert not root.exists()

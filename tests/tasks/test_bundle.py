@@ -16,12 +16,12 @@ torch = pytest.importorskip("torch")
 
 from torchfx_cli.chain.parse import join  # noqa: E402
 from torchfx_cli.errors import DeviceError, Interrupted  # noqa: E402
-from torchfx_cli.render import packed  # noqa: E402
-from torchfx_cli.render.packed import PackedRun  # noqa: E402
+from torchfx_cli.render import batched  # noqa: E402
+from torchfx_cli.render.batched import BatchedRun  # noqa: E402
 from torchfx_cli.tasks import bundle  # noqa: E402
 from torchfx_cli.tasks.bundle import is_bundled, process_bundle, process_one  # noqa: E402
 from torchfx_cli.tasks.job import Job, Settings  # noqa: E402
-from torchfx_cli.tasks.onefile import Listener, process_file  # noqa: E402
+from torchfx_cli.tasks.onefile import RunObserver, process_file  # noqa: E402
 from torchfx_cli.tasks.report import FileResult  # noqa: E402
 
 EFFECTS = ("highpass:cutoff=80,order=4", "peaking:frequency=1000,gain=6,q=1", "fir:lowpass=3 kHz,taps=31,align=true")
@@ -67,7 +67,7 @@ def into(folder: Path, files: list[Path]) -> list[Job]:
 
 
 def bundled(jobs: list[Job], settings: Settings = SETTINGS) -> list[FileResult]:
-    results = dict(process_bundle(jobs, settings, Listener()))
+    results = dict(process_bundle(jobs, settings, RunObserver()))
     return [results[place] for place in range(len(jobs))]
 
 
@@ -83,7 +83,7 @@ def bytes_in(folder: Path) -> dict[str, bytes]:
 def test_neither_neighbours_nor_their_order_nor_being_alone_change_a_bit(mixed: list[Path], tmp_path: Path) -> None:
     together = bundled(into(tmp_path / "together", mixed))
     backwards = bundled(into(tmp_path / "backwards", mixed[::-1]))[::-1]
-    alone = [process_one(job, SETTINGS, Listener()) for job in into(tmp_path / "alone", mixed)]
+    alone = [process_one(job, SETTINGS, RunObserver()) for job in into(tmp_path / "alone", mixed)]
     assert [n for n, result in enumerate(together) if result.status == "failed"] == [3, 7, 17]
     assert len(bytes_in(tmp_path / "alone")) == len(mixed) - 3
     assert bytes_in(tmp_path / "together") == bytes_in(tmp_path / "backwards") == bytes_in(tmp_path / "alone")
@@ -92,7 +92,7 @@ def test_neither_neighbours_nor_their_order_nor_being_alone_change_a_bit(mixed: 
 
 def test_bundles_give_what_the_engine_gives_and_say_what_it_says(mixed: list[Path], tmp_path: Path) -> None:
     together = bundled(into(tmp_path / "together", mixed))
-    ones = [process_file(job, SETTINGS, Listener()) for job in into(tmp_path / "ones", mixed)]
+    ones = [process_file(job, SETTINGS, RunObserver()) for job in into(tmp_path / "ones", mixed)]
     for one, other in zip(together, ones, strict=True):
         assert one.peak == pytest.approx(other.peak, rel=1e-12)
         assert told(replace(one, peak=0.0)) == told(replace(other, peak=0.0))
@@ -115,7 +115,7 @@ def test_a_bundle_is_the_scipy_result(tmp_path: Path) -> None:
 POLICIES: dict[str, tuple[dict[str, object], str | None]] = {
     "clipping is kept": ({"on_clip": "keep"}, None),
     "clipping fails": ({"on_clip": "fail"}, "samples clipped"),
-    "clipping is turned down": ({"on_clip": "limit"}, None),
+    "clipping is turned down": ({"on_clip": "attenuate"}, None),
     "warnings fail": ({"strict": True}, "samples clipped"),
     "in chunks": ({"chunk_s": 0.01}, None),
     "with a tail": ({"tail_s": 0.25}, None),
@@ -141,7 +141,7 @@ def test_policies_hold_in_bundles_as_elsewhere(policy: str, tmp_path: Path) -> N
         jobs = [replace(job, output=job.output.with_suffix(policy[3:])) for job in jobs]
     others = [Job(job.source, tmp_path / "b" / job.output.name) for job in jobs]
     (tmp_path / "b").mkdir()
-    results, ones = bundled(jobs, settings), [process_file(job, settings, Listener()) for job in others]
+    results, ones = bundled(jobs, settings), [process_file(job, settings, RunObserver()) for job in others]
     assert (results[0].error is None) == (error is None)
     assert (error or "") in (results[0].error or "")
     for job, result, one, other in zip(jobs, results, ones, others, strict=True):
@@ -163,19 +163,19 @@ def test_a_file_is_replaced_in_place_and_its_old_bytes_are_kept(tmp_path: Path) 
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def refuse(run: PackedRun, blocks: object) -> None:
+def refuse(run: BatchedRun, blocks: object) -> None:
     raise AssertionError("this was packed")
 
 
 def test_only_short_files_of_one_pass_are_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PackedRun, "render", refuse)
+    monkeypatch.setattr(BatchedRun, "render", refuse)
     short, long = noise(tmp_path / "short.wav", 1000), noise(tmp_path / "long.wav", 70_000)
     jobs = into(tmp_path / "out", [short, long])
     results = bundled(jobs)
     assert "this was packed" in (results[0].error or "")
     assert results[1].status == "ok"
     normalizing = replace(SETTINGS, chain=join([], ["normalize:-1"]), overwrite=True)
-    for settings in (normalizing, replace(normalizing, on_clip="limit"), replace(normalizing, chunk_s=1.0)):
+    for settings in (normalizing, replace(normalizing, on_clip="attenuate"), replace(normalizing, chunk_s=1.0)):
         assert [result.status for result in bundled(jobs, settings)] == ["ok", "ok"]
 
 
@@ -183,10 +183,10 @@ def test_a_file_that_turns_out_longer_than_its_header_says_is_read_anew(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noise(tmp_path / "a.wav", 1000)
     answers = [True, False]
-    monkeypatch.setattr(packed, "packable", lambda *_: answers.pop(0))
-    monkeypatch.setattr(PackedRun, "render", refuse)
-    truth = process_file(Job(tmp_path / "a.wav", tmp_path / "truth.wav"), SETTINGS, Listener())
-    result = process_one(Job(tmp_path / "a.wav", tmp_path / "out.wav"), SETTINGS, Listener())
+    monkeypatch.setattr(batched, "batchable", lambda *_: answers.pop(0))
+    monkeypatch.setattr(BatchedRun, "render", refuse)
+    truth = process_file(Job(tmp_path / "a.wav", tmp_path / "truth.wav"), SETTINGS, RunObserver())
+    result = process_one(Job(tmp_path / "a.wav", tmp_path / "out.wav"), SETTINGS, RunObserver())
     assert answers == []
     assert told(result) == told(truth)
     assert (tmp_path / "out.wav").read_bytes() == (tmp_path / "truth.wav").read_bytes()
@@ -202,13 +202,13 @@ def test_what_is_held_is_bounded_and_changes_nothing(
     truth = bundled(into(tmp_path / "truth", mixed))
     held: list[int] = []
 
-    def render(run: PackedRun, blocks: list[np.ndarray]) -> object:
+    def render(run: BatchedRun, blocks: list[np.ndarray]) -> object:
         held.append(sum(block.size for block in blocks))
         return whole(run, blocks)
 
-    whole = PackedRun.render
+    whole = BatchedRun.render
     monkeypatch.setattr(bundle, "HELD_SAMPLES", most)
-    monkeypatch.setattr(PackedRun, "render", render)
+    monkeypatch.setattr(BatchedRun, "render", render)
     before = open_files()
     assert list(map(told, bundled(into(tmp_path / "out", mixed)))) == list(map(told, truth))
     assert open_files() == before
@@ -217,17 +217,17 @@ def test_what_is_held_is_bounded_and_changes_nothing(
 
 
 def failing(error: Exception) -> Callable[..., None]:
-    def render(run: PackedRun, blocks: object) -> None:
+    def render(run: BatchedRun, blocks: object) -> None:
         raise error
 
     return render
 
 
 def test_after_a_failure_of_the_device_nothing_more_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PackedRun, "render", failing(DeviceError("cuda failed: it is gone; try --device cpu")))
+    monkeypatch.setattr(BatchedRun, "render", failing(DeviceError("cuda failed: it is gone; try --device cpu")))
     jobs = into(tmp_path / "out", [noise(tmp_path / f"{n}.wav", 100 + n) for n in range(3)])
     before = open_files()
-    ((place, result),) = process_bundle(jobs, SETTINGS, Listener())
+    ((place, result),) = process_bundle(jobs, SETTINGS, RunObserver())
     assert (place, result.reason, result.error) == (0, "device", "cuda failed: it is gone; try --device cpu")
     assert os.listdir(tmp_path / "out") == []
     assert open_files() == before
@@ -236,7 +236,7 @@ def test_after_a_failure_of_the_device_nothing_more_is_done(tmp_path: Path, monk
 @pytest.mark.parametrize(("error", "reason"), [(MemoryError(), "memory"), (ValueError("a mistake"), "internal")])
 def test_an_error_in_the_middle_is_the_failure_of_every_file_that_was_in_it(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str) -> None:
-    monkeypatch.setattr(PackedRun, "render", failing(error))
+    monkeypatch.setattr(BatchedRun, "render", failing(error))
     monkeypatch.delenv("TORCHFX_DEBUG", raising=False)
     (tmp_path / "in").mkdir()
     results = bundled(into(tmp_path / "out", [noise(tmp_path / "in" / f"{n}.wav", 100 + n) for n in range(3)]))
@@ -244,22 +244,22 @@ def test_an_error_in_the_middle_is_the_failure_of_every_file_that_was_in_it(
 
 
 def test_a_signal_in_the_middle_is_no_failure_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PackedRun, "render", failing(Interrupted(15)))
+    monkeypatch.setattr(BatchedRun, "render", failing(Interrupted(15)))
     with pytest.raises(Interrupted):
-        process_one(Job(noise(tmp_path / "a.wav", 100), tmp_path / "out.wav"), SETTINGS, Listener())
+        process_one(Job(noise(tmp_path / "a.wav", 100), tmp_path / "out.wav"), SETTINGS, RunObserver())
 
 
 def test_what_the_decoder_says_is_noted_at_the_file_that_was_read(tmp_path: Path) -> None:
     words = iter(["0 read", "1 read", "0 written", "1 written"])
     files = [noise(tmp_path / f"{n}.wav", 100 + n) for n in range(2)]
-    results = process_bundle(into(tmp_path / "out", files), SETTINGS, Listener(), lambda: (next(words),))
+    results = process_bundle(into(tmp_path / "out", files), SETTINGS, RunObserver(), lambda: (next(words),))
     assert [result.notes for _, result in results] == [("0 read", "0 written"), ("1 read", "1 written")]
 
 
 def test_a_listener_hears_of_each_file_and_its_frames(tmp_path: Path) -> None:
     heard: list[tuple[str, object]] = []
 
-    class Ear(Listener):
+    class Ear(RunObserver):
         def planned(self, todo: bundle.JobPlan) -> None:
             heard.append((todo.job.source.name, "planned"))
 
@@ -273,23 +273,23 @@ def test_a_listener_hears_of_each_file_and_its_frames(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("changes", "expected"), [
     ({}, True), ({"device": "cuda:1"}, True), ({"device": "cpu"}, False), ({"engine": "native"}, False),
-    ({"chunk_s": 1.0}, False), ({"on_clip": "limit"}, False), ({"on_clip": "fail"}, True),
+    ({"chunk_s": 1.0}, False), ({"on_clip": "attenuate"}, False), ({"on_clip": "fail"}, True),
 ])
 def test_bundles_are_for_gpus_and_whole_files(changes: dict[str, object], expected: bool) -> None:
     assert is_bundled(replace(SETTINGS, **({"device": "cuda"} | changes))) is expected  # type: ignore[arg-type]
 
 
 def test_where_device_memory_ran_out_it_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = PackedRun._launch
+    whole = BatchedRun._launch
 
-    def cramped(run: PackedRun, launch: packed._Launch, *rest: object) -> None:
+    def cramped(run: BatchedRun, launch: batched._Launch, *rest: object) -> None:
         if launch.rows * launch.frames > 20_000:
             raise torch.OutOfMemoryError("out of memory")
         whole(run, launch, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(PackedRun, "_launch", cramped)
+    monkeypatch.setattr(BatchedRun, "_launch", cramped)
     files = [noise(tmp_path / f"{n}.wav", 1000 + n) for n in range(4)]
     results = bundled(into(tmp_path / "out", files))
     assert [result.status for result in results] == ["ok"] * 4
     assert [note for result in results for note in result.notes] == [
-        "cpu ran out of memory: fewer files were packed together from there on"]
+        "cpu ran out of memory: fewer files were batched together from there on"]

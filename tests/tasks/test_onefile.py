@@ -14,7 +14,7 @@ from scipy.signal import butter, sosfilt
 from torchfx_cli.chain.parse import join
 from torchfx_cli.tasks.fileplan import describe_job
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.onefile import Listener, process_file
+from torchfx_cli.tasks.onefile import RunObserver, process_file
 from torchfx_cli.tasks.report import FileResult
 
 FS = 44_100
@@ -22,7 +22,7 @@ FS = 44_100
 
 def do(source: Path, output: Path, *effects: str, **settings: object) -> FileResult:
     chain = join([], effects)
-    return process_file(Job(source, output), Settings(chain, **settings), Listener())  # type: ignore[arg-type]
+    return process_file(Job(source, output), Settings(chain, **settings), RunObserver())  # type: ignore[arg-type]
 
 
 def noise(

@@ -15,7 +15,7 @@ from torchfx_cli.chain.parse import join
 from torchfx_cli.errors import RunError
 from torchfx_cli.tasks import journal
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.onefile import Listener
+from torchfx_cli.tasks.onefile import RunObserver
 from torchfx_cli.tasks.report import FileResult
 from torchfx_cli.tasks.watch import OTHER_CHAIN, OUTPUT_EXISTS, Look, Place, watch
 
@@ -65,7 +65,7 @@ def watched(place: Place, *steps: Callable[[], object], settings: Settings = SET
     results: list[FileResult] = []
     settings = replace(settings, jobs=2, once=once)
     try:
-        for result in watch(place, settings, lambda jobs: Listener(), script(*steps)):
+        for result in watch(place, settings, lambda jobs: RunObserver(), script(*steps)):
             results.append(result)
     except Enough:
         assert not once

@@ -14,14 +14,14 @@ STOPPED_EARLY = """
 import multiprocessing.util, os, signal, sys, time
 from torchfx_cli.chain.parse import join
 from torchfx_cli.cli import signals
-from torchfx_cli.tasks.crew import Crew
+from torchfx_cli.tasks.pool import WorkerPool
 from torchfx_cli.tasks.job import Settings
-from torchfx_cli.tasks.onefile import Listener
+from torchfx_cli.tasks.onefile import RunObserver
 
 multiprocessing.util.register_after_fork(signals, lambda it: time.sleep(0.3))  # no worker yet, but a process
 with signals.raised():
-    crew = Crew(1, Settings(join([], ["gain:0"])), Listener())
-    worker = crew._hire()
+    pool = WorkerPool(1, Settings(join([], ["gain:0"])), RunObserver())
+    worker = pool._hire()
     time.sleep(0.1)
     os.kill(worker.process.pid, getattr(signal, sys.argv[1]))
     worker.process.join(5)
@@ -32,14 +32,14 @@ CTRL_C_EARLY = """
 import os, signal, time
 from torchfx_cli.chain.parse import join
 from torchfx_cli.cli import signals
-from torchfx_cli.tasks.crew import Crew
+from torchfx_cli.tasks.pool import WorkerPool
 from torchfx_cli.tasks.job import Settings
-from torchfx_cli.tasks.onefile import Listener
+from torchfx_cli.tasks.onefile import RunObserver
 
 if __name__ == "__main__":
     with signals.raised():
         for delay_s in (0.0, 0.03, 0.1):
-            worker = Crew(1, Settings(join([], ["gain:0"]), fresh=True), Listener())._hire()
+            worker = WorkerPool(1, Settings(join([], ["gain:0"]), fresh=True), RunObserver())._hire()
             time.sleep(delay_s)
             os.kill(worker.process.pid, signal.SIGINT)
             worker.pipe.close()

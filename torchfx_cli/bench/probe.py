@@ -25,7 +25,7 @@ from torchfx_cli.samples import SampleFormat, block_frames
 from torchfx_cli.stream.formats import choose_output
 from torchfx_cli.stream.writer import Output
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.onefile import Listener, process_file
+from torchfx_cli.tasks.onefile import RunObserver, process_file
 
 BUDGET_S = 0.3  # for one number
 LEAST_RUNS = 3
@@ -120,7 +120,7 @@ def file_seconds(source: Path, output: Path, settings: Settings, budget_s: float
     job = Job(source, output, overwrite=True)
 
     def run() -> None:
-        result = process_file(job, settings, Listener())
+        result = process_file(job, settings, RunObserver())
         if result.status != "ok":
             raise RunError(f"the file of noise that was to be timed failed: {result.error}")
 

@@ -17,7 +17,7 @@ from torchfx_cli.chain.spec import ChainSpec, design_chain
 from torchfx_cli.errors import RunError, UsageError
 from torchfx_cli.render.choose import check_engine
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.onefile import Listener
+from torchfx_cli.tasks.onefile import RunObserver
 
 LENGTHS = (1 << 17, 1 << 20, 1 << 22)  # samples, all channels: one block, and enough of them that the slope is clear
 CHUNKS = (1 << 13, 1 << 15, 1 << 19, 1 << 21)  # samples; the usual block, 1 << 17, is what they are held against
@@ -143,7 +143,7 @@ def batch_seconds(jobs: list[Job], settings: Settings, counts: list[int]) -> lis
     from torchfx_cli.tasks.local import run_jobs  # multiprocessing, which only this needs
 
     def run(count: int) -> None:
-        report = run_jobs(jobs, replace(settings, is_batch=True, jobs=count), Listener())
+        report = run_jobs(jobs, replace(settings, is_batch=True, jobs=count), RunObserver())
         if report.exit_code:
             raise RunError(f"the batch that was to be timed failed: {report.results[0].error}")
 

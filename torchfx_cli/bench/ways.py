@@ -27,7 +27,7 @@ def in_units(load: Load, sound: Tensor) -> Callable[[], Tensor]:
 
     @torch.inference_mode()
     def run() -> Tensor:
-        state = chain.rest(load.channels)
+        state = chain.initial_state(load.channels)
         for start in range(0, load.frames, step):
             y, state = chain.step(sound[:, start : start + step].double(), state)
             out[:, start : start + step] = y

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from torchfx_cli.cli import options, piping, show, signals
-from torchfx_cli.cli.listener import Teller
 from torchfx_cli.cli.process_options import ProcessOptions, settled
+from torchfx_cli.cli.reporter import ConsoleReporter
 from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.render.choose import check_engine
 from torchfx_cli.render.device import has_driver
@@ -46,13 +46,13 @@ def run(given: ProcessOptions) -> int:
             return show_plans(jobs, settings, computing, as_json=given.as_json)
     with report_file, failed_file:
         report = Report(keeps_all=given.report is not None)
-        teller = Teller(jobs, computing, quiet=given.quiet, verbose=given.verbose, as_json=given.as_json)
+        reporter = ConsoleReporter(jobs, computing, quiet=given.quiet, verbose=given.verbose, as_json=given.as_json)
         is_batch = len(jobs) > 1 or settings.resume or any(found.root is not None for found in gathered.inputs)
         try:
-            run_jobs(jobs, replace(settings, is_batch=is_batch), teller, report)
+            run_jobs(jobs, replace(settings, is_batch=is_batch), reporter, report)
         finally:
-            teller.stop()
-            teller.summary(report)
+            reporter.stop()
+            reporter.summary(report)
             failures = _failed(report, gathered.inputs, zero=given.null)
             save_all(((report_file, report.json_lines()), (failed_file, failures)))
     return report.exit_code

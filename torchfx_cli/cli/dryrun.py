@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from torchfx_cli.cli import show
-from torchfx_cli.cli.listener import places, plan_lines
+from torchfx_cli.cli.reporter import places, plan_lines
 from torchfx_cli.errors import FileError
 from torchfx_cli.render import costs
 from torchfx_cli.stream.formats import RIFF_LIMIT_BYTES

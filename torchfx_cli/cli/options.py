@@ -22,7 +22,8 @@ CONTRADICTIONS = (
 DITHERS = ("auto", "none", "tpdf")
 ON_NAN = ("fail", "repair")
 ON_TRUNCATED = ("fail", "keep")
-ON_CLIP = ("fail", "keep", "limit")
+ON_CLIP = ("fail", "keep", "attenuate")
+OLD_WORDS = {"limit": "attenuate"}  # of --on-clip; a limiter is something else
 ENGINES = ("auto", "native", "torch", "scipy")  # for the help; `render.choose` checks
 
 

@@ -74,6 +74,6 @@ def settings_of(chain: ChainSpec, *, chunk: str | None, dither: str, tail: str, 
         tail_s=options.tail_seconds(tail),
         on_nan=options.one_of("--on-nan", on_nan, options.ON_NAN),  # type: ignore[arg-type]
         on_truncated=options.one_of("--on-truncated", on_truncated, options.ON_TRUNCATED),  # type: ignore[arg-type]
-        on_clip=options.one_of("--on-clip", on_clip, options.ON_CLIP),  # type: ignore[arg-type]
+        on_clip=options.one_of("--on-clip", options.OLD_WORDS.get(on_clip, on_clip), options.ON_CLIP),  # type: ignore[arg-type]
         **plain,
     )

@@ -1,73 +1,106 @@
-"""The bar: how far, how fast (× real time), how long still. Only for a terminal; loads rich, starts no thread."""
+"""How far a run is: the files that are done, by their bytes, and the frames of those under way."""
 
 from __future__ import annotations
 
-import shutil
-import sys
 import time
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torchfx_cli.cli import show
+from torchfx_cli.errors import printable
+from torchfx_cli.tasks.fileplan import JobPlan
+from torchfx_cli.tasks.job import Job
+from torchfx_cli.tasks.report import FileResult
 
-NAME_WIDTH = 32
-ECHO_WIDTH = 3  # where a terminal writes ^C; on a full line it would wrap, and the bar could not be taken away
-REDRAW_S = 0.1
+if TYPE_CHECKING:
+    from torchfx_cli.cli.bar import Bar
+
+BAR_AFTER_S = 0.5  # what is done sooner needs no bar, and rich need not be loaded
 
 
-class Bar:
-    """One line on stderr, drawn by `update` and taken away by `close`; the next `update` draws it again.
+@dataclass
+class _UnderWay:
+    """`frames` of `total` (0 where unknown) were filtered; `rate` of them, over all passes, are a second of audio."""
 
-    `total` and `position` are in units of the caller's choice.
-    """
+    frames: int
+    total: int
+    rate: int
+    file_bytes: int
 
-    def __init__(self, total: float | None) -> None:
-        self._total, self._drawn_s = total, -REDRAW_S
-        self._progress: Progress | None = None
+    @property
+    def done_bytes(self) -> float:
+        return self.file_bytes * min(1.0, self.frames / self.total) if self.total else 0.0
 
-    def update(self, name: str, position: float, note: str, *, now: bool = False) -> None:
-        """Draw, unless it was drawn a moment ago; `now` draws in any case."""
-        if not now and time.monotonic() - self._drawn_s < REDRAW_S:
+    @property
+    def audio_s(self) -> float:
+        return self.frames / self.rate if self.rate else 0.0
+
+
+class Progress:
+    """The bar of a run over `jobs`; taken away by `hide`, and drawn again when something happens."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._since_s = time.monotonic()
+        self._jobs = jobs
+        self._total: int | None = None
+        self._finished = self._failed = self._done = 0
+        self._audio_s = 0.0
+        self._under_way: dict[str, _UnderWay] = {}
+        self._bar: Bar | None = None
+
+    def planned(self, todo: JobPlan) -> None:
+        facts, passes = todo.facts, todo.plan.passes
+        at = _UnderWay(0, (facts.frames or 0) * passes, facts.fs * passes, facts.file_bytes)
+        self._under_way[str(todo.job.source)] = at
+
+    def advanced(self, job: Job, frames: int) -> None:
+        at = self._under_way.get(str(job.source))
+        if at is not None:
+            at.frames += frames
+        self._draw()
+
+    def finished(self, job: Job, result: FileResult) -> None:
+        self._under_way.pop(str(job.source), None)
+        self._finished += 1
+        self._failed += result.status == "failed"
+        self._done += 0 if job.skip else _bytes_of(job)
+        self._audio_s += result.duration_s
+        if self._finished < len(self._jobs):
+            self._draw()
+
+    def hide(self) -> None:
+        """Take the bar away, so that a line can be written."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def _draw(self) -> None:
+        elapsed_s = time.monotonic() - self._since_s
+        if elapsed_s < BAR_AFTER_S:
             return
-        self._drawn_s = time.monotonic()
-        if self._progress is None:
-            self._progress = _progress()
-            self._task = self._progress.add_task("", total=self._total, note="")
-            self._progress.start()
-        self._progress.update(self._task, description=name, completed=position, note=note)
-        self._progress.refresh()
+        from torchfx_cli.cli import bar
 
-    def close(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
+        if self._bar is None:
+            self._total = sum(_bytes_of(job) for job in self._jobs if not job.skip)
+            known = len(self._jobs) > 1 or any(at.total for at in self._under_way.values())
+            self._bar = bar.Bar(self._total or None if known else None)
+            self._known = known
+        done = self._done + sum(at.done_bytes for at in self._under_way.values())
+        audio_s = self._audio_s + sum(at.audio_s for at in self._under_way.values())
+        part = done / self._total if self._total and self._known else None
+        self._bar.update(self._name(audio_s), done, bar.progress_note(part, audio_s, elapsed_s))
 
+    def _name(self, audio_s: float) -> str:
+        from torchfx_cli.cli.bar import shortened
 
-def _progress() -> Progress:
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=None),
-        TextColumn("{task.fields[note]}", markup=False),
-    )
-    width = max(1, shutil.get_terminal_size().columns - ECHO_WIDTH)
-    console = Console(file=sys.stderr, width=width, markup=False, highlight=False)
-    return Progress(*columns, console=console, transient=True, expand=True, auto_refresh=False,
-                    redirect_stdout=False, redirect_stderr=False)
+        if len(self._jobs) == 1:
+            return shortened(printable(self._jobs[0].source.name))
+        failed = f", {self._failed} failed" if self._failed else ""
+        return f"{self._finished}/{len(self._jobs)} files, {show.coarse_clock(audio_s)}{failed}"
 
 
-def shortened(name: str) -> str:
-    """`name` in at most `NAME_WIDTH` characters, the middle left out."""
-    if len(name) <= NAME_WIDTH:
-        return name
-    half = (NAME_WIDTH - 1) // 2
-    return f"{name[:half]}…{name[-half:]}"
-
-
-def progress_note(part: float | None, audio_s: float, elapsed_s: float) -> str:
-    """`42%  774x  0:12 left`; where no one knows how far it is (`part` is None) only the speed."""
-    speed = show.speed(audio_s, elapsed_s)
-    if not part:
-        return speed
-    part = min(1.0, part)
-    return f"{part:4.0%}  {speed}  {show.coarse_clock(elapsed_s * (1 - part) / part)} left"
+def _bytes_of(job: Job) -> int:
+    try:
+        return job.source.stat().st_size
+    except (OSError, ValueError):
+        return 0

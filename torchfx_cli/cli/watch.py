@@ -107,18 +107,18 @@ def _place(folder: str, output: str | None, settings: Settings, *, name: str | N
 
 def _run(place: Place, settings: Settings, *, quiet: bool, verbose: bool, as_json: bool) -> int:
     """Watch until it is over; returns the exit code."""
-    from torchfx_cli.cli.listener import Teller
+    from torchfx_cli.cli.reporter import ConsoleReporter
     from torchfx_cli.tasks import watch as hot
     from torchfx_cli.tasks.report import KINDS
 
-    tellers: list[Teller] = []
+    reporters: list[ConsoleReporter] = []
     counts: Counter[str] = Counter()
     code = 0
 
-    def listen(jobs: Sequence[Job]) -> Teller:
+    def listen(jobs: Sequence[Job]) -> ConsoleReporter:
         computing = f"{settings.engine} on {settings.device}"
-        tellers[:] = [Teller(jobs, computing, quiet=quiet, verbose=verbose, as_json=as_json)]
-        return tellers[0]
+        reporters[:] = [ConsoleReporter(jobs, computing, quiet=quiet, verbose=verbose, as_json=as_json)]
+        return reporters[0]
 
     if not quiet and not settings.once:
         show.tell(f"watching {printable(place.folder)}; outputs go to {printable(str(place.root))}; Ctrl-C ends it")
@@ -127,8 +127,8 @@ def _run(place: Place, settings: Settings, *, quiet: bool, verbose: bool, as_jso
             counts[result.kind] += 1
             code = max(code, result.exit_code)
     finally:
-        for teller in tellers:
-            teller.stop()
+        for reporter in reporters:
+            reporter.stop()
         if not quiet:
             show.tell(", ".join(f"{counts[kind]} {kind}" for kind in KINDS))
     return code

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torchfx_cli.design import biquad
 from torchfx_cli.design.stage import Stage
-from torchfx_cli.effects.checks import check_frequencies, proved
+from torchfx_cli.effects.checks import check_frequencies, validated
 from torchfx_cli.effects.kind import (
     Q_BUTTERWORTH,
     Complaint,
@@ -40,7 +40,7 @@ class AllpassSpec(StageSpec):
         check_frequencies(self, fs)
         section = biquad.allpass(self.frequency_hz, self.q, self.order, fs)
         label = f"allpass {hertz(self.frequency_hz)} {steepness(self.order, self.q)}"
-        return proved(self, fs, section, label, (self.frequency_hz, 0.0))
+        return validated(self, fs, section, label, (self.frequency_hz, 0.0))
 
 
 KIND = Kind(AllpassSpec, "frequency_hz", "- allpass: {frequency: 1 kHz, order: 1}")

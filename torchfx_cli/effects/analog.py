@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torchfx_cli.design.analog import analog
 from torchfx_cli.design.stage import Stage
-from torchfx_cli.effects.checks import not_below, proved
+from torchfx_cli.effects.checks import not_below, validated
 from torchfx_cli.effects.kind import MAX_HZ, MAX_ORDER, Complaint, Kind, StageSpec, param
 from torchfx_cli.errors import DesignError
 from torchfx_cli.samples import Signal, hertz
@@ -50,7 +50,7 @@ class AnalogSpec(StageSpec):
         corners = f"poles {', '.join(map(hertz, self.poles_hz))}"
         if self.zeros_hz:
             corners += f"; zeros {', '.join(map(hertz, self.zeros_hz))}"
-        return proved(self, fs, sos, f"analog ({corners})", (self.unity_hz, 0.0))
+        return validated(self, fs, sos, f"analog ({corners})", (self.unity_hz, 0.0))
 
 
 KIND = Kind(AnalogSpec, None, "- analog: {poles: [50.05, 2122.07], zeros: [500.5], unity: 1 kHz}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torchfx_cli.design import biquad, iir
 from torchfx_cli.design.prototypes import edge_db
 from torchfx_cli.design.stage import Stage
-from torchfx_cli.effects.checks import check_family, check_frequencies, proved
+from torchfx_cli.effects.checks import check_family, check_frequencies, validated
 from torchfx_cli.effects.classical import FAMILIES, cookbook_problems, family_problems, family_words, sections_of
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, frequency, listed, order, param, quality
 from torchfx_cli.effects.notch import notched
@@ -54,7 +54,7 @@ class BandSpec(StageSpec):
             label = f"{self.kind} {hertz(self.frequency_hz)} q {self.q:g}"
             if self.kind == "bandstop":
                 return notched(self, self.frequency_hz, self.q, fs, label)
-            return proved(self, fs, biquad.bandpass(self.frequency_hz, self.q, fs), label, (self.frequency_hz, 0.0))
+            return validated(self, fs, biquad.bandpass(self.frequency_hz, self.q, fs), label, (self.frequency_hz, 0.0))
         if self.low_hz is None or self.high_hz is None or not self.low_hz < self.high_hz:
             raise DesignError(f"{self.origin}: needs low and high, low below high, or frequency and q")
         check_family(self, self.origin)
@@ -63,7 +63,7 @@ class BandSpec(StageSpec):
         sos = sections_of(self, make, edges_hz, fs)
         level_db = edge_db(self.family, self.ripple_db, self.attenuation_db)
         label = f"{self.kind} {hertz(self.low_hz)} to {hertz(self.high_hz)} {family_words(self)}"
-        return proved(self, fs, sos, label, *((edge_hz, level_db) for edge_hz in edges_hz))
+        return validated(self, fs, sos, label, *((edge_hz, level_db) for edge_hz in edges_hz))
 
 
 BANDPASS = Kind(BandSpec, None, "- bandpass: {low: 300, high: 3.4 kHz, order: 4}",

@@ -50,7 +50,7 @@ def check_family(spec: Classical, origin: Origin) -> None:
                           f"{spec.attenuation_db:g} dB")
 
 
-def proved(spec: StageSpec, fs: float, sos: Array, label: str, *levels: Level) -> Sections:
+def validated(spec: StageSpec, fs: float, sos: Array, label: str, *levels: Level) -> Sections:
     """`sos` as a stage, once it is finite, stable and has the gain of every one of `levels`; else DesignError."""
     name = f"{spec.origin}: {label} at {hertz(fs)}"
     if not np.isfinite(sos).all():

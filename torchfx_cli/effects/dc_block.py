@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torchfx_cli.design import biquad
 from torchfx_cli.design.stage import Stage
-from torchfx_cli.effects.checks import check_frequencies, proved
+from torchfx_cli.effects.checks import check_frequencies, validated
 from torchfx_cli.effects.kind import Kind, StageSpec, frequency
 from torchfx_cli.effects.notch import HALF_POWER_DB
 from torchfx_cli.samples import Signal, hertz
@@ -23,7 +23,7 @@ class DcBlockSpec(StageSpec):
         fs = source.fs
         check_frequencies(self, fs)
         section = biquad.first_order_highpass(self.cutoff_hz, fs)
-        return proved(self, fs, section, f"dc_block {hertz(self.cutoff_hz)}", (self.cutoff_hz, HALF_POWER_DB))
+        return validated(self, fs, section, f"dc_block {hertz(self.cutoff_hz)}", (self.cutoff_hz, HALF_POWER_DB))
 
 
 KIND = Kind(DcBlockSpec, "cutoff_hz", "- dc_block: 5 Hz")

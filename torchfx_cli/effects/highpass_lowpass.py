@@ -10,7 +10,7 @@ import numpy as np
 from torchfx_cli.design import biquad, iir
 from torchfx_cli.design.prototypes import edge_db
 from torchfx_cli.design.stage import Stage
-from torchfx_cli.effects.checks import check_family, check_frequencies, proved
+from torchfx_cli.effects.checks import check_family, check_frequencies, validated
 from torchfx_cli.effects.classical import FAMILIES, cookbook_problems, family_problems, family_words, sections_of
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, frequency, order, param, quality
 from torchfx_cli.samples import Signal, hertz
@@ -42,13 +42,13 @@ class CutSpec(StageSpec):
         label = f"{self.kind} {hertz(self.cutoff_hz)}"
         if self.q is not None:
             section = (biquad.lowpass if self.kind == "lowpass" else biquad.highpass)(self.cutoff_hz, self.q, fs)
-            return proved(self, fs, section, f"{label} q {self.q:g}", (self.cutoff_hz, 20.0 * np.log10(self.q)))
+            return validated(self, fs, section, f"{label} q {self.q:g}", (self.cutoff_hz, 20.0 * np.log10(self.q)))
         check_family(self, self.origin)
         make = iir.lowpass if self.kind == "lowpass" else iir.highpass
         sos = sections_of(self, make, self.cutoff_hz, fs)
         halves = 2 if self.family == "linkwitz_riley" else 1
         level_db = halves * edge_db(self.family, self.ripple_db, self.attenuation_db)
-        return proved(self, fs, sos, f"{label} {family_words(self)}", (self.cutoff_hz, level_db))
+        return validated(self, fs, sos, f"{label} {family_words(self)}", (self.cutoff_hz, level_db))
 
 
 HIGHPASS = Kind(CutSpec, "cutoff_hz", "- highpass: {cutoff: 80 Hz, order: 4}", "Passes what lies above the cut-off.")

@@ -8,7 +8,7 @@ import numpy as np
 
 from torchfx_cli.design import biquad
 from torchfx_cli.design.stage import Stage
-from torchfx_cli.effects.checks import check_frequencies, proved
+from torchfx_cli.effects.checks import check_frequencies, validated
 from torchfx_cli.effects.kind import Kind, StageSpec, frequency, quality
 from torchfx_cli.samples import Signal, hertz
 
@@ -29,9 +29,9 @@ class NotchSpec(StageSpec):
 
 
 def notched(spec: StageSpec, frequency_hz: float, q: float, fs: float, label: str) -> Stage:
-    """A section that removes `frequency_hz`, proved at its upper -3 dB point."""
+    """A section that removes `frequency_hz`, validated at its upper -3 dB point."""
     edge_hz = biquad.upper_edge_hz(frequency_hz, q, fs)
-    return proved(spec, fs, biquad.notch(frequency_hz, q, fs), label, (edge_hz, HALF_POWER_DB))
+    return validated(spec, fs, biquad.notch(frequency_hz, q, fs), label, (edge_hz, HALF_POWER_DB))
 
 
 KIND = Kind(NotchSpec, "frequency_hz", "- notch: {frequency: 50 Hz, q: 30}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torchfx_cli.design import biquad
 from torchfx_cli.design.stage import Stage
-from torchfx_cli.effects.checks import check_frequencies, proved
+from torchfx_cli.effects.checks import check_frequencies, validated
 from torchfx_cli.effects.kind import Kind, StageSpec, frequency, gain, quality
 from torchfx_cli.samples import Signal, hertz
 
@@ -25,7 +25,7 @@ class PeakingSpec(StageSpec):
         check_frequencies(self, fs)
         label = f"peaking {hertz(self.frequency_hz)} {self.gain_db:+g} dB q {self.q:g}"
         section = biquad.peaking(self.frequency_hz, self.gain_db, self.q, fs)
-        return proved(self, fs, section, label, (self.frequency_hz, self.gain_db))
+        return validated(self, fs, section, label, (self.frequency_hz, self.gain_db))
 
 
 KIND = Kind(PeakingSpec, None, "- peaking: {frequency: 3.2 kHz, gain: 2.5 dB, q: 0.9}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torchfx_cli.design import biquad
 from torchfx_cli.design.stage import Stage
-from torchfx_cli.effects.checks import check_frequencies, proved
+from torchfx_cli.effects.checks import check_frequencies, validated
 from torchfx_cli.effects.kind import (
     Q_BUTTERWORTH,
     Complaint,
@@ -43,7 +43,7 @@ class ShelfSpec(StageSpec):
         make = biquad.low_shelf if self.kind == "low_shelf" else biquad.high_shelf
         section = make(self.frequency_hz, self.gain_db, self.q, self.order, fs)
         label = f"{self.kind} {hertz(self.frequency_hz)} {self.gain_db:+g} dB {steepness(self.order, self.q)}"
-        return proved(self, fs, section, label, (self.frequency_hz, self.gain_db / 2.0))
+        return validated(self, fs, section, label, (self.frequency_hz, self.gain_db / 2.0))
 
 
 LOW = Kind(ShelfSpec, None, "- low_shelf: {frequency: 120 Hz, gain: -3 dB}",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from torchfx_cli.design.stage import Stage
-from torchfx_cli.effects.checks import proved
+from torchfx_cli.effects.checks import validated
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, frequency, param
 from torchfx_cli.errors import DesignError
 from torchfx_cli.samples import Signal, hertz
@@ -44,7 +44,7 @@ class SosSpec(StageSpec):
         rows = np.array(self.sections, dtype=np.float64)
         with np.errstate(all="ignore"):
             rows = rows / rows[:, 3:4]
-        return proved(self, fs, rows, f"sos, {len(rows)} section{'s' * (len(rows) > 1)}")
+        return validated(self, fs, rows, f"sos, {len(rows)} section{'s' * (len(rows) > 1)}")
 
 
 def pole_radius(a0: float, a1: float, a2: float) -> float:

@@ -1,7 +1,7 @@
 """How the library's modules combine: `a | b` one after the other, `a + b` side by side, from rest or in blocks.
 
-What is only asked for its numbers, on the CPU, is computed by the CPU engine (`render.hosted`); everything else, and
-all on other devices, by the modules of matrices and transforms (`render.modules`).
+What is only asked for its numbers, on the CPU, is computed by the CPU engine (`render.native_forward`); everything
+else, and all on other devices, by the modules of matrices and transforms (`render.modules`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torchfx_cli.design import stages
 from torchfx_cli.library import units
 from torchfx_cli.library.cores import Cores, Row, apart
 from torchfx_cli.plan.fuse import fuse_linear
-from torchfx_cli.render import hosted, modules
+from torchfx_cli.render import modules, native_forward
 
 
 class Module(nn.Module):
@@ -77,8 +77,8 @@ class Linear(Module, ABC):
     def _from_rest(self, x: Tensor) -> Tensor:
         """Filter `x` [channels, frames], then as much silence as was late, without that delay."""
         skipped = self.delay_frames
-        if hosted.is_plain(x) and home_of(self).device == x.device:
-            return hosted.from_rest(self.row, x, skipped)
+        if native_forward.is_plain(x) and home_of(self).device == x.device:
+            return native_forward.from_rest(self.row, x, skipped)
         return units.from_rest(self.core(), x, skipped)
 
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.library.combine import Linear
 from torchfx_cli.plan.assemble import assemble
-from torchfx_cli.render.hosted import Stream
 from torchfx_cli.render.native import NativeEngine
+from torchfx_cli.render.native_forward import Stream
 from torchfx_cli.render.runner import Alignment
 from torchfx_cli.samples import SampleFormat, Signal
 
@@ -35,10 +35,10 @@ class LinearStream:
 
     def __init__(self, module: Linear, channels: int, device: torch.device) -> None:
         self._channels, self._device = channels, device
-        self._hosted = Stream(module.row, channels) if device.type == "cpu" else None
-        if self._hosted is None or not self._hosted.in_step:
-            self._hosted, self._core = None, module.core()
-            self._state = self._core.rest(channels)
+        self._native = Stream(module.row, channels) if device.type == "cpu" else None
+        if self._native is None or not self._native.in_step:
+            self._native, self._core = None, module.core()
+            self._state = self._core.initial_state(channels)
         self._alignment = Alignment(module.delay_frames)
 
     def process(self, x: Tensor) -> Tensor:
@@ -52,8 +52,8 @@ class LinearStream:
             yield self._due(torch.zeros(self._channels, missing, dtype=torch.float64, device=self._device))
 
     def _due(self, x: Tensor) -> Tensor:
-        if self._hosted is not None:
-            y = self._hosted.step(x)
+        if self._native is not None:
+            y = self._native.step(x)
         else:
             y, self._state = self._core.step(x, self._state)
         first, count, self._alignment = self._alignment.due(y.shape[-1])

@@ -30,7 +30,7 @@ def from_rest(core: Filter, x: Tensor, skipped: int) -> Tensor:
     at, alignment = 0, Alignment(skipped, x.shape[-1])
     units = Allowance(x.device, min(_unit_frames(x), _whole_units(x.shape[-1] + skipped)),
                       f"frames of {len(x)} channels", grid=UNIT_GRID)
-    state, done = core.rest(len(x)), []
+    state, done = core.initial_state(len(x)), []
     while alignment.owed:
         frames = min(units.size, alignment.missing_frames)
         try:

@@ -41,7 +41,7 @@ class SOSCascade(Filter):
     def _parts(self) -> list[_Part]:
         return [part for part in self.parts if isinstance(part, _Part)]
 
-    def rest(self, *batch: int) -> Tensor:
+    def initial_state(self, *batch: int) -> Tensor:
         return self._parts()[0].gather.new_zeros(*batch, 2 * self.sections)
 
     def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:

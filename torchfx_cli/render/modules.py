@@ -3,7 +3,7 @@
 float64 throughout: in float32 a low cut-off leaves 64-78 dB, and an FFT of 4096 points about 135 dB.
 
 Every module takes [..., channels, frames] and has three verbs: `forward(x)` from rest, `step(x, state) -> (y, state)`
-for one block after another, and `rest(*batch)`, the state before the first block. Modules hold no running state.
+for one block after another, and `initial_state(*batch)`, before the first block. Modules hold no running state.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ Array = npt.NDArray[np.float64]
 
 
 class Filter(nn.Module):
-    """Base of the modules: `forward` is one `step` from `rest`."""
+    """Base of the modules: `forward` is one `step` from `initial_state`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.step(x, self.rest(*x.shape[:-1]))[0]
+        return self.step(x, self.initial_state(*x.shape[:-1]))[0]
 
-    def rest(self, *batch: int) -> Any:
+    def initial_state(self, *batch: int) -> Any:
         """The state before the first frame, for inputs of shape [*batch, frames], on the module's device."""
         raise NotImplementedError
 
@@ -75,7 +75,7 @@ class FIR(Filter):
             table = torch.fft.rfft(torch.from_numpy(h), size) / size  # so that `_convolve` need not scale its output
         self.register_buffer("table", table, persistent=False)
 
-    def rest(self, *batch: int) -> Tensor:
+    def initial_state(self, *batch: int) -> Tensor:
         return torch.zeros(*batch, self.taps - 1, dtype=torch.float64, device=self.table.device)
 
     def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,7 +115,7 @@ class Gain(Filter):
         super().__init__()
         self.register_buffer("factor", torch.tensor(factor, dtype=torch.float64), persistent=False)
 
-    def rest(self, *batch: int) -> None:
+    def initial_state(self, *batch: int) -> None:
         return None
 
     def step(self, x: Tensor, state: None) -> tuple[Tensor, None]:
@@ -130,8 +130,8 @@ class Several(Filter):
         super().__init__()
         self.filters = nn.ModuleList(filters)
 
-    def rest(self, *batch: int) -> tuple[Any, ...]:
-        return tuple(one.rest(*batch) for one in self._filters())
+    def initial_state(self, *batch: int) -> tuple[Any, ...]:
+        return tuple(one.initial_state(*batch) for one in self._filters())
 
     def _filters(self) -> Iterable[Filter]:
         return cast("Iterable[Filter]", self.filters)

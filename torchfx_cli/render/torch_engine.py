@@ -19,10 +19,10 @@ from torchfx_cli.design.stages import Gain, Sections, Stage, Sum, Taps, linear
 from torchfx_cli.plan.assemble import RenderPlan
 from torchfx_cli.render import cascade_tables, modules
 from torchfx_cli.render.cascade import SOSCascade
+from torchfx_cli.render.copystreams import CopyStreams, copy_streams_of
 from torchfx_cli.render.device import name_of
 from torchfx_cli.render.devicefaults import Allowance, failing_as_one
 from torchfx_cli.render.engine import Block, Engine
-from torchfx_cli.render.lanes import Lanes, lanes_of
 from torchfx_cli.render.quantiser import quantise
 from torchfx_cli.render.runner import Alignment
 from torchfx_cli.render.transfer import BUFFERS, Downloads, Uploads
@@ -44,7 +44,7 @@ class TorchEngine(Engine):
     name = "torch"
 
     def __init__(
-        self, plan: RenderPlan, device: str = "cpu", unit_frames: int | None = None, lanes: Lanes | None = None
+        self, plan: RenderPlan, device: str = "cpu", unit_frames: int | None = None, streams: CopyStreams | None = None
     ) -> None:
         self.device = torch.device(device)
         self.name = name_of(device)
@@ -53,15 +53,15 @@ class TorchEngine(Engine):
             if self.device.type == "cuda":
                 torch.cuda.init()  # what follows would not, in a worker that was told cuda:1
                 torch.cuda.reset_peak_memory_stats(self.device)
-            self._lanes = lanes or lanes_of(self.device)
+            self._streams = streams or copy_streams_of(self.device)
             self.chain = modules_of(plan.stages).to(self.device)
             shape, dtype = (self.unit_frames, plan.channels), getattr(torch, plan.source.dtype)
-            self._uploads = Uploads(self._lanes, shape, dtype)
+            self._uploads = Uploads(self._streams, shape, dtype)
             super().__init__(plan)
 
     def _start(self) -> None:
-        self._downloads = Downloads(self._lanes)
-        self._state = self.chain.rest(self.plan.channels)
+        self._downloads = Downloads(self._streams)
+        self._state = self.chain.initial_state(self.plan.channels)
         self._pieces = Allowance(self.device, self.unit_frames, f"frames of {self.plan.channels} channels",
                                  self._note_smaller_blocks)
         self._filled = 0

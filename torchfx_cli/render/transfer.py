@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from torchfx_cli.render.lanes import Event, Lanes
+from torchfx_cli.render.copystreams import CopyStreams, Event
 
 BUFFERS = 2
 
@@ -38,12 +38,12 @@ class _Pair:
 class Uploads:
     """Blocks on their way to the device: fill `staging`, `send` it, ask for what is to be computed, `release`."""
 
-    def __init__(self, lanes: Lanes, shape: tuple[int, ...], dtype: torch.dtype) -> None:
-        self._lanes = lanes
-        hosts = (lanes.host_buffer(shape, dtype) for _ in range(BUFFERS))
-        self._pairs = deque(_Pair(host, lanes.device_buffer(host)) for host in hosts)
+    def __init__(self, streams: CopyStreams, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+        self._streams = streams
+        hosts = (streams.host_buffer(shape, dtype) for _ in range(BUFFERS))
+        self._pairs = deque(_Pair(host, streams.device_buffer(host)) for host in hosts)
         for pair in self._pairs:  # the allocator may give memory that what is being computed still reads
-            pair.used = lanes.computed()
+            pair.used = streams.computed()
 
     @property
     def staging(self) -> Array:
@@ -58,13 +58,13 @@ class Uploads:
     def send(self) -> Tensor:
         """What is in `staging`, on the device, for what is computed from here on."""
         pair = self._pairs[0]
-        pair.copied = self._lanes.copy_in(pair.device, pair.host, pair.used)
-        self._lanes.compute_after(pair.copied)
+        pair.copied = self._streams.copy_in(pair.device, pair.host, pair.used)
+        self._streams.compute_after(pair.copied)
         return pair.device
 
     def release(self) -> None:
         """All that reads the block last sent has been asked for: on to the other pair."""
-        self._pairs[0].used = self._lanes.computed()
+        self._pairs[0].used = self._streams.computed()
         self._pairs.rotate(-1)
 
 
@@ -81,8 +81,8 @@ class _Parcel:
 class Downloads:
     """Results on their way to the host, each a few tensors; first in, first out, `BUFFERS` at a time."""
 
-    def __init__(self, lanes: Lanes) -> None:
-        self._lanes = lanes
+    def __init__(self, streams: CopyStreams) -> None:
+        self._streams = streams
         self._slots: list[list[Tensor]] = [[] for _ in range(BUFFERS)]
         self._under_way: deque[_Parcel] = deque()
 
@@ -91,10 +91,10 @@ class Downloads:
 
     def send(self, *results: Tensor) -> None:
         """Begin to copy `results`, once what was asked for is computed; there must be room for them."""
-        done, slot = self._lanes.computed(), self._slots.pop()
+        done, slot = self._streams.computed(), self._slots.pop()
         copies = tuple(self._room(slot, at, result) for at, result in enumerate(results))
         for copy, result in zip(copies, results, strict=True):
-            arrived = self._lanes.copy_out(copy, result, done)
+            arrived = self._streams.copy_out(copy, result, done)
         self._under_way.append(_Parcel(results, copies, arrived, slot))
 
     def take(self) -> tuple[Array, ...]:
@@ -107,5 +107,5 @@ class Downloads:
     def _room(self, slot: list[Tensor], at: int, like: Tensor) -> Tensor:
         """Host memory for a copy of `like`: that of the last time, where it is large enough."""
         if at == len(slot) or slot[at].numel() < like.numel():
-            slot[at:] = [self._lanes.host_buffer((like.numel(),), like.dtype), *slot[at + 1 :]]
+            slot[at:] = [self._streams.host_buffer((like.numel(),), like.dtype), *slot[at + 1 :]]
         return slot[at].narrow(0, 0, like.numel()).view(like.shape)

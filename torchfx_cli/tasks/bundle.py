@@ -1,6 +1,6 @@
 """Many short files in one go: read one after the other, filtered side by side on the GPU, written one after the other.
 
-What lies beside a file never changes a bit of it (see `render.packed`), nor does its being alone: a single short file
+What lies beside a file never changes a bit of it (see `render.batched`), nor does its being alone: a single short file
 takes the same way. A file that is long or of unknown length, or is read more than once, is done as everywhere else.
 """
 
@@ -26,11 +26,11 @@ from torchfx_cli.tasks.ending import Rendered, commit, guarded, open_output
 from torchfx_cli.tasks.fileplan import JobPlan
 from torchfx_cli.tasks.folders import make_folder
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.onefile import Listener, opened, process_file, process_opened
+from torchfx_cli.tasks.onefile import RunObserver, opened, process_file, process_opened
 from torchfx_cli.tasks.report import FileResult
 
 if TYPE_CHECKING:  # torch is loaded by the process that filters
-    from torchfx_cli.render.packed import Pack
+    from torchfx_cli.render.batched import Batched
 
 HELD_SAMPLES = 1 << 24  # read and not yet written: four launches of a GPU, 128 MB of float64
 PLANS = 32  # that stay on the device
@@ -45,16 +45,16 @@ def is_bundled(settings: Settings) -> bool:
 
 def _holds_whole_files(settings: Settings) -> bool:
     """--chunk says how much of a file may be held; and what is turned down is read once more."""
-    return settings.chunk_s is None and settings.on_clip != "limit"
+    return settings.chunk_s is None and settings.on_clip != "attenuate"
 
 
-def process_one(job: Job, settings: Settings, listener: Listener) -> FileResult:
+def process_one(job: Job, settings: Settings, observer: RunObserver) -> FileResult:
     """What `process_file` does, the way bundles go."""
-    ((_, result),) = process_bundle([job], settings, listener)
+    ((_, result),) = process_bundle([job], settings, observer)
     return result
 
 
-def process_bundle(jobs: Sequence[Job], settings: Settings, listener: Listener,
+def process_bundle(jobs: Sequence[Job], settings: Settings, observer: RunObserver,
                    heard: Callable[[], tuple[str, ...]] = tuple) -> Iterator[tuple[int, FileResult]]:
     """Do `jobs`; the place in the list and the result of each, as they end. See also `process_file`.
 
@@ -62,7 +62,7 @@ def process_bundle(jobs: Sequence[Job], settings: Settings, listener: Listener,
 
     The first result whose reason is "device" is the last: this process cannot do what is left then.
     """
-    with closing(_Bundle(settings, listener, heard)) as bundle:
+    with closing(_Bundle(settings, observer, heard)) as bundle:
         for place, result in bundle.results(jobs):
             yield place, result
             if result.reason == DeviceError.reason:
@@ -85,8 +85,8 @@ class _Held:
 class _Bundle:
     """See `process_bundle`. `close` lets go of the files that were read and not written."""
 
-    def __init__(self, settings: Settings, listener: Listener, heard: Callable[[], tuple[str, ...]]) -> None:
-        self._settings, self._listener, self._heard = settings, listener, heard
+    def __init__(self, settings: Settings, observer: RunObserver, heard: Callable[[], tuple[str, ...]]) -> None:
+        self._settings, self._observer, self._heard = settings, observer, heard
         self._held: list[_Held] = []
 
     def results(self, jobs: Sequence[Job]) -> Iterator[tuple[int, FileResult]]:
@@ -107,16 +107,16 @@ class _Bundle:
     def _begun(self, place: int, job: Job) -> FileResult | _Held:
         since_s = time.perf_counter()
         if STDIO in (job.source, job.output):
-            return process_file(job, self._settings, self._listener)
+            return process_file(job, self._settings, self._observer)
         begun = guarded(job, self._settings, since_s, partial(self._read, place, job, since_s))
         return replace(begun, notes=(*begun.notes, *self._heard()))
 
     def _read(self, place: int, job: Job, since_s: float) -> FileResult | _Held:
         with ExitStack() as inputs:
-            source, todo = inputs.enter_context(opened(job, self._settings, self._listener))
+            source, todo = inputs.enter_context(opened(job, self._settings, self._observer))
             block = _whole(source, todo, self._settings)
             if block is None:
-                return process_opened(source, todo, self._settings, self._listener, since_s)
+                return process_opened(source, todo, self._settings, self._observer, since_s)
             return _Held(place, source, todo, block, inputs.pop_all(), time.perf_counter() - since_s)
 
     def _finished(self) -> Iterator[tuple[int, FileResult]]:
@@ -142,7 +142,7 @@ class _Bundle:
         if isinstance(outcome, Exception):
             raise outcome
         block, levels = outcome
-        self._listener.advanced(one.todo.job, len(one.block))
+        self._observer.advanced(one.todo.job, len(one.block))
         make_folder(one.todo.job)
         with open_output(one.source, one.todo, self._settings) as output:
             for at in range(0, len(block), one.todo.block_frames):
@@ -152,17 +152,17 @@ class _Bundle:
 
 
 def _whole(source: Source, todo: JobPlan, settings: Settings) -> Block | None:
-    """All samples of the input, [frames, channels]; None, and nothing is read of it, where it is not to be packed."""
-    from torchfx_cli.render.packed import packable
+    """All samples of the input, [frames, channels]; None, and nothing is read of it, where it is not to be batched."""
+    from torchfx_cli.render.batched import batchable
 
     if todo.facts.frames is None or not _holds_whole_files(settings):
         return None
-    if not packable(todo.plan, todo.facts.frames, settings.device):
+    if not batchable(todo.plan, todo.facts.frames, settings.device):
         return None
     blocks = [np.empty((0, todo.plan.channels), todo.plan.source.dtype)]
     for block in source.blocks(todo.block_frames):
         blocks.append(block)
-        if not packable(todo.plan, sum(map(len, blocks)), settings.device):  # its header has lied
+        if not batchable(todo.plan, sum(map(len, blocks)), settings.device):  # its header has lied
             source.rewind()
             return None
     return np.concatenate(blocks)
@@ -179,8 +179,8 @@ def _filtered(plan: RenderPlan, blocks: Sequence[Block], device: str) -> tuple[S
 
 
 @lru_cache(maxsize=PLANS)
-def _run_of(plan: RenderPlan, device: str) -> Pack:
+def _run_of(plan: RenderPlan, device: str) -> Batched:
     """Made once for all files that are alike; see `plan_file`."""
-    from torchfx_cli.render.packed import Pack
+    from torchfx_cli.render.batched import Batched
 
-    return Pack(plan, device)
+    return Batched(plan, device)

@@ -59,7 +59,7 @@ def open_input(job: Job, settings: Settings) -> Source:
     """The input of `job`, a file or the standard input."""
     if job.source != STDIO:
         return open_source(job.source, on_nan=settings.on_nan, on_truncated=settings.on_truncated)
-    twice = settings.on_clip == "limit" or any(spec.is_measured for spec in settings.chain.stages)
+    twice = settings.on_clip == "attenuate" or any(spec.is_measured for spec in settings.chain.stages)
     return open_stdin(on_nan=settings.on_nan, on_truncated=settings.on_truncated, twice=twice)
 
 

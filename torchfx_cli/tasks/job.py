@@ -13,7 +13,7 @@ from torchfx_cli.plan.assemble import Dither
 
 OnNan = Literal["fail", "repair"]
 OnTruncated = Literal["fail", "keep"]
-OnClip = Literal["fail", "keep", "limit"]
+OnClip = Literal["fail", "keep", "attenuate"]
 
 
 @dataclass(frozen=True)

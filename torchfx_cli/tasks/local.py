@@ -1,6 +1,6 @@
 """Does the jobs of a run on this machine; a bad file never stops the rest.
 
-Files are done by worker processes (see `crew`); what a batch has done is noted in the journal of its output folder.
+Files are done by worker processes (see `pool`); what a batch has done is noted in the journal of its output folder.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.stream.writer import remove_stale
 from torchfx_cli.tasks import journal
 from torchfx_cli.tasks.bundle import process_one
-from torchfx_cli.tasks.crew import Crew
 from torchfx_cli.tasks.folders import Roots, make_root
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.onefile import Listener, process_file
+from torchfx_cli.tasks.onefile import RunObserver, process_file
+from torchfx_cli.tasks.pool import WorkerPool
 from torchfx_cli.tasks.report import FileResult, Report, failed
 from torchfx_cli.tasks.workers import Task
 
 
-def run_jobs(jobs: Sequence[Job], settings: Settings, listener: Listener, report: Report | None = None) -> Report:
+def run_jobs(jobs: Sequence[Job], settings: Settings, observer: RunObserver, report: Report | None = None) -> Report:
     """Do `jobs`. What was done is in `report` also when an error or a signal ends the run."""
     report = Report() if report is None else report
     report.planned = len(jobs)
@@ -34,18 +34,18 @@ def run_jobs(jobs: Sequence[Job], settings: Settings, listener: Listener, report
         roots = Roots(jobs)
         if settings.resume and notes is not None:
             jobs = notes.settled(jobs, strict=settings.strict)
-        results = stack.enter_context(closing(_results(jobs, settings, listener, notes)))
+        results = stack.enter_context(closing(_results(jobs, settings, observer, notes)))
         for number, result in results:
             job = jobs[number]
             roots.check(job.root)
             report.add(number, result)
-            listener.finished(job, result)
+            observer.finished(job, result)
             if settings.fail_fast and result.status == "failed":
                 break
     return report
 
 
-def _results(jobs: Sequence[Job], settings: Settings, listener: Listener, notes: journal.Journal | None
+def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, notes: journal.Journal | None
              ) -> Generator[tuple[int, FileResult], None, None]:
     """The number and the result of each job, as they end."""
     waiting = []
@@ -61,11 +61,11 @@ def _results(jobs: Sequence[Job], settings: Settings, listener: Listener, notes:
     waiting = [task for task in waiting if task not in here]
     if waiting:
         private = () if notes is None else (notes.fd,)
-        crew = Crew(min(settings.jobs, len(waiting)), settings, listener, private)
-        yield from crew.run(waiting)
+        pool = WorkerPool(min(settings.jobs, len(waiting)), settings, observer, private)
+        yield from pool.run(waiting)
     for task in here:  # behind the workers: a fork copies no threads, and engines have some
-        listener.started(task.job)
-        yield task.number, (process_one if settings.bundled else process_file)(task.job, settings, listener)
+        observer.started(task.job)
+        yield task.number, (process_one if settings.bundled else process_file)(task.job, settings, observer)
 
 
 def _journal(jobs: Sequence[Job], settings: Settings) -> AbstractContextManager[journal.Journal | None]:

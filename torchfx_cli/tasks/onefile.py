@@ -27,7 +27,7 @@ from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.report import FileResult
 
 
-class Listener:
+class RunObserver:
     """Hears how a run goes; this one does nothing with it. Several jobs may be under way at a time.
 
     wants_plans  whether `planned` is to be called: plans of other processes take time to send.
@@ -48,33 +48,34 @@ class Listener:
         """`job` is done, or failed, or was skipped."""
 
 
-def process_file(job: Job, settings: Settings, listener: Listener) -> FileResult:
+def process_file(job: Job, settings: Settings, observer: RunObserver) -> FileResult:
     """Do `job`; what is the fault of this file becomes a failed result, errors that end the run are raised."""
     since_s = time.perf_counter()
 
     def whole() -> FileResult:
         with (stdout_for_audio() if job.output == STDIO else nullcontext(),
-              opened(job, settings, listener) as (source, todo)):
-            return process_opened(source, todo, settings, listener, since_s)
+              opened(job, settings, observer) as (source, todo)):
+            return process_opened(source, todo, settings, observer, since_s)
 
     return guarded(job, settings, since_s, whole)
 
 
 @contextmanager
-def opened(job: Job, settings: Settings, listener: Listener) -> Iterator[tuple[Source, JobPlan]]:
-    """The input of `job`, and all that is settled about it; the listener hears of that."""
+def opened(job: Job, settings: Settings, observer: RunObserver) -> Iterator[tuple[Source, JobPlan]]:
+    """The input of `job`, and all that is settled about it; the observer hears of that."""
     with open_input(job, settings) as source:
         todo = plan_file(job, source.facts, settings)
-        listener.planned(todo)
+        observer.planned(todo)
         yield source, todo
 
 
-def process_opened(source: Source, todo: JobPlan, settings: Settings, listener: Listener, since_s: float) -> FileResult:
+def process_opened(source: Source, todo: JobPlan, settings: Settings, observer: RunObserver, since_s: float
+                   ) -> FileResult:
     """Do what is `opened`, from its first frame; errors of the file are raised. `since_s`: see `guarded`."""
-    passes = _Passes(source, todo, settings, partial(listener.advanced, todo.job))
+    passes = _Passes(source, todo, settings, partial(observer.advanced, todo.job))
     plan, lowered_db = _measured(passes, todo.plan), 0.0
-    limits, pipes = settings.on_clip == "limit", todo.job.output == STDIO
-    while limits and pipes and (peak := passes.run(plan, _drop).levels.peak_if_clipped):
+    attenuates, pipes = settings.on_clip == "attenuate", todo.job.output == STDIO
+    while attenuates and pipes and (peak := passes.run(plan, _drop).levels.peak_if_clipped):
         plan, change_db = plan.turned_down(peak)  # what went into a pipe cannot be taken back
         lowered_db += change_db
     if not pipes:
@@ -82,7 +83,7 @@ def process_opened(source: Source, todo: JobPlan, settings: Settings, listener: 
     while True:
         with open_output(source, todo, settings) as output:
             engine = passes.run(plan, output.write, output.cancel)
-            if not (limits and engine.levels.clipped):
+            if not (attenuates and engine.levels.clipped):
                 rendered = Rendered(engine.levels, engine.name, tuple(engine.notes), lowered_db)
                 return commit(source, todo, output, rendered, settings, since_s)
         plan, change_db = plan.turned_down(engine.levels.peak)

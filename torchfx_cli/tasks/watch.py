@@ -21,12 +21,12 @@ from torchfx_cli.stream.formats import check_words, extension_of
 from torchfx_cli.stream.unfinished import why_unfinished
 from torchfx_cli.stream.writer import remove_stale
 from torchfx_cli.tasks import journal
-from torchfx_cli.tasks.crew import Crew
 from torchfx_cli.tasks.folders import make_root
 from torchfx_cli.tasks.inputs import Input
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.naming import output_path
-from torchfx_cli.tasks.onefile import Listener
+from torchfx_cli.tasks.onefile import RunObserver
+from torchfx_cli.tasks.pool import WorkerPool
 from torchfx_cli.tasks.report import FileResult, failed
 from torchfx_cli.tasks.scan import Finder, LeftOut
 from torchfx_cli.tasks.workers import Task
@@ -37,7 +37,7 @@ OUTPUT_EXISTS = "the output exists and is not what a watch or a batch made of it
 OTHER_CHAIN = "the output was made by another chain or other options; --overwrite would make it anew"
 
 Stamp = tuple[int, int, int, int]  # size, time of modification, inode, time of change
-Listen = Callable[[Sequence[Job]], Listener]
+Listen = Callable[[Sequence[Job]], RunObserver]
 
 
 @dataclass(frozen=True)
@@ -80,15 +80,15 @@ def watch(place: Place, settings: Settings, listen: Listen, pause: Callable[[flo
                 pause(settings.poll_s)
 
 
-def _round(jobs: Sequence[Job], settings: Settings, listener: Listener, notes: journal.Journal
+def _round(jobs: Sequence[Job], settings: Settings, observer: RunObserver, notes: journal.Journal
            ) -> Iterator[FileResult]:
-    with closing(_results(jobs, settings, listener, notes)) as results:
+    with closing(_results(jobs, settings, observer, notes)) as results:
         for number, result in results:
-            listener.finished(jobs[number], result)
+            observer.finished(jobs[number], result)
             yield result
 
 
-def _results(jobs: Sequence[Job], settings: Settings, listener: Listener, notes: journal.Journal
+def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, notes: journal.Journal
              ) -> Generator[tuple[int, FileResult], None, None]:
     tasks = []
     for number, job in enumerate(jobs):
@@ -99,8 +99,8 @@ def _results(jobs: Sequence[Job], settings: Settings, listener: Listener, notes:
             yield number, failed(job.source, job.output, problem, FileError.reason)
         else:
             tasks.append(Task(number, job))
-    crew = Crew(min(settings.jobs, len(tasks)), settings, listener, (notes.fd,))
-    yield from crew.run(tasks)
+    pool = WorkerPool(min(settings.jobs, len(tasks)), settings, observer, (notes.fd,))
+    yield from pool.run(tasks)
 
 
 def _problem(job: Job, settings: Settings) -> str:

@@ -1,6 +1,6 @@
 """A process that does files, so that a decoder that crashes, hangs or eats all memory costs one file and not the batch.
 
-It dies with the run, also when that is killed, and tidies up on the way out. See `crew` for the run's side.
+It dies with the run, also when that is killed, and tidies up on the way out. See `pool` for the run's side.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Any
 from torchfx_cli.errors import Interrupted, TorchfxError
 from torchfx_cli.stream.part import remove_stale, remove_unfinished
 from torchfx_cli.tasks.bundle import process_bundle
+from torchfx_cli.tasks.captured import CapturedOutput
 from torchfx_cli.tasks.interruption import deliver
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.murmur import Murmur
-from torchfx_cli.tasks.onefile import JobPlan, Listener, process_file
+from torchfx_cli.tasks.onefile import JobPlan, RunObserver, process_file
 from torchfx_cli.tasks.report import FileResult
 
 TELL_S = 0.1  # how often a worker says how far it is
@@ -135,7 +135,7 @@ class Worker:
                 remove_stale(folder)
 
 
-class _Telling(Listener):
+class _PipeObserver(RunObserver):
     """Sends what happens through the pipe, not more often than a person can see."""
 
     def __init__(self, pipe: Any, wants_plans: bool) -> None:
@@ -164,13 +164,13 @@ def _work(pipe: Any, settings: Settings, wants_plans: bool, foreign: Sequence[in
     for descriptor in foreign:
         os.close(descriptor)
     _obey_only_the_run()
-    murmur = Murmur()
-    listener = _Telling(pipe, wants_plans)
+    captured = CapturedOutput()
+    observer = _PipeObserver(pipe, wants_plans)
     try:
         try:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
             while True:
-                for message in _messages(pipe.recv(), settings, listener, murmur):
+                for message in _messages(pipe.recv(), settings, observer, captured):
                     pipe.send(message)
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # not in the middle of tidying
@@ -179,24 +179,24 @@ def _work(pipe: Any, settings: Settings, wants_plans: bool, foreign: Sequence[in
         os._exit(end.exit_code if isinstance(end, Interrupted) else isinstance(end, OSError))
 
 
-def _messages(jobs: Sequence[Job], settings: Settings, listener: Listener, murmur: Murmur
+def _messages(jobs: Sequence[Job], settings: Settings, observer: RunObserver, captured: CapturedOutput
               ) -> Iterator[tuple[str, Any]]:
     try:
         if settings.bundled:
-            results = process_bundle(jobs, settings, listener, murmur.lines)
+            results = process_bundle(jobs, settings, observer, captured.lines)
         else:
-            results = _one_by_one(jobs, settings, listener, murmur)
+            results = _one_by_one(jobs, settings, observer, captured)
         for place, result in results:
             yield "done", (place, result)
     except TorchfxError as error:  # nothing for one file alone: the run cannot go on
         yield "stop", (error,)
 
 
-def _one_by_one(jobs: Sequence[Job], settings: Settings, listener: Listener, murmur: Murmur
+def _one_by_one(jobs: Sequence[Job], settings: Settings, observer: RunObserver, captured: CapturedOutput
                 ) -> Iterator[tuple[int, FileResult]]:
     for place, job in enumerate(jobs):
-        result = process_file(job, settings, listener)
-        yield place, replace(result, notes=(*result.notes, *murmur.lines()))
+        result = process_file(job, settings, observer)
+        yield place, replace(result, notes=(*result.notes, *captured.lines()))
 
 
 def _obey_only_the_run() -> None:

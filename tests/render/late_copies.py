@@ -1,4 +1,4 @@
-"""Lanes of a device that does everything as late as it may, and that notices when memory is touched too early."""
+"""CopyStreams of a device that does everything as late as it may, and that notices when memory is touched too early."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from torchfx_cli.render.lanes import Event
+from torchfx_cli.render.copystreams import Event
 
 GARBAGE = 77
 
@@ -24,8 +24,8 @@ class Moment:
             self._work()
 
 
-class LateLanes:
-    """See the module and `Lanes`. Computing happens at once, so a copy in happens when computing waits for it."""
+class LateCopyStreams:
+    """See the module and `CopyStreams`. Computing happens at once, so a copy in happens when computing waits for it."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -65,7 +65,7 @@ class LateLanes:
         before = self.last_out
 
         def when_waited() -> None:
-            before.synchronize()  # a lane keeps its order
+            before.synchronize()  # a stream keeps its order
             with torch.inference_mode():
                 to.copy_(source)
 

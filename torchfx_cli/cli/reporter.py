@@ -8,20 +8,20 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from torchfx_cli.cli import show
-from torchfx_cli.cli.meter import Meter
+from torchfx_cli.cli.progress import Progress
 from torchfx_cli.errors import printable
 from torchfx_cli.plan.assemble import RenderPlan
 from torchfx_cli.tasks.fileplan import JobPlan
 from torchfx_cli.tasks.job import Job
 from torchfx_cli.tasks.journal import DONE_BEFORE
-from torchfx_cli.tasks.onefile import Listener
+from torchfx_cli.tasks.onefile import RunObserver
 from torchfx_cli.tasks.report import FileResult, Report
 
 MAX_LINES = 50  # beside a bar, of more files only those are told that need a word
 
 
-class Teller(Listener):
-    """The listener of `run_jobs` for people (and, with `as_json`, for programs).
+class ConsoleReporter(RunObserver):
+    """The observer of `run_jobs` for people (and, with `as_json`, for programs).
 
     Beside a bar, of several files only those are told that need a word; without one each gets its line.
     """
@@ -29,32 +29,32 @@ class Teller(Listener):
     def __init__(self, jobs: Sequence[Job], engine: str, *, quiet: bool, verbose: bool, as_json: bool) -> None:
         self._files, self._engine = len(jobs), engine
         self._quiet, self._verbose, self._json = quiet, verbose, as_json
-        self._meter = Meter(jobs) if not quiet and bars_are_welcome() else None
-        self._brief = self._meter is not None and self._files > MAX_LINES and not verbose
-        self.wants_plans = verbose or self._meter is not None
+        self._progress = Progress(jobs) if not quiet and bars_are_welcome() else None
+        self._brief = self._progress is not None and self._files > MAX_LINES and not verbose
+        self.wants_plans = verbose or self._progress is not None
 
     def planned(self, todo: JobPlan) -> None:
-        if self._meter is not None:
-            self._meter.planned(todo)
+        if self._progress is not None:
+            self._progress.planned(todo)
         if self._verbose:
             self._tell(*((line, "") for line in plan_lines(todo, self._engine)))
 
     def advanced(self, job: Job, frames: int) -> None:
-        if self._meter is not None:
-            self._meter.advanced(job, frames)
+        if self._progress is not None:
+            self._progress.advanced(job, frames)
 
     def finished(self, job: Job, result: FileResult) -> None:
         if self._json:
             show.say(json.dumps(result.as_dict()))
-        if self._meter is not None and self._files == 1:
-            self._meter.hide()
+        if self._progress is not None and self._files == 1:
+            self._progress.hide()
         if result.status == "failed":
             self._hide()
             show.tell_failure(result.input, result.error or "failed")
         elif not self._quiet:
             self._tell(*self._lines(result))
-        if self._meter is not None:
-            self._meter.finished(job, result)
+        if self._progress is not None:
+            self._progress.finished(job, result)
 
     def _lines(self, result: FileResult) -> Iterator[tuple[str, str]]:
         if not (self._brief and result.kind != "warned") and (self._verbose or result.warnings != (DONE_BEFORE,)):
@@ -71,8 +71,8 @@ class Teller(Listener):
             show.tell(text, colour)
 
     def _hide(self) -> None:
-        if self._meter is not None:
-            self._meter.hide()
+        if self._progress is not None:
+            self._progress.hide()
 
     stop = _hide
 

@@ -15,7 +15,7 @@ class Event(Protocol):
         """Wait for it."""
 
 
-class Lanes(Protocol):
+class CopyStreams(Protocol):
     """Copies in and copies out, each kind in its own order, and the computing in a third."""
 
     def host_buffer(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
@@ -42,8 +42,8 @@ class _Now:
         """It has passed."""
 
 
-class HostLanes:
-    """The CPU: everything happens at once, one thing after the other. See `Lanes`."""
+class HostCopyStreams:
+    """The CPU: everything happens at once, one thing after the other. See `CopyStreams`."""
 
     def host_buffer(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         return torch.empty(shape, dtype=dtype)
@@ -65,8 +65,8 @@ class HostLanes:
         return _Now()
 
 
-class CudaLanes:
-    """A stream for each direction beside the current one, which computes. See `Lanes`."""
+class CudaCopyStreams:
+    """A stream for each direction beside the current one, which computes. See `CopyStreams`."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -93,24 +93,24 @@ class CudaLanes:
     def computed(self) -> Event:
         return _record(torch.cuda.current_stream(self._device))
 
-    def _copy(self, lane: torch.cuda.Stream, to: Tensor, source: Tensor, after: Event | None) -> Event:
+    def _copy(self, stream: torch.cuda.Stream, to: Tensor, source: Tensor, after: Event | None) -> Event:
         if after is not None:
-            lane.wait_event(_of_cuda(after))
-        with torch.cuda.stream(lane):
+            stream.wait_event(_of_cuda(after))
+        with torch.cuda.stream(stream):
             to.copy_(source, non_blocking=True)
-        return _record(lane)
+        return _record(stream)
 
 
 def _of_cuda(event: Event) -> torch.cuda.Event:
-    return cast("torch.cuda.Event", event)  # these lanes make no other
+    return cast("torch.cuda.Event", event)  # these streams make no other
 
 
-def _record(lane: torch.cuda.Stream) -> Event:
+def _record(stream: torch.cuda.Stream) -> Event:
     # A blocking event: the waiting thread sleeps, and leaves the core to those that read and write files.
-    event: Event = lane.record_event(torch.cuda.Event(blocking=True))
+    event: Event = stream.record_event(torch.cuda.Event(blocking=True))
     return event
 
 
-def lanes_of(device: torch.device) -> Lanes:
-    """The lanes beside `device`."""
-    return CudaLanes(device) if device.type == "cuda" else HostLanes()
+def copy_streams_of(device: torch.device) -> CopyStreams:
+    """The streams beside `device`."""
+    return CudaCopyStreams(device) if device.type == "cuda" else HostCopyStreams()

@@ -11,7 +11,7 @@ MAX_BYTES = 1 << 16
 MAX_LINES = 5
 
 
-class Murmur:
+class CapturedOutput:
     """Takes descriptors 1 and 2 of this process; `lines` gives what has been said since."""
 
     def __init__(self) -> None:

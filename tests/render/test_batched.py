@@ -11,10 +11,10 @@ from rendering import BLEND, FLOAT32, FLOAT64, INT16, INT24, SPECS, plan_of, ren
 torch = pytest.importorskip("torch")
 
 from torchfx_cli.errors import DeviceError, FileError, ReadError  # noqa: E402
-from torchfx_cli.render import packed  # noqa: E402
+from torchfx_cli.render import batched  # noqa: E402
+from torchfx_cli.render.batched import BatchedRun, batchable, bucket_frames, render_batched  # noqa: E402
 from torchfx_cli.render.engine import Levels  # noqa: E402
 from torchfx_cli.render.native import NativeEngine  # noqa: E402
-from torchfx_cli.render.packed import PackedRun, bucket_frames, packable, render_packed  # noqa: E402
 from torchfx_cli.render.torch_engine import TorchEngine  # noqa: E402
 
 torch.set_num_threads(1)
@@ -30,7 +30,7 @@ def same(one: Any, other: Any) -> bool:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_comes_out_the_same_whatever_lies_beside_it(kind: str) -> None:
     plan = plan_of(stages_of(kind), 2, INT16, FLOAT64, tail_s=0.01)
-    run, blocks = PackedRun(plan), [signal(frames, 2, INT16) for frames in FRAMES]
+    run, blocks = BatchedRun(plan), [signal(frames, 2, INT16) for frames in FRAMES]
     together = run.render(blocks)
     for block, one in zip(blocks, together, strict=True):
         assert same(one, run.render([block])[0]), f"{len(block)} frames"
@@ -38,12 +38,12 @@ def test_a_file_comes_out_the_same_whatever_lies_beside_it(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_packed_is_what_the_engine_makes_of_each(kind: str) -> None:
+def test_batched_is_what_the_engine_makes_of_each(kind: str) -> None:
     # Of another shape, matrix products may round in another order: one step of float64, and not of 16 bits.
     blocks = [signal(frames, 3, FLOAT32) for frames in FRAMES]
     for sink, most in ((FLOAT64, 1e-15), (INT16, 0.0)):
         plan = plan_of(stages_of(kind), 3, FLOAT32, sink, tail_s=0.01)
-        for block, one in zip(blocks, render_packed(plan, blocks), strict=True):
+        for block, one in zip(blocks, render_batched(plan, blocks), strict=True):
             alone = render(TorchEngine, plan, block)
             assert one[0].shape == alone.block.shape
             assert one[0].dtype == alone.block.dtype
@@ -53,10 +53,10 @@ def test_packed_is_what_the_engine_makes_of_each(kind: str) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 2, 5])
-def test_packed_is_what_the_native_engine_makes_of_each(channels: int) -> None:
+def test_batched_is_what_the_native_engine_makes_of_each(channels: int) -> None:
     plan = plan_of(stages_of(*BLEND, "fir aligned"), channels, INT24, FLOAT64, tail_s=0.02)
     blocks = [signal(frames, channels, INT24) for frames in FRAMES]
-    for block, one in zip(blocks, render_packed(plan, blocks), strict=True):
+    for block, one in zip(blocks, render_batched(plan, blocks), strict=True):
         np.testing.assert_allclose(one[0], render(NativeEngine, plan, block).block, rtol=0, atol=1e-13)
 
 
@@ -65,7 +65,7 @@ def test_padding_is_neither_heard_nor_counted() -> None:
     from torchfx_cli.design.stages import Taps
 
     plan = plan_of([Taps([0.0] * 20 + [8.0])], 1, INT16, INT16, dither="none")
-    (block, levels), (_, of_longer) = render_packed(plan, [np.full((n, 1), 8192, np.int16) for n in (15, 30)])
+    (block, levels), (_, of_longer) = render_batched(plan, [np.full((n, 1), 8192, np.int16) for n in (15, 30)])
     assert not block.any()
     assert levels == Levels(0.0, 0)
     assert of_longer == Levels(2.0, 10)
@@ -77,7 +77,7 @@ def test_a_faulty_file_fails_alone() -> None:
     plan = plan_of([Gain(1e300)], 2)
     good, bad, loud = signal(500), signal(500), np.full((500, 2), 1e10)
     bad[24, 1] = np.nan
-    results = render_packed(plan, [good, bad, good, loud])
+    results = render_batched(plan, [good, bad, good, loud])
     assert same(results[0], results[2])
     assert isinstance(results[1], ReadError)
     assert str(results[1]) == "non-finite sample at 0.000500 s, channel 2"
@@ -86,7 +86,7 @@ def test_a_faulty_file_fails_alone() -> None:
 
 
 def test_no_files_are_no_results() -> None:
-    assert render_packed(plan_of(stages_of("gain")), []) == []
+    assert render_batched(plan_of(stages_of("gain")), []) == []
 
 
 def test_buckets_waste_at_most_a_third() -> None:
@@ -98,14 +98,14 @@ def test_buckets_waste_at_most_a_third() -> None:
     assert bucket_frames(plan_of(stages_of("gain"), tail_s=1.0), 1) == 49_152
 
 
-def test_what_is_long_or_needs_two_passes_is_not_packed() -> None:
+def test_what_is_long_or_needs_two_passes_is_not_batched() -> None:
     plan = plan_of(stages_of("highpass"))
-    assert packable(plan, 48_000)
-    assert not packable(plan, 2**22)
-    assert not packable(plan_of(stages_of("normalize")), 48_000)
+    assert batchable(plan, 48_000)
+    assert not batchable(plan, 2**22)
+    assert not batchable(plan_of(stages_of("normalize")), 48_000)
 
 
-class Cramped(PackedRun):
+class Cramped(BatchedRun):
     """A device that holds `most` samples."""
 
     most = 20_000
@@ -117,12 +117,12 @@ class Cramped(PackedRun):
 
 
 def test_where_memory_runs_out_fewer_files_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packed, "UNIT_SAMPLES", {"cpu": 100_000})
+    monkeypatch.setattr(batched, "UNIT_SAMPLES", {"cpu": 100_000})
     plan, blocks = plan_of(stages_of(*BLEND)), [signal(frames) for frames in range(500, 5000, 101)]
     run = Cramped(plan)
-    for one, other in zip(run.render(blocks), PackedRun(plan).render(blocks), strict=True):
+    for one, other in zip(run.render(blocks), BatchedRun(plan).render(blocks), strict=True):
         np.testing.assert_allclose(one[0], other[0], rtol=0, atol=1e-14)
-    assert run.notes == ["cpu ran out of memory: fewer files were packed together from there on"]
+    assert run.notes == ["cpu ran out of memory: fewer files were batched together from there on"]
 
 
 def test_a_device_that_cannot_hold_one_file_is_an_error() -> None:

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from torchfx_cli.errors import FileError
 from torchfx_cli.plan.assemble import RenderPlan
+from torchfx_cli.render.copystreams import CopyStreams, copy_streams_of
 from torchfx_cli.render.devicefaults import Allowance, failing_as_one
 from torchfx_cli.render.engine import Block, Levels, bad_input, bad_output
-from torchfx_cli.render.lanes import Lanes, lanes_of
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.render.quantiser import quantise
 from torchfx_cli.render.runner import Alignment
@@ -43,12 +43,12 @@ class _Launch:
     frames: int
 
 
-def render_packed(plan: RenderPlan, blocks: Sequence[Block], device: str = "cpu") -> list[Result]:
-    """Every file of `blocks`, each whole, as `process` and `flush` of an engine would; see `Pack.render`."""
-    return Pack(plan, device).render(blocks)
+def render_batched(plan: RenderPlan, blocks: Sequence[Block], device: str = "cpu") -> list[Result]:
+    """Every file of `blocks`, each whole, as `process` and `flush` of an engine would; see `Batched.render`."""
+    return Batched(plan, device).render(blocks)
 
 
-def packable(plan: RenderPlan, frames: int, device: str = "cuda") -> bool:
+def batchable(plan: RenderPlan, frames: int, device: str = "cuda") -> bool:
     """Whether packing a file of so many frames pays: two at least fit into each launch, and one pass is enough."""
     launched = False
     for part in plan.parts if plan.passes == 1 else ():
@@ -60,16 +60,16 @@ def packable(plan: RenderPlan, frames: int, device: str = "cuda") -> bool:
     return launched
 
 
-class Pack:
+class Batched:
     """A plan ready to render lists of short files on `device`: linear runs side by side, other stages file by file."""
 
-    def __init__(self, plan: RenderPlan, device: str = "cpu", lanes: Lanes | None = None) -> None:
-        self._parts = [PackedRun(part, device, lanes) if part.is_linear else part for part in plan.parts]
+    def __init__(self, plan: RenderPlan, device: str = "cpu", streams: CopyStreams | None = None) -> None:
+        self._parts = [BatchedRun(part, device, streams) if part.is_linear else part for part in plan.parts]
 
     @property
     def notes(self) -> list[str]:
         """What is worth a word to whoever asks for details."""
-        return [note for part in self._parts if isinstance(part, PackedRun) for note in part.notes]
+        return [note for part in self._parts if isinstance(part, BatchedRun) for note in part.notes]
 
     def render(self, blocks: Sequence[Block]) -> list[Result]:
         """For each file, [frames, channels] in the source's type: its output and levels, or what is wrong with it.
@@ -79,7 +79,7 @@ class Pack:
         results: list[Result] = [(block, Levels()) for block in blocks]
         for part in self._parts:
             left = {at: result[0] for at, result in enumerate(results) if isinstance(result, tuple)}
-            made = (part.render(list(left.values())) if isinstance(part, PackedRun)
+            made = (part.render(list(left.values())) if isinstance(part, BatchedRun)
                     else [_on_host(part, block) for block in left.values()])
             for at, result in zip(left, made, strict=True):
                 results[at] = result
@@ -94,19 +94,19 @@ def _on_host(plan: RenderPlan, block: Block) -> Result:
         return error
 
 
-class PackedRun:
+class BatchedRun:
     """A plan of linear stages ready to render lists of short files on `device`: "cpu", "cuda" or "cuda:n"."""
 
-    def __init__(self, plan: RenderPlan, device: str = "cpu", lanes: Lanes | None = None) -> None:
+    def __init__(self, plan: RenderPlan, device: str = "cpu", streams: CopyStreams | None = None) -> None:
         self.plan, self.device = plan, torch.device(device)
         self.notes: list[str] = []
         self._launched = Allowance(self.device, _launch_samples(device), "samples", self._note_fewer_files)
         with failing_as_one(self.device):
             self.chain = modules_of(plan.stages).to(self.device)
-            self._lanes = lanes or lanes_of(self.device)
+            self._streams = streams or copy_streams_of(self.device)
 
     def render(self, blocks: Sequence[Block]) -> list[Result]:
-        """See `Pack.render`."""
+        """See `Batched.render`."""
         results = {at: early for at, block in enumerate(blocks) if (early := self._without_filtering(block))}
         with failing_as_one(self.device):
             while len(results) < len(blocks):
@@ -124,8 +124,8 @@ class PackedRun:
         """Fill in the `results` of `files`, of all or until memory runs out; the next call then takes less at once."""
         launches = self._launches(files, blocks)
         most = max(launch.rows * launch.frames for launch in launches)
-        uploads = Uploads(self._lanes, (most, self.plan.channels), getattr(torch, self.plan.source.dtype))
-        downloads, under_way = Downloads(self._lanes), deque[_Launch]()
+        uploads = Uploads(self._streams, (most, self.plan.channels), getattr(torch, self.plan.source.dtype))
+        downloads, under_way = Downloads(self._streams), deque[_Launch]()
         for launch in launches:
             if len(downloads) == BUFFERS:
                 results.update(self._arrived(under_way.popleft(), downloads))
@@ -179,7 +179,7 @@ class PackedRun:
                 yield at, (made[row, :length].copy(), Levels(peak, int(clipped)))
 
     def _note_fewer_files(self) -> None:
-        self.notes.append(f"{self.device} ran out of memory: fewer files were packed together from there on")
+        self.notes.append(f"{self.device} ran out of memory: fewer files were batched together from there on")
 
 
 def bucket_frames(plan: RenderPlan, frames: int) -> int:

@@ -16,12 +16,12 @@ import pytest
 import soundfile
 
 from torchfx_cli.chain.parse import join
-from torchfx_cli.tasks import crew, journal, workers
+from torchfx_cli.tasks import journal, pool, workers
 from torchfx_cli.tasks.bundle import process_one
-from torchfx_cli.tasks.crew import take_bundle
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.local import run_jobs
-from torchfx_cli.tasks.onefile import Listener, process_file
+from torchfx_cli.tasks.onefile import RunObserver, process_file
+from torchfx_cli.tasks.pool import take_bundle
 from torchfx_cli.tasks.report import FileResult, Report, failed
 from torchfx_cli.tasks.workers import Task
 
@@ -40,7 +40,7 @@ def batch(tmp_path: Path) -> list[Job]:
     return jobs
 
 
-class Ear(Listener):
+class Ear(RunObserver):
     def __init__(self) -> None:
         self.heard: list[tuple[str, str]] = []
 
@@ -57,8 +57,8 @@ class Troubled:
     def __init__(self, deed: str, times: int, folder: Path) -> None:
         self.deed, self.times, self.log = deed, times, folder / "log"
 
-    def __call__(self, jobs: Sequence[Job], settings: Settings, listener: Listener, heard: Callable[[], tuple[str, ...]]
-                 ) -> Iterator[tuple[int, FileResult]]:
+    def __call__(self, jobs: Sequence[Job], settings: Settings, observer: RunObserver,
+                 heard: Callable[[], tuple[str, ...]]) -> Iterator[tuple[int, FileResult]]:
         with open(self.log, "a") as log:
             log.write(f"{os.getpid()} {' '.join(job.source.stem for job in jobs)}\n")
         for place, job in enumerate(jobs):
@@ -70,15 +70,15 @@ class Troubled:
                     os.kill(os.getpid(), getattr(signal, self.deed))
                 yield place, failed(job.source, job.output, "the device is gone", "device")
                 return
-            yield place, process_file(job, settings, listener)
+            yield place, process_file(job, settings, observer)
 
     def bundles(self) -> list[list[str]]:
         """The number of the process, and the names of the files it got at a time."""
         return [line.split() for line in self.log.read_text().splitlines()]
 
 
-def run(batch: list[Job], listener: Listener | None = None, **how: Any) -> Report:
-    return run_jobs(batch, replace(SETTINGS, **({"is_batch": True, "bundled": True} | how)), listener or Listener())
+def run(batch: list[Job], observer: RunObserver | None = None, **how: Any) -> Report:
+    return run_jobs(batch, replace(SETTINGS, **({"is_batch": True, "bundled": True} | how)), observer or RunObserver())
 
 
 def trouble(deed: str, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Troubled:
@@ -190,7 +190,7 @@ def test_files_that_are_done_again_get_no_neighbours(tmp_path: Path) -> None:
 
 
 def test_inputs_of_a_bundle_leave_descriptors_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crew.resource, "getrlimit", lambda _: (40, 40))
+    monkeypatch.setattr(pool.resource, "getrlimit", lambda _: (40, 40))
     assert bundles(tasks_of(tmp_path, [1] * 25)) == [10, 10, 5]
 
 
@@ -210,8 +210,8 @@ def test_bundles_through_torch_in_new_processes_are_bit_identical_to_one_by_one(
     settings = Settings(SETTINGS.chain, engine="torch", device="cpu")
     batch[3].source.write_bytes(b"not audio")
     alone = [Job(job.source, tmp_path / f"alone-{job.source.name}") for job in batch]
-    ones = [process_one(job, settings, Listener()) for job in alone]
-    report = run_jobs(batch, replace(settings, is_batch=True, jobs=jobs, fresh=True, bundled=True), Listener())
+    ones = [process_one(job, settings, RunObserver()) for job in alone]
+    report = run_jobs(batch, replace(settings, is_batch=True, jobs=jobs, fresh=True, bundled=True), RunObserver())
     assert statuses(report) == "ok ok ok failed ok ok ok" == " ".join(one.status for one in ones)
     for job, other in zip(batch, alone, strict=True):
         if job is not batch[3]:
@@ -221,14 +221,14 @@ def test_bundles_through_torch_in_new_processes_are_bit_identical_to_one_by_one(
 
 def test_a_single_file_takes_the_way_of_bundles_too(
         batch: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    packed = pytest.importorskip("torchfx_cli.render.packed")
+    batched = pytest.importorskip("torchfx_cli.render.batched")
 
     def refuse(*_: object) -> None:
-        raise AssertionError("this was packed")
+        raise AssertionError("this was batched")
 
-    monkeypatch.setattr(packed.PackedRun, "render", refuse)
+    monkeypatch.setattr(batched.BatchedRun, "render", refuse)
     settings = Settings(SETTINGS.chain, engine="torch", device="cpu")
     jobs = [Job(batch[0].source, tmp_path / "single.wav")]
-    report = run_jobs(jobs, replace(settings, fresh=True, bundled=True), Listener())
-    assert "this was packed" in (report.results[0].error or "")
-    assert statuses(run_jobs(jobs, replace(settings, fresh=True), Listener())) == "ok"
+    report = run_jobs(jobs, replace(settings, fresh=True, bundled=True), RunObserver())
+    assert "this was batched" in (report.results[0].error or "")
+    assert statuses(run_jobs(jobs, replace(settings, fresh=True), RunObserver())) == "ok"

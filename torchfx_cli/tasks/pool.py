@@ -20,7 +20,7 @@ from typing import Any
 
 from torchfx_cli.errors import DeviceError
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.onefile import Listener
+from torchfx_cli.tasks.onefile import RunObserver
 from torchfx_cli.tasks.report import FileResult, failed
 from torchfx_cli.tasks.workers import STOP_S, Task, Worker, held
 
@@ -31,7 +31,7 @@ BUNDLE_FILES = 64
 BUNDLE_BYTES = 64 << 20  # of input files
 
 
-class Crew:
+class WorkerPool:
     """`size` workers; `run` does all tasks and yields the number and result of each as it ends.
 
     A file that takes longer than `settings.timeout_s` fails, and a bundle has so long for each of its files. Workers
@@ -39,8 +39,8 @@ class Crew:
     descriptors `private` of the run open (the journal's, with its lock).
     """
 
-    def __init__(self, size: int, settings: Settings, listener: Listener, private: Sequence[int] = ()) -> None:
-        self._size, self._settings, self._listener = size, settings, listener
+    def __init__(self, size: int, settings: Settings, observer: RunObserver, private: Sequence[int] = ()) -> None:
+        self._size, self._settings, self._observer = size, settings, observer
         self._timeout_s = math.inf if settings.timeout_s is None else settings.timeout_s
         self._private, self._forks = private, not settings.fresh
         self._context: Any = get_context("fork" if self._forks else "spawn")
@@ -82,7 +82,7 @@ class Crew:
             tasks = take_bundle(waiting, self._size) if self._settings.bundled else [waiting.popleft()]
             for task in tasks:
                 if not task.attempts and not task.is_alone:
-                    self._listener.started(task.job)
+                    self._observer.started(task.job)
             worker.give(tasks, self._timeout_s)
 
     def _hire(self) -> Worker:
@@ -90,7 +90,7 @@ class Crew:
         if not self._forks:
             resource_tracker.ensure_running()  # it would let signals through again
         with held(forks=self._forks):
-            worker = Worker(self._context, self._settings, self._listener.wants_plans, foreign)
+            worker = Worker(self._context, self._settings, self._observer.wants_plans, foreign)
             self._workers.append(worker)
         return worker
 
@@ -119,7 +119,7 @@ class Crew:
         elif kind == "stop":
             raise values[0]
         else:
-            getattr(self._listener, kind)(*values)
+            getattr(self._observer, kind)(*values)
 
     def _end(self, worker: Worker, waiting: deque[Task], place: int, result: FileResult
              ) -> Iterator[tuple[int, FileResult]]:
