@@ -20,99 +20,126 @@ FIR_KINDS = ("lowpass", "highpass", "bandpass", "bandstop")
 
 
 class Cut(Filter):
-    """Base of the high- and low-passes of a classical family: `cutoff` in Hz, `order`; `fs` in Hz if known."""
+    """Base of the high- and low-passes of a classical family.
+
+    Args: cutoff: in Hz, above 0 and below fs / 2. order: 1 to 40; 6 dB an octave each. fs: in Hz, or None until the
+    first wave gives it. Input and output: floating point [..., frames]. Raises ValueError for what cannot be designed.
+    """
 
     kind = family = ""
 
-    def __init__(self, cutoff: float, order: int = 2, fs: float | None = None, **more: float) -> None:
-        super().__init__(self.kind, fs, cutoff=cutoff, order=order, family=self.family, **more)
+    def __init__(self, cutoff: float, order: int = 2, fs: float | None = None) -> None:
+        super().__init__(self.kind, fs, cutoff=cutoff, order=order, family=self.family)
 
 
 class LoButterworth(Cut):
-    """Maximally flat low-pass, -3 dB at the cut-off."""
+    """Maximally flat low-pass, -3 dB at `cutoff` in Hz; `order` 1 to 40.
+
+    S. Butterworth, "On the Theory of Filter Amplifiers" (1930), by the bilinear transform, prewarped. See `Cut`.
+    """
 
     kind, family = "lowpass", "butterworth"
 
 
 class HiButterworth(Cut):
-    """Maximally flat high-pass, -3 dB at the cut-off."""
+    """Maximally flat high-pass, -3 dB at `cutoff` in Hz; `order` 1 to 40. See `LoButterworth`, its mirror."""
 
     kind, family = "highpass", "butterworth"
 
 
-class RippledCut(Cut):
-    """Base of those with `ripple` in dB in the pass-band."""
+class RippledCut(Filter):
+    """Base of those with `ripple` in dB in the pass-band, which ends at `cutoff`. For the rest see `Cut`."""
 
-    def __init__(self, cutoff: float, order: int = 2, ripple: float = 0.5, fs: float | None = None,
-                 **more: float) -> None:
-        super().__init__(cutoff, order, fs=fs, ripple=ripple, **more)
+    kind = family = ""
+
+    def __init__(self, cutoff: float, order: int = 2, ripple: float = 0.5, fs: float | None = None) -> None:
+        super().__init__(self.kind, fs, cutoff=cutoff, order=order, family=self.family, ripple=ripple)
 
 
 class LoChebyshev1(RippledCut):
-    """Steep low-pass with ripple in the pass-band."""
+    """Steep low-pass whose pass-band, up to `cutoff` in Hz, varies by `ripple` in dB (0.0001 to 20); `order` 1 to 40.
+
+    R. W. Daniels, "Approximation Methods for Electronic Filter Design" (1974), Chebyshev type I. See `Cut`.
+    """
 
     kind, family = "lowpass", "chebyshev1"
 
 
 class HiChebyshev1(RippledCut):
-    """Steep high-pass with ripple in the pass-band."""
+    """Steep high-pass whose pass-band, from `cutoff` in Hz on, varies by `ripple` in dB. See `LoChebyshev1`."""
 
     kind, family = "highpass", "chebyshev1"
 
 
-class AttenuatingCut(Cut):
-    """Base of those whose cut-off is where the stop-band begins, `attenuation` dB down."""
+class AttenuatingCut(Filter):
+    """Base of those whose cut-off is where the stop-band begins, `attenuation` in dB down. For the rest see `Cut`."""
+
+    kind = family = ""
 
     def __init__(self, cutoff: float, order: int = 2, attenuation: float = 60.0, fs: float | None = None) -> None:
-        super().__init__(cutoff, order, fs=fs, attenuation=attenuation)
+        super().__init__(self.kind, fs, cutoff=cutoff, order=order, family=self.family, attenuation=attenuation)
 
 
 class LoChebyshev2(AttenuatingCut):
-    """Low-pass, flat where it passes, with ripple in the stop-band."""
+    """Low-pass, flat where it passes; from `cutoff` in Hz on at least `attenuation` dB down (3.1 to 200).
+
+    Chebyshev type II, the inverse of type I. See `Cut`.
+    """
 
     kind, family = "lowpass", "chebyshev2"
 
 
 class HiChebyshev2(AttenuatingCut):
-    """High-pass, flat where it passes, with ripple in the stop-band."""
+    """High-pass, flat where it passes; up to `cutoff` in Hz at least `attenuation` dB down. See `LoChebyshev2`."""
 
     kind, family = "highpass", "chebyshev2"
 
 
-class EllipticCut(RippledCut):
-    """Base of those with ripple on both sides of the edge."""
+class EllipticCut(Filter):
+    """Base of those with `ripple` in dB up to the edge and `attenuation` in dB beyond. For the rest see `Cut`."""
+
+    kind = family = ""
 
     def __init__(self, cutoff: float, order: int = 2, ripple: float = 0.5, attenuation: float = 60.0,
                  fs: float | None = None) -> None:
-        super().__init__(cutoff, order, ripple, fs=fs, attenuation=attenuation)
+        super().__init__(self.kind, fs, cutoff=cutoff, order=order, family=self.family, ripple=ripple,
+                         attenuation=attenuation)
 
 
 class LoElliptic(EllipticCut):
-    """The steepest low-pass of its order."""
+    """The steepest low-pass of its `order`: `ripple` in dB up to `cutoff` in Hz, at least `attenuation` dB down beyond.
+
+    W. Cauer's filter; S. J. Orfanidis, "Lecture Notes on Elliptic Filter Design" (2006). See `Cut`.
+    """
 
     kind, family = "lowpass", "elliptic"
 
 
 class HiElliptic(EllipticCut):
-    """The steepest high-pass of its order."""
+    """The steepest high-pass of its `order`. See `LoElliptic`."""
 
     kind, family = "highpass", "elliptic"
 
 
-class LinkwitzRiley(Cut):
-    """Crossover half, -6 dB at the cut-off: `kind` "lowpass" or "highpass", even order; both halves sum flat."""
+class LinkwitzRiley(Filter):
+    """Crossover half, -6 dB at `cutoff` in Hz: `kind` "lowpass" or "highpass", even `order`; both halves sum flat.
 
-    family = "linkwitz_riley"
+    Two equal Butterworth filters in a row: S. Linkwitz, "Active Crossover Networks" (JAES 24, 1976). See `Cut`.
+    """
 
     def __init__(self, cutoff: float, order: int = 4, kind: str = "lowpass", fs: float | None = None) -> None:
         if kind not in ("lowpass", "highpass"):
             raise ValueError(f"kind is lowpass or highpass, not {kind!r}")
-        self.kind = kind
-        super().__init__(cutoff, order, fs=fs)
+        super().__init__(kind, fs, cutoff=cutoff, order=order, family="linkwitz_riley")
 
 
 class Peaking(Filter):
-    """Raises or lowers the band around `frequency` in Hz by `gain` in dB."""
+    """Raises or lowers the band around `frequency` in Hz by `gain` in dB; `q` is `frequency` over the bandwidth.
+
+    R. Bristow-Johnson, "Cookbook formulae for audio equalizer biquad filter coefficients", as are the shelves, `Notch`,
+    `AllPass` and `BandPass`. `fs` in Hz, or None until the first wave gives it. Input and output: floating point
+    [..., frames]. Raises ValueError for what cannot be designed.
+    """
 
     def __init__(self, frequency: float, gain: float, q: float = 1.0, fs: float | None = None) -> None:
         super().__init__("peaking", fs, frequency=frequency, gain=gain, q=q)
@@ -121,52 +148,45 @@ class Peaking(Filter):
 ParametricEQ = Peaking
 
 
-class Shelving(Filter):
-    """Base of the shelves: `gain` in dB beyond `frequency` in Hz, half of it there."""
-
-    kind = ""
+class LoShelving(Filter):
+    """Raises or lowers what lies below `frequency` in Hz by `gain` in dB, half of it there; see `Peaking`."""
 
     def __init__(self, frequency: float, gain: float, q: float = 0.5**0.5, fs: float | None = None) -> None:
-        super().__init__(self.kind, fs, frequency=frequency, gain=gain, q=q)
+        super().__init__("low_shelf", fs, frequency=frequency, gain=gain, q=q)
 
 
-class LoShelving(Shelving):
-    """Raises or lowers what lies below a frequency."""
+class HiShelving(Filter):
+    """Raises or lowers what lies above `frequency` in Hz by `gain` in dB, half of it there; see `Peaking`."""
 
-    kind = "low_shelf"
-
-
-class HiShelving(Shelving):
-    """Raises or lowers what lies above a frequency."""
-
-    kind = "high_shelf"
+    def __init__(self, frequency: float, gain: float, q: float = 0.5**0.5, fs: float | None = None) -> None:
+        super().__init__("high_shelf", fs, frequency=frequency, gain=gain, q=q)
 
 
 class Notch(Filter):
-    """Removes `frequency` in Hz."""
+    """Removes `frequency` in Hz; `q` is that over the width of the notch at -3 dB. See `Peaking`."""
 
     def __init__(self, frequency: float, q: float = 30.0, fs: float | None = None) -> None:
         super().__init__("notch", fs, frequency=frequency, q=q)
 
 
 class AllPass(Filter):
-    """Turns the phase around `frequency` in Hz and leaves the level alone."""
+    """Turns the phase around `frequency` in Hz, by 180 degrees there, and leaves the level alone. See `Peaking`."""
 
     def __init__(self, frequency: float, q: float = 0.5**0.5, fs: float | None = None) -> None:
         super().__init__("allpass", fs, frequency=frequency, q=q)
 
 
 class BandPass(Filter):
-    """Passes the band around `frequency` in Hz; 0 dB at its peak."""
+    """Passes the band around `frequency` in Hz, whose width at -3 dB is `frequency / q`; 0 dB there. See `Peaking`."""
 
     def __init__(self, frequency: float, q: float = 0.5**0.5, fs: float | None = None) -> None:
         super().__init__("bandpass", fs, frequency=frequency, q=q)
 
 
 class FIR(Filter):
-    """Convolution with `taps` [N]: for any rate, or where `fs` is given for that one alone.
+    """Convolution with `taps` [N], finite: for any rate, or where `fs` is given for that one alone.
 
-    `align` removes the delay of half of them.
+    `align` removes the delay of half of them, (N - 1) // 2 frames. Input and output: floating point [..., frames].
     """
 
     def __init__(self, taps: npt.ArrayLike, align: bool = False, fs: float | None = None) -> None:
@@ -177,7 +197,8 @@ class FIR(Filter):
 class DesignableFIR(Filter):
     """Low-pass of `num_taps` taps by window, -6 dB at `cutoff` in Hz; `kind` may be highpass, bandpass or bandstop.
 
-    The last two take two cut-offs.
+    The last two take two cut-offs. The ideal response times `window`: Oppenheim & Schafer, "Discrete-Time Signal
+    Processing", 7.5. For `align` see `FIR`. Raises ValueError for what cannot be designed at `fs`.
     """
 
     def __init__(self, num_taps: int, cutoff: float | Sequence[float], fs: float | None = None, window: str = "hamming",
@@ -188,7 +209,10 @@ class DesignableFIR(Filter):
 
 
 class SOS(Filter):
-    """Raw second-order sections [K, 6], as in scipy.signal: for any rate, or where `fs` is given for that one alone."""
+    """Raw second-order sections `sos` [K, 6], rows of b0, b1, b2, a0, a1, a2, as in scipy.signal.
+
+    They serve any rate, or where `fs` is given that one alone. Raises ValueError where a pole is not inside the circle.
+    """
 
     def __init__(self, sos: npt.ArrayLike, fs: float | None = None) -> None:
         rows = torch.as_tensor(sos, dtype=torch.float64)
