@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 import subprocess
 import sys
@@ -509,3 +510,21 @@ def test_importing_the_package_loads_neither_torch_nor_numpy() -> None:
     script = "import sys, torchfx_cli as fx; print({'torch', 'numpy'} & set(sys.modules), 'Wave' in dir(fx))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "set() True\n"
+
+
+def test_effects_have_the_parameters_of_their_kind_and_tell_them() -> None:
+    assert str(inspect.signature(fx.effect.Resample)) == "(rate, *, quality='very_high', fs=None)"
+    assert "attack: time constant of turning down; a number from 0 to 10 s" in fx.effect.Compressor.__doc__
+    for wrong, words in ((lambda: fx.effect.Compressor(), "Compressor: missing a required argument: 'threshold'"),
+                         (lambda: fx.effect.Trim(1), "Trim: too many positional arguments"),
+                         (lambda: fx.effect.Mono(how="sum"), "Mono: got an unexpected keyword argument 'how'")):
+        with pytest.raises(TypeError, match=words):
+            wrong()
+
+
+def test_filters_have_parameters_of_their_own() -> None:
+    classes = [one for name, one in vars(FILTERS).items()
+               if isinstance(one, type) and issubclass(one, FILTERS.Filter) and one is not FILTERS.Filter]
+    assert len(classes) > 15
+    for one in classes:
+        assert not any(param.kind == param.VAR_KEYWORD for param in inspect.signature(one).parameters.values()), one

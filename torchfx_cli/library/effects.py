@@ -5,10 +5,14 @@ They are computed by their own processors on the CPU, which gives the command li
 
 from __future__ import annotations
 
+from inspect import Parameter, Signature
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from torchfx_cli.chain.schema import describe_kinds
 from torchfx_cli.design.stage import Measured, Stage
 from torchfx_cli.effects.kind import StageSpec
 from torchfx_cli.errors import TorchfxError
@@ -85,14 +89,38 @@ class Effect(Module):
 
 def effect_class(kind: str, name: str) -> type[Effect]:
     """A class for one kind: `Compressor(threshold=-20)`, or `Resample("16 kHz")` where a bare value has a meaning."""
+    (entry,) = (entry for entry in describe_kinds() if entry["kind"] == kind)
+    signature = _signature(entry)
 
-    def __init__(self: Effect, *value: object, fs: float | None = None, **settings: object) -> None:
-        if len(value) > 1:
-            raise TypeError(f"{name} takes one value by place; give the others by name")
-        written = f"{kind}:{','.join(map(str, value))}" if value else kind
-        Effect.__init__(self, written, fs, **settings)
+    def __init__(self: Effect, *values: object, **settings: object) -> None:
+        try:
+            given = signature.bind(self, *values, **settings).arguments
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}") from None
+        given.pop("self")
+        Effect.__init__(self, kind, given.pop("fs", None), **given)
 
-    return type(name, (Effect,), {"__init__": __init__, "__doc__": f"See `torchfx filters {kind}`."})
+    __init__.__signature__ = signature  # type: ignore[attr-defined]
+    return type(name, (Effect,), {"__init__": __init__, "__doc__": _doc(entry)})
+
+
+def _signature(entry: dict[str, Any]) -> Signature:
+    """The bare value by place or by name, everything else by name."""
+    ours = [Parameter("self", Parameter.POSITIONAL_ONLY)]
+    for param in sorted(entry["params"], key=lambda param: param["key"] != entry["shorthand"]):
+        how = Parameter.POSITIONAL_OR_KEYWORD if param["key"] == entry["shorthand"] else Parameter.KEYWORD_ONLY
+        default = Parameter.empty if param["required"] else param["default"]
+        ours.append(Parameter(param["key"], how, default=default))
+    return Signature([*ours, Parameter("fs", Parameter.KEYWORD_ONLY, default=None)])
+
+
+def _doc(entry: dict[str, Any]) -> str:
+    lines = [f"{param['key']}: {param['doc']}; {param['allowed']}" for param in entry["params"]]
+    return "\n\n".join([
+        entry["doc"],
+        "\n".join([*lines, "fs: sample rate in Hz; that of the first wave where it is not given."]),
+        "Takes floating-point tensors [channels, frames]. Raises ValueError for what no chain file may say either.",
+    ])
 
 
 def has_effects(module: nn.Module) -> bool:
