@@ -137,9 +137,9 @@ def test_a_stage_may_be_written_as(entry: str, field: str, value: object) -> Non
     ("٣", "not a number"),
     ("[80]", "found a list of 1"),
     ("{a: 80}", "found a map of keys"),
-    ("3 dB", "dB is not the unit, a number in Hz is due"),
-    ("3 s", "s is not the unit, a number in Hz is due"),
-    ("80%", "% is not the unit, a number in Hz is due"),
+    ("3 dB", "dB is not a unit here; expected a number in Hz"),
+    ("3 s", "s is not a unit here; expected a number in Hz"),
+    ("80%", "% is not a unit here; expected a number in Hz"),
 ])
 def test_what_is_not_plainly_a_number_is_refused_with_what_to_write(text: str, hint: str) -> None:
     complaint = problem(f"- highpass:\n      cutoff: {text}")
@@ -197,8 +197,8 @@ def test_the_ends_of_a_range_are_included() -> None:
     ("- highpass: {cutoff: null}", "highpass.cutoff: nothing is written here"),
     ("- highpass: {cutoff: ~}", "highpass.cutoff: nothing is written here"),
     ("- highpass: {cutoff: 80, cutoff: 90}", "highpass.cutoff: given twice"),
-    ("- highpass: [80]", "highpass: found a list of 1 where keys are due"),
-    ("- peaking: 3", "peaking: found '3' where keys are due; write - peaking: {frequency: 3.2 kHz"),
+    ("- highpass: [80]", "highpass: found a list of 1; expected keys"),
+    ("- peaking: 3", "peaking: found '3'; expected keys: write - peaking: {frequency: 3.2 kHz"),
     ("- highpass: {cutoff: 80, family: butterwort}", "highpass.family: found 'butterwort'; allowed: one of"),
     ("- highpass: {cutoff: 80, family: butterwort}", "did you mean butterworth?"),
     ("- highpass: {cutoff: 80, family: [bessel]}", "highpass.family: found a list of 1"),
@@ -456,7 +456,7 @@ def test_a_name_with_a_comma_may_be_quoted_in_an_effect(tmp_path: Path) -> None:
     ("gain:", "-e 'gain:': nothing follows the colon"),
     ("gain:-3,4", "-e 'gain:-3,4': found '4'; write key=value"),
     ("highpass:cutof=80", "-e 'highpass:cutof=80': highpass: unknown key 'cutof'; did you mean cutoff?"),
-    ("highpass:cutoff=30 dB", "-e 'highpass:cutoff=30 dB': highpass.cutoff: found '30 dB' (dB is not the unit"),
+    ("highpass:cutoff=30 dB", "-e 'highpass:cutoff=30 dB': highpass.cutoff: found '30 dB' (dB is not a unit here"),
     ("highpass:cutoff=", "highpass.cutoff: nothing is written here"),
     ("lowpas:80", "-e 'lowpas:80': lowpas: unknown stage 'lowpas'; did you mean lowpass?"),
     ("fir:taps=[1,2", "-e 'fir:taps=[1,2': '[1' is not YAML: expected ',' or ']'"),

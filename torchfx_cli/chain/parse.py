@@ -157,7 +157,7 @@ class _Source:
             root = parse_document(decode(content) if isinstance(content, bytes) else content)
             if not isinstance(root, Mapping):
                 what = "text" if isinstance(root, Scalar) else found(root)
-                raise Mistake(f"found {what} where a map is due, with the keys {', '.join(TOP_KEYS)}", root.line)
+                raise Mistake(f"found {what}; expected a map with the keys {', '.join(TOP_KEYS)}", root.line)
             top = self._top(root)
             return ChainSpec(self._text(top, "name") or name, tuple(self._stages(top["chain"])),
                              self._text(top, "description"))
@@ -192,7 +192,7 @@ class _Source:
     def _stages(self, node: Node) -> list[StageSpec]:
         if not isinstance(node, Sequence) or not node.items:
             what = "an empty list" if isinstance(node, Sequence) else found(node)
-            raise Mistake(f"found {what}; a list of stages is due, like `- highpass: 80 Hz`", node.line, "chain")
+            raise Mistake(f"found {what}; expected a list of stages, like `- highpass: 80 Hz`", node.line, "chain")
         stages: list[StageSpec] = []
         for index, entry in enumerate(node.items):
             stages += self._stage(entry, f"chain[{index}]")

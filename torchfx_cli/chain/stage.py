@@ -24,7 +24,7 @@ def name_and_body(entry: Node) -> tuple[Scalar, Node | None]:
         raise Mistake(f"found {found(entry)}; {ONE_STAGE}", entry.line)
     name, body = entry.pairs[0]
     if not isinstance(name, Scalar):
-        raise Mistake(f"found {found(name)} where the name of a stage is due", name.line)
+        raise Mistake(f"found {found(name)}; expected the name of a stage", name.line)
     if len(entry.pairs) > 1:
         second, _ = entry.pairs[1]
         raise Mistake(f"found {found(second)} beside {found(name)}; {ONE_STAGE} "
@@ -74,7 +74,7 @@ def unique_keys(pairs: Iterable[tuple[Node, Node]], known: list[str], mistakes: 
     nodes: dict[str, Node] = {}
     for key, value in pairs:
         if not isinstance(key, Scalar):
-            mistakes.append(Mistake(f"found {found(key)} where a key is due", key.line))
+            mistakes.append(Mistake(f"found {found(key)}; expected a key", key.line))
         elif key.text not in known:
             keys = f"keys: {', '.join(known)}" if known else "it takes no keys"
             mistakes.append(Mistake(f"unknown key {quoted(key.text)}{nearest(key.text, known)} ({keys})", key.line))
@@ -95,7 +95,7 @@ def _pairs(kind: Kind, body: Node | None) -> list[tuple[Node, Node]]:
     if isinstance(body, Scalar) and body.is_null:
         raise Mistake(f"nothing is written after the colon; write {kind.example}", body.line)
     if kind.shorthand is None or (isinstance(body, Sequence) and not _takes_a_list(kind, kind.shorthand)):
-        raise Mistake(f"found {found(body)} where keys are due; write {kind.example}", body.line)
+        raise Mistake(f"found {found(body)}; expected keys: write {kind.example}", body.line)
     return [(Scalar(body.line, key_of(kind.shorthand)), body)]
 
 

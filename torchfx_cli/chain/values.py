@@ -94,8 +94,8 @@ def _number(node: Node, param: Param) -> float:
     mantissa, exponent, unit = match[1], int(match[2] or 0), match[3].lower()
     powers = UNITS[param.unit]
     if unit and unit not in powers:
-        due = f"a number in {param.unit}" if param.unit else "a number without a unit"
-        raise _unlike(node, param, f"{match[3]} is not the unit, {due} is due")
+        expected = f"a number in {param.unit}" if param.unit else "a number without a unit"
+        raise _unlike(node, param, f"{match[3]} is not a unit here; expected {expected}")
     # The unit moves the decimal point in the text, so that 8.2 kHz is 8200 and not 8199.999999999999.
     value = float(f"{mantissa}e{exponent + powers.get(unit, 0)}")
     return _in_range(value, node, param)
