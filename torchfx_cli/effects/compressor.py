@@ -55,7 +55,7 @@ class Compressor(Stage):
     release: float
     makeup: float
     label: str
-    cost_ns: ClassVar[float] = 70.0  # type: ignore[misc]
+    cost_ns: ClassVar[float] = 7.0  # type: ignore[misc]
 
     @property
     def peak_gain(self) -> float:  # type: ignore[override]
