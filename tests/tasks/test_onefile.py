@@ -61,6 +61,19 @@ def test_the_chunk_size_never_changes_a_bit(tmp_path: Path, chunk_s: float, subt
     assert (tmp_path / "whole.wav").read_bytes() == (tmp_path / "cut.wav").read_bytes()
 
 
+@pytest.mark.parametrize("effects", [("highpass:cutoff=20,order=3", "fir:lowpass=5 kHz,taps=301,align=true"),
+                                     ("highpass:80", "compressor:-30", "fir:lowpass=5 kHz,taps=301")], ids=len)
+def test_nor_does_it_with_the_torch_engine(tmp_path: Path, effects: tuple[str, ...]) -> None:
+    pytest.importorskip("torch")
+    noise(tmp_path / "in.wav", 300_000, subtype="DOUBLE")
+    for name, chunk_s in (("whole", None), ("one", 1.0), ("short", 0.01), ("odd", 12_345 / FS)):
+        settings = {"engine": "torch", "device": "cpu", "chunk_s": chunk_s}
+        assert do(tmp_path / "in.wav", tmp_path / f"{name}.wav", *effects, **settings).status == "ok"
+    whole = (tmp_path / "whole.wav").read_bytes()
+    for name in ("one", "short", "odd"):
+        assert (tmp_path / f"{name}.wav").read_bytes() == whole, name
+
+
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
 def test_a_chain_that_does_nothing_keeps_every_bit(tmp_path: Path, subtype: str) -> None:
     noise(tmp_path / "in.wav", subtype=subtype)

@@ -46,17 +46,17 @@ def _settled(engine: str, work: Work, explain: Callable[[str], object]) -> str:
     return decision.device
 
 
-def open_engine(plan: RenderPlan, engine: str = "auto", device: str = "auto", unit_frames: int | None = None) -> Engine:
-    """A fresh engine for one file; see `check_engine`. `unit_frames` bounds what a device holds, see `TorchEngine`."""
+def open_engine(plan: RenderPlan, engine: str = "auto", device: str = "auto") -> Engine:
+    """A fresh engine for one file; see `check_engine`."""
     engine, device = check_engine(engine, device)
     if engine == "torch" and not plan.is_linear:
         from torchfx_cli.render.mixed_engine import MixedEngine
 
-        return MixedEngine(plan, device, unit_frames)
+        return MixedEngine(plan, device)
     if engine == "torch":
         from torchfx_cli.render.torch_engine import TorchEngine
 
-        return TorchEngine(plan, device, unit_frames)
+        return TorchEngine(plan, device)
     if engine == "scipy":
         from torchfx_cli.render.scipy_engine import ScipyEngine
 

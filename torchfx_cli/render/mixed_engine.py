@@ -14,11 +14,11 @@ from torchfx_cli.render.torch_engine import TorchEngine
 
 
 class MixedEngine(Engine):
-    """An engine for each part of the plan, one behind another. `device` and `unit_frames` as for `TorchEngine`."""
+    """An engine for each part of the plan, one behind another. `device` as for `TorchEngine`."""
 
-    def __init__(self, plan: RenderPlan, device: str = "cpu", unit_frames: int | None = None) -> None:
+    def __init__(self, plan: RenderPlan, device: str = "cpu") -> None:
         self._engines: list[Engine] = [
-            TorchEngine(part, device, unit_frames) if part.is_linear else NativeEngine(part) for part in plan.parts]
+            TorchEngine(part, device) if part.is_linear else NativeEngine(part) for part in plan.parts]
         self.name = name_of(device)
         super().__init__(plan)
 

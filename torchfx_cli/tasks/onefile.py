@@ -122,9 +122,8 @@ class _Passes:
         if not self._is_first:
             self._source.rewind()
         self._is_first = False
-        todo, settings = self._todo, self._settings
-        unit_frames = None if settings.chunk_s is None else todo.block_frames  # bounds the memory of a device too
-        engine = open_engine(plan, settings.engine, settings.device, unit_frames)
+        todo = self._todo
+        engine = open_engine(plan, self._settings.engine, self._settings.device)
         pipeline.run(self._source.blocks(todo.block_frames), partial(self._steps, engine), consume,
                      self._source.cancel, cancel, overlap=todo.overlaps)
         return engine
