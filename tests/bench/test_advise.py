@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bench_chains import chain
 
 from torchfx_cli.bench import advise as advising
-from torchfx_cli.bench import calibrate, trials
+from torchfx_cli.bench import calibrate, candidates, timings
 from torchfx_cli.bench.advise import Advice, Candidate, Question
 from torchfx_cli.bench.fit import Line
+from torchfx_cli.bench.suites import written
 from torchfx_cli.errors import DesignError, RunError
 from torchfx_cli.render.costs import BackendCost, Work, predict
 
-CHAIN = chain("highpass:80", "gain:-3")
+CHAIN = written(("highpass:80", "gain:-3"))
 NATIVE = Candidate("native", "cpu", 0.2, Line(0.002, 5e-9))
 CUDA = Candidate("torch", "cuda", 3.2, Line(0.002, 1e-9))
 TORCH = Candidate("torch", "cpu", 2.2, Line(0.010, 9e-9))
@@ -22,7 +22,7 @@ MISSING = Candidate("torch", "cuda", reason="no NVIDIA driver")
 
 
 def question(duration_s: float = 60.0, files: int = 1, channels: int = 1) -> Question:
-    return Question(CHAIN, 50_000, channels, duration_s, files)
+    return Question(*CHAIN, 50_000, channels, duration_s, files)
 
 
 @pytest.mark.parametrize(("asked", "best"), [
@@ -102,16 +102,17 @@ def test_for_one_file_jobs_are_not_mentioned() -> None:
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs that are as short as can be: what is tested is that they happen, not how long they take."""
-    monkeypatch.setattr(trials, "LENGTHS", (1 << 10, 1 << 12))
-    monkeypatch.setattr(trials, "CHUNKS", (1 << 9,))
-    monkeypatch.setattr(trials, "STARTS", 1)
-    monkeypatch.setattr(trials, "BUDGET_S", 1e-9)
+    monkeypatch.setattr(candidates, "LENGTHS", (1 << 10, 1 << 12))
+    monkeypatch.setattr(candidates, "CHUNKS", (1 << 9,))
+    monkeypatch.setattr(candidates, "STARTS", 1)
+    monkeypatch.setattr(timings, "LEAST_REPS", 1)
+    monkeypatch.setattr(candidates, "BUDGET_S", 1e-9)
 
 
 @pytest.mark.usefixtures("brief")
 def test_advice_is_measured_from_real_files() -> None:
     told: list[str] = []
-    asked = Question(CHAIN, 8000, 2, 1.0, files=3)
+    asked = Question(*CHAIN, 8000, 2, 1.0, files=3)
     advice = advising.advise(asked, told.append, (Candidate("native", "cpu"), Candidate("torch", "cuda:99")))
     assert told == ["files at a time", "native on cpu", "cuda:99", "chunks"]
     assert advice.best.name == "native on cpu"
@@ -131,7 +132,7 @@ def test_where_nothing_can_do_it_the_reason_is_told() -> None:
 
 def test_a_chain_that_cannot_be_at_this_rate_is_refused_first(tmp_path: Path) -> None:
     with pytest.raises(DesignError, match="half"):
-        trials.Bench(Question(chain("lowpass:9000"), 8000), tmp_path)
+        candidates.Bench(Question(*written(("lowpass:9000",)), 8000), tmp_path)
 
 
 def test_calibration_finds_the_costs_that_times_were_made_from() -> None:

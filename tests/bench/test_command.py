@@ -23,9 +23,10 @@ import soundfile
 from torchfx_cli.__main__ import main
 from torchfx_cli.bench import advise as advising
 from torchfx_cli.bench import calibrate as calibrating
-from torchfx_cli.bench import matrix, stored
+from torchfx_cli.bench import end_to_end, matrix, stored
 from torchfx_cli.bench import profile as profiling
 from torchfx_cli.bench.backends import Native, Scipy
+from torchfx_cli.bench.other_tools import TOOLS
 from torchfx_cli.bench.records import Results
 from torchfx_cli.errors import Interrupted
 from torchfx_cli.render.costs import BackendCost
@@ -107,7 +108,7 @@ def test_quiet_writes_and_says_nothing(run: Run, tmp_path: Path) -> None:
     (["--plot", "no/r.png"], "--plot: the output folder no does not exist"),
     (["--csv", "r", "--json", "./r"], "--csv and --json are the same file: ./r"),
     (["-c", "no.yaml"], "no.yaml: no such file"), (["-e", "highpass:30000"], "30 kHz is not below 22.05 kHz"),
-    (["-e", "normalize:-1"], "normalize to -1 dBFS is no filter that SciPy has"),
+    (["-e", "normalize:-1"], "normalize to -1 dBFS has to hear the whole file first"),
     (["--input", "in.wav"], "--input goes with --chain"),
     (["-e", "gain:1", "--input", "no.wav"], "--input no.wav: does not exist"),
     (["-e", "gain:1", "--input", "text.wav"], "--input text.wav: not an audio file"),
@@ -281,11 +282,11 @@ def test_compare_measures_the_same_cells_again_and_tells_what_changed(run: Run, 
 
 def test_versus_is_planned_beside_the_chains(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(matrix, "rival_rows", lambda cells, suite, rule: asked.append(cells) or [])
+    monkeypatch.setattr(end_to_end, "rows", lambda cells, suite, rule: asked.append(cells) or [])
     code, _, err = run("--suite", "iir", *TINY, "--versus", "--json", "r.json")
-    assert (code, err) == (0, "16 cells not measured; go on with --resume r.json\n")
+    assert (code, err) == (0, "20 cells not measured; go on with --resume r.json\n")
     assert {cell.suite for cells in asked for cell in cells} == {"iir, file to file"}
-    assert {cell.backend for cell in asked[0]} == {"torchfx process", "sox", "ffmpeg", "pedalboard"}
+    assert {cell.backend for cell in asked[0]} == set(TOOLS)
 
 
 def test_advice_is_for_the_chain_and_the_files_that_were_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

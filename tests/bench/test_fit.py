@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bench_results import linear, of
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
-from torchfx_cli.bench.fit import Line, fit_line, fit_results, nonnegative
-from torchfx_cli.bench.records import Cell, Measurement
+from torchfx_cli.bench.fit import Line, fit_line, nonnegative
 
 SAMPLES = (1e4, 1e5, 1e6, 1e7, 1e8)
 
@@ -61,16 +59,6 @@ def test_the_non_negative_fit_is_as_good_as_scipys(seed: int) -> None:
 def test_columns_of_the_wrong_shape_are_refused() -> None:
     with pytest.raises(ValueError, match="due"):
         nonnegative([[1.0], [2.0]], [1.0])
-
-
-def test_results_are_fitted_by_suite_and_backend_without_those_that_are_wrong() -> None:
-    made = linear({"native": (1e-3, 3e-9), "cuda": (2e-2, 2e-11)}, (1.0, 60.0), (1, 8))
-    wrong = of(*made.rows, (Cell("iir", "cuda", 600.0, 8), Measurement("wrong", (9.0,), "SNR 12 dB")))
-    lines = fit_results(wrong)
-    assert lines["iir", "native"].fixed_s == pytest.approx(1e-3)
-    assert lines["iir", "native"].sample_s == pytest.approx(3e-9)
-    assert lines["iir", "cuda"].fixed_s == pytest.approx(2e-2)
-    assert lines["iir", "cuda"].sample_s == pytest.approx(2e-11)
 
 
 @pytest.mark.parametrize(("here", "there", "samples"), [

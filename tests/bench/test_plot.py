@@ -5,7 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from bench_results import linear, of
+from bench_fakes import linear, of
 
 from torchfx_cli.bench import plot
 from torchfx_cli.bench.records import Cell, Measurement, Results
@@ -74,7 +74,7 @@ def test_a_wrong_result_is_not_drawn() -> None:
     assert {line.backend for line in panels(made_wrong)["iir", 1]} == set(COSTS)
 
 
-def test_parts_of_a_run_are_lines_of_their_own_and_no_rivals() -> None:
+def test_parts_of_a_run_are_lines_of_their_own_and_not_compared() -> None:
     rows = [(Cell("io", "native", duration, 1, label=label), Measurement("ok", (seconds,)))
             for label, times in (("read", (1.0, 3.0)), ("write", (2.0, 2.0)))
             for duration, seconds in zip((1.0, 10.0), times, strict=True)]

@@ -6,9 +6,10 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from bench_chains import chain
+from bench_fakes import chain
 
-from torchfx_cli.bench import probe, profile
+from torchfx_cli.bench import profile
+from torchfx_cli.bench.loads import plan_for
 from torchfx_cli.chain.spec import design_chain
 from torchfx_cli.errors import UsageError
 from torchfx_cli.plan.assemble import RenderPlan
@@ -17,7 +18,7 @@ FS = 8000
 
 
 def plan() -> RenderPlan:
-    return probe.plan_for(design_chain(chain("highpass:80", "fir:lowpass=3000,taps=63"), FS), FS, 2)
+    return plan_for(design_chain(chain("highpass:80", "fir:lowpass=3000,taps=63"), FS), FS, 2)
 
 
 def event(name: str, calls: int, host_us: float, device_us: float = 0.0) -> SimpleNamespace:

@@ -15,7 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from torchfx_cli.bench import probe
+from torchfx_cli.bench.backends import Native
+from torchfx_cli.bench.loads import Load
+from torchfx_cli.bench.timings import median_seconds
+from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.design.stages import Array, Sections, Stage, Taps, pole_radius, response
 from torchfx_cli.errors import UsageError
 
@@ -105,16 +108,15 @@ class Weighed:
                 f"within {match.error_db:.2g} dB where the response is above {FLOOR_DB:g} dB"]
 
 
-def weigh(stages: Iterable[Stage], fs: int, channels: int, engine: str = "native", device: str = "cpu",
-          samples: int = PROBED_SAMPLES) -> Weighed:
+def weigh(stages: Iterable[Stage], fs: int, channels: int, samples: int = PROBED_SAMPLES) -> Weighed:
     """The recursive part of a chain against its FIR, both timed here. Raises UsageError where nothing is recursive."""
     recursive = iir_stages(stages)
     match = linear_phase(recursive, fs)
     frames = max(1, samples // channels)
 
     def a_sample(*chosen: Stage) -> float:
-        plan = probe.plan_for(chosen, fs, channels)
-        return probe.engine_seconds(plan, engine, device, frames) / (frames * channels)
+        load = Load(ChainSpec("", ()), chosen, fs, channels, frames)
+        return median_seconds(Native("native").prepare(load).run) / load.samples
 
     fir_s = a_sample(match.stage) if match.met else None
     return Weighed(sum(len(stage.sos) for stage in recursive), match, fs, a_sample(*recursive), fir_s)

@@ -11,13 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from torchfx_cli.bench.records import Results
 
 Array = npt.NDArray[np.float64]
 
@@ -56,15 +52,6 @@ def fit_line(points: Iterable[tuple[float, float]]) -> Line:
     columns = np.stack([np.ones_like(samples), samples], axis=1)
     found = nonnegative(columns, seconds)
     return Line(float(found[0]), float(found[1]), typical_error(columns, seconds, found))
-
-
-def fit_results(results: Results) -> dict[tuple[str, str], Line]:
-    """(suite, backend) -> its line through all durations and channel counts that were measured and are right."""
-    points: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for cell, measurement in results.rows:
-        if measurement.seconds is not None and not cell.label:
-            points.setdefault((cell.suite, cell.backend), []).append((cell.samples, measurement.seconds))
-    return {key: fit_line(found) for key, found in points.items()}
 
 
 def nonnegative(columns: npt.ArrayLike, seconds: npt.ArrayLike) -> Array:

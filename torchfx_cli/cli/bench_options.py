@@ -1,22 +1,32 @@
-"""What `torchfx bench` is asked for: options in words -> suites, cells, numbers; every mistake before anything runs."""
+"""What `torchfx bench` is asked for: options in words -> suites, numbers, files; every mistake before anything runs."""
 
 from __future__ import annotations
 
 import math
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import TypeVar
 
-from torchfx_cli.bench import suites
+from torchfx_cli.bench import plot, profile, stored, suites, tables
 from torchfx_cli.bench.backends import NAMES, backend_of
 from torchfx_cli.bench.matrix import BUDGET_S
 from torchfx_cli.bench.suites import Suite
 from torchfx_cli.cli.asked import chain_of, chain_word
-from torchfx_cli.cli.bench_values import count_of_channels, listed, number, seconds, whole
+from torchfx_cli.cli.options import quoted
 from torchfx_cli.errors import DesignError, FileError, UsageError, printable
+from torchfx_cli.tasks.conflicts import Named
+from torchfx_cli.tasks.sidefile import SideFile, check_together
 
 QUICK = {"fir": ((5.0, 60.0), (1, 8)), "iir": ((5.0, 60.0), (1, 8))}
 CHAIN_SIZES = (5.0, 60.0), (1, 2)
 MAX_REPS, MAX_BUDGET_S, MAX_FILES = 1_000_000, 1e7, 10_000_000
+MAX_DURATION_S, MAX_CHANNELS = 86_400.0, 1024
+EXAMPLES = {"--suite": "fir,iir", "--backends": "cuda,native,scipy", "--durations": "5,60", "--channels": "1,8"}
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -72,10 +82,12 @@ class Asked:
         return names
 
     def durations_s(self) -> tuple[float, ...] | None:
-        return None if self.durations is None else listed("--durations", self.durations, seconds)
+        return None if self.durations is None else listed(
+            "--durations", self.durations, lambda word: number("--durations", word, MAX_DURATION_S, "seconds"))
 
     def channel_counts(self) -> tuple[int, ...] | None:
-        return None if self.channels is None else listed("--channels", self.channels, count_of_channels)
+        return None if self.channels is None else listed(
+            "--channels", self.channels, lambda word: whole("--channels", word, MAX_CHANNELS))
 
     def repetitions(self) -> int | None:
         return None if self.reps is None else whole("--reps", self.reps, MAX_REPS)
@@ -107,12 +119,44 @@ class Asked:
     def own_suite(self) -> Suite:
         """The chain of --chain and --effect."""
         chain, name = chain_of(self.chain, self.effect), f"chain {chain_word(self.chain, self.effect)}"
+        words = tuple(word for option, values in (("-c", self.chain), ("-e", self.effect))
+                      for value in values for word in (option, value))
         if self.input is None:
-            return Suite(name, chain, *CHAIN_SIZES)
+            return Suite(name, chain, words, *CHAIN_SIZES)
         self.refuse("--input", "--durations", "--channels")
         path = Path(self.input)
         fs, channels, frames = _facts(path)
-        return Suite(name, chain, (frames / fs,), (channels,), fs=fs, source=path)
+        return Suite(name, chain, words, (frames / fs,), (channels,), fs=fs, source=path)
+
+    def matrix_files(self) -> tuple[SideFile, SideFile, SideFile, SideFile]:
+        """Those of --csv, --json (or --resume), --markdown and --plot; raises UsageError."""
+        if self.plot is not None:
+            plot.check(self.plot)
+        json = SideFile("--json", self.json, stored.is_json)
+        if self.json is None:  # the run that --resume goes on with is read whole before anything is written
+            json = SideFile("--resume", self.resume, lambda head: True)
+        files = (SideFile("--csv", self.csv, stored.is_csv), json,
+                 SideFile("--markdown", self.markdown, tables.is_markdown), SideFile("--plot", self.plot, plot.is_own))
+        check_together(files, overwrite=self.overwrite, read=list(self._read()))
+        return files
+
+    def profile_file(self) -> SideFile:
+        """That of --profile; raises UsageError."""
+        trace = SideFile("--profile", self.profile, profile.is_trace)
+        check_together([trace], overwrite=self.overwrite, read=list(self._read()))
+        return trace
+
+    def _read(self) -> Iterator[Named]:
+        """The files that are read and must not be written."""
+        if self.input is not None:
+            yield Named(f"the input {self.input}", self.input)
+        if self.compare is not None:
+            yield Named(f"the file of --compare {self.compare}", self.compare)
+        if self.resume is not None and self.json is not None and not _is_one_file(self.resume, self.json):
+            yield Named(f"the file of --resume {self.resume}", self.resume)
+        if self.chain or self.effect:
+            for name in chain_of(self.chain, self.effect).files:
+                yield Named(f"{name}, which the chain is read from", name)
 
     def _resized(self, suite: Suite) -> Suite:
         if suite.source is not None:
@@ -121,10 +165,20 @@ class Asked:
                        channels=self.channel_counts() or suite.channels)
 
 
+def _is_one_file(first: str, second: str) -> bool:
+    return os.path.realpath(first) == os.path.realpath(second)
+
+
+def tables_beside(files: Iterable[SideFile]) -> AbstractContextManager[object]:
+    """Within, tables go to the standard error where one of `files` is the standard output."""
+    return redirect_stdout(sys.stderr) if any(file.is_stdout for file in files) else nullcontext()
+
+
 def _designed(suite: Suite) -> None:
     """Design now, so that what cannot be is told before anything runs."""
     try:
-        _ = suite.stages
+        for channels in suite.channels:
+            suite.stages(channels)
     except DesignError as error:
         raise UsageError(str(error)) from None
 
@@ -145,3 +199,37 @@ def _facts(path: Path) -> tuple[int, int, int]:
 
 def _told_once(path: Path, message: str) -> str:
     return message if message.startswith(str(path)) else f"{printable(str(path))}: {message}"
+
+
+def listed(option: str, text: str, item: Callable[[str], T]) -> tuple[T, ...]:
+    """What is between the commas, each once."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(words):
+        raise UsageError(f"{option}: found {quoted(text)}; a list such as {EXAMPLES[option]} is due")
+    return tuple(dict.fromkeys(item(word) for word in words))
+
+
+def number(option: str, word: str, high: float, unit: str) -> float:
+    """A number above 0, at most `high`."""
+    try:
+        value = float(word)
+    except ValueError:
+        value = math.nan
+    if not 0.0 < value <= high:
+        raise UsageError(f"{option}: found {quoted(word)}; allowed is a number of {unit} above 0, at most {high:g}")
+    return value
+
+
+def whole(option: str, word: str, high: int) -> int:
+    """A whole number from 1 to `high`."""
+    if not word.isascii() or not word.isdigit() or len(word) > 12 or not 1 <= int(word) <= high:
+        raise UsageError(f"{option}: found {quoted(word)}; allowed is a whole number from 1 to {high}")
+    return int(word)
+
+
+def one(option: str, values: Iterable[T] | None, default: T) -> T:
+    """The only one of `values`; `default` where nothing was said."""
+    found = [default] if values is None else list(values)
+    if len(found) > 1:
+        raise UsageError(f"{option}: one value is enough here, not {len(found)}")
+    return found[0]
