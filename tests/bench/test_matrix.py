@@ -39,12 +39,6 @@ def test_every_backend_that_is_here_is_right_and_has_a_time(name: str) -> None:
             assert 0.0 < measurement.seconds < 10.0
 
 
-def test_a_chain_of_ones_own_is_measured_like_a_suite() -> None:
-    suite = made("highpass:cutoff=30,order=4", "fir:lowpass=9000,taps=64", "gain:-6", duration_s=0.1, channels=2)
-    rows = dict(run(cells_of([suite], ["native", "scipy", "scipy-sos"]), {suite.name: suite}, reps=1))
-    assert [measurement.status for measurement in rows.values()] == ["ok"] * 3
-
-
 def test_a_transfer_function_that_loses_its_digits_is_wrong_and_not_fast() -> None:
     """What `lfilter` does to a filter of high order at a low frequency is known; the column says so."""
     suite = made("highpass:cutoff=30,order=10", duration_s=0.5)

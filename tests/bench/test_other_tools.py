@@ -15,7 +15,7 @@ from torchfx_cli.chain.spec import design_chain
 from torchfx_cli.design.stages import Sections
 
 FS = 44_100
-EVERYTHING = ("highpass:80", "gain:-3", "peaking:frequency=1000,gain=3", "low_shelf:frequency=200,gain=-3")
+EVERYTHING = ("gain:-3", "peaking:frequency=1000,gain=3", "low_shelf:frequency=200,gain=-3")
 
 
 def work(folder: Path, *effects: str, subtype: str = "FLOAT") -> Work:
@@ -46,7 +46,7 @@ def test_taps_cross_as_one_impulse_response_whose_delay_sox_takes_out(tmp_path: 
 
 def test_pedalboard_is_told_its_own_filters(tmp_path: Path) -> None:
     command = TOOLS["pedalboard"].command(work(tmp_path, *EVERYTHING, subtype="PCM_16"))
-    assert json.loads(command[-2]) == [["HighpassFilter", [80.0]], ["Gain", [-3.0]],
+    assert json.loads(command[-2]) == [["Gain", [-3.0]],
                                        ["PeakFilter", [1000.0, 3.0, 1.0]],
                                        ["LowShelfFilter", [200.0, -3.0, pytest.approx(0.5**0.5)]]]
     assert command[-1] == "16"
@@ -60,6 +60,7 @@ def test_we_get_the_chain_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "effect", "said"), [
     ("sox", "mono", "mono"), ("ffmpeg", "fir:lowpass=8000,taps=101", "an impulse response"), ("ffmpeg", "mono", "mono"),
     ("scipy script", "compressor:-20", "compressor"), ("pedalboard", "notch:50", "notch"),
+    ("pedalboard", "highpass:80", "highpass"), ("pedalboard", "low_shelf:frequency=200,gain=3,order=1", "low_shelf"),
 ])
 def test_a_chain_that_a_program_has_no_words_for_is_refused(name: str, effect: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(CannotSayError, match=said):

@@ -132,17 +132,6 @@ def test_a_second_run_of_a_backend_begins_from_rest() -> None:
             np.testing.assert_array_equal(prepared.part(prepared.run(), 0, load.frames), first)
 
 
-def test_the_variants_of_api_compute_the_same() -> None:
-    backend = backend_of("cpu")
-    if reason := backend.why_not():
-        pytest.skip(reason)
-    load = load_of(suite_of("api"), 0.2, 2)
-    for variant in suite_of("api").variants:
-        prepared = backend.prepare(load, variant)
-        assert accuracy.truth_of(load).snr_db(lambda first, end, prepared=prepared:  # type: ignore[misc]
-                                                prepared.part(prepared.run(), first, end)) > accuracy.LEAST_DB
-
-
 def test_an_unknown_backend_or_suite_is_told_with_those_that_are() -> None:
     with pytest.raises(UsageError, match="'gpu'; allowed are cuda, native, cpu, scipy, scipy-sos"):
         backend_of("gpu")

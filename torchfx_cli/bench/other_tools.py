@@ -1,7 +1,7 @@
 """One table of programs over the same filters, each a whole process from file to file: ourselves, SoX, ffmpeg, others.
 
 Filters cross as numbers: SoX and ffmpeg take second-order sections, SoX and a script of SciPy take taps. pedalboard has
-filters of its own: the cookbook's peaking and shelving ones, and high- and low-passes of first order only.
+filters of its own, of which the peaking and shelving ones are the cookbook's.
 """
 
 from __future__ import annotations
@@ -145,9 +145,7 @@ with AudioFile(sys.argv[2], "w", source.samplerate, source.num_channels, bit_dep
     while source.tell() < source.frames:
         out.write(board(source.read(1 << 18), source.samplerate, reset=False))
 """
-PEDALS = {  # of a kind of stage, the class and the fields of the record that its arguments are
-    "highpass": ("HighpassFilter", ("cutoff_hz",)),
-    "lowpass": ("LowpassFilter", ("cutoff_hz",)),
+PEDALS = {  # of a kind of stage: the class, and the fields that its arguments are
     "peaking": ("PeakFilter", ("frequency_hz", "gain_db", "q")),
     "low_shelf": ("LowShelfFilter", ("frequency_hz", "gain_db", "q")),
     "high_shelf": ("HighShelfFilter", ("frequency_hz", "gain_db", "q")),
@@ -158,7 +156,7 @@ PEDALS = {  # of a kind of stage, the class and the fields of the record that it
 def _pedalboard(work: Work) -> list[str]:
     board = []
     for spec in work.chain.stages:
-        if spec.kind not in PEDALS:
+        if spec.kind not in PEDALS or getattr(spec, "order", 2) != 2:
             raise CannotSayError(spec.kind)
         name, fields = PEDALS[spec.kind]
         board.append((name, [getattr(spec, field) for field in fields]))
