@@ -92,7 +92,7 @@ def test_the_matrix_is_shown_and_written(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
-    (["--durations", "abc"], "--durations: found 'abc'; allowed is a number of seconds above 0, at most 86400"),
+    (["--durations", "abc"], "--durations: found 'abc'; allowed is a number of seconds, above 0 to 1e+06"),
     (["--durations", "0"], "--durations: found '0'"), (["--durations", "5,-1"], "--durations: found '-1'"),
     (["--durations", "inf"], "--durations: found 'inf'"), (["--durations", "nan"], "--durations: found 'nan'"),
     (["--durations", "5,,6"], "--durations: found '5,,6'; a list such as 5,60 is due"),
@@ -196,7 +196,7 @@ def test_an_interruption_keeps_what_is_done_and_resume_goes_on(
 def test_a_signal_in_the_middle_of_a_run_keeps_what_is_done(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "torchfx_cli", "bench", "--suite", "iir", "--durations", "0.1,100",
-               "--channels", "12", "--backends", "native", "--budget", "1e6", "--json", "r.json"]
+               "--channels", "12", "--backends", "native", "--budget", "9e5", "--json", "r.json"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, cwd=tmp_path,
                              env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"})
     os.close(theirs)

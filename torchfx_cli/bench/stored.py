@@ -109,8 +109,8 @@ def _refused(word: str) -> float:
 
 
 def _cell(row: Mapping[str, Any]) -> Cell:
-    cell = Cell(str(row["suite"]), str(row["backend"]), _number(row, "duration_s"), _count(row, "channels"),
-                _count(row, "fs"), str(row["label"]))
+    cell = Cell(str(row["suite"]), str(row["backend"]), _number("duration_s", row["duration_s"]),
+                _count("channels", row["channels"]), _count("fs", row["fs"]), str(row["label"]))
     if not cell.duration_s > 0.0:
         raise ValueError(f"damaged: a duration of {cell.duration_s!r} s")
     return cell
@@ -120,28 +120,23 @@ def _measurement(row: Mapping[str, Any]) -> Measurement:
     row = {OLDER.get(key, key): value for key, value in row.items()}
     if row["status"] not in STATUSES:
         raise ValueError(f"damaged: a status {row['status']!r}")
-    times = tuple(_number({"times_s": value}, "times_s") for value in row["times_s"])
+    times = tuple(_number("times_s", value) for value in row["times_s"])
     if any(not time > 0.0 for time in times):
         raise ValueError("damaged: a time that is not above 0 s")
-    return Measurement(row["status"], times, str(row["reason"]), *(_maybe(row, key) for key in
-                                                                  ("snr_db", "host_mb", "device_mb")))
+    snr_db, *megabytes = (None if row[key] is None else _number(key, row[key])
+                          for key in ("snr_db", "host_mb", "device_mb"))
+    return Measurement(row["status"], times, str(row["reason"]), snr_db, *megabytes)
 
 
-def _maybe(row: Mapping[str, Any], key: str) -> float | None:
-    return None if row[key] is None else _number(row, key)
-
-
-def _number(row: Mapping[str, Any], key: str) -> float:
-    value = row[key]
-    if isinstance(value, str) and value in ("inf", "-inf") and key == "snr_db":
+def _number(key: str, value: Any) -> float:
+    if key == "snr_db" and value in ("inf", "-inf"):
         return float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise ValueError(f"damaged: {key} is {value!r}, not a number")
     return float(value)
 
 
-def _count(row: Mapping[str, Any], key: str) -> int:
-    value = row[key]
+def _count(key: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"damaged: {key} is {value!r}, not a whole number above 0")
     return value

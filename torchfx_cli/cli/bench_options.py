@@ -16,15 +16,14 @@ from torchfx_cli.bench.backends import NAMES, backend_of
 from torchfx_cli.bench.matrix import BUDGET_S
 from torchfx_cli.bench.suites import Suite
 from torchfx_cli.cli.asked import chain_of, chain_word
-from torchfx_cli.cli.options import quoted
+from torchfx_cli.cli.options import quoted, wait_seconds
 from torchfx_cli.errors import DesignError, FileError, UsageError, printable
 from torchfx_cli.tasks.conflicts import Named
 from torchfx_cli.tasks.sidefile import SideFile, check_together
 
 QUICK = {"fir": ((5.0, 60.0), (1, 8)), "iir": ((5.0, 60.0), (1, 8))}
 CHAIN_SIZES = (5.0, 60.0), (1, 2)
-MAX_REPS, MAX_BUDGET_S, MAX_FILES = 1_000_000, 1e7, 10_000_000
-MAX_DURATION_S, MAX_CHANNELS = 86_400.0, 1024
+MAX_REPS, MAX_FILES, MAX_CHANNELS = 1_000_000, 10_000_000, 1024
 EXAMPLES = {"--suite": "fir,iir", "--backends": "cuda,native,scipy", "--durations": "5,60", "--channels": "1,8"}
 T = TypeVar("T")
 
@@ -82,12 +81,14 @@ class Asked:
         return names
 
     def durations_s(self) -> tuple[float, ...] | None:
-        return None if self.durations is None else listed(
-            "--durations", self.durations, lambda word: number("--durations", word, MAX_DURATION_S, "seconds"))
+        if self.durations is None:
+            return None
+        return listed("--durations", self.durations, lambda word: wait_seconds("--durations", word))
 
     def channel_counts(self) -> tuple[int, ...] | None:
-        return None if self.channels is None else listed(
-            "--channels", self.channels, lambda word: whole("--channels", word, MAX_CHANNELS))
+        if self.channels is None:
+            return None
+        return listed("--channels", self.channels, lambda word: whole("--channels", word, MAX_CHANNELS))
 
     def repetitions(self) -> int | None:
         return None if self.reps is None else whole("--reps", self.reps, MAX_REPS)
@@ -95,7 +96,7 @@ class Asked:
     def budget_s(self) -> float:
         if self.budget is None:
             return math.inf if self.reps is not None else BUDGET_S
-        return number("--budget", self.budget, MAX_BUDGET_S, "seconds")
+        return wait_seconds("--budget", self.budget)
 
     def suites(self) -> tuple[Suite, ...]:
         """Those that were named, the user's chain, or the quick ones; with the sizes that were said."""
@@ -207,17 +208,6 @@ def listed(option: str, text: str, item: Callable[[str], T]) -> tuple[T, ...]:
     if not all(words):
         raise UsageError(f"{option}: found {quoted(text)}; a list such as {EXAMPLES[option]} is due")
     return tuple(dict.fromkeys(item(word) for word in words))
-
-
-def number(option: str, word: str, high: float, unit: str) -> float:
-    """A number above 0, at most `high`."""
-    try:
-        value = float(word)
-    except ValueError:
-        value = math.nan
-    if not 0.0 < value <= high:
-        raise UsageError(f"{option}: found {quoted(word)}; allowed is a number of {unit} above 0, at most {high:g}")
-    return value
 
 
 def whole(option: str, word: str, high: int) -> int:
