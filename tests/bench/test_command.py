@@ -412,16 +412,22 @@ def test_a_picture_is_replaced_where_it_is_its_own(run: Run, tmp_path: Path, suf
     assert os.listdir("far") == [picture.name]
 
 
-@pytest.mark.parametrize("name", ["-", "link"])
-def test_results_on_the_standard_output_are_alone_there(tmp_path: Path, name: str) -> None:
+def test_results_on_the_standard_output_are_alone_there(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/dev/stdout")
     done = subprocess.run(
-        [sys.executable, "-m", "torchfx_cli", "bench", "--suite", "iir", *TINY, "--json", name], cwd=tmp_path,
+        [sys.executable, "-m", "torchfx_cli", "bench", "--suite", "iir", *TINY, "--json", "link"], cwd=tmp_path,
         capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
     assert len(stored.from_json(done.stdout).rows) == 8
     assert "measured on cpu " in done.stderr, "the tables are beside it"
     assert os.readlink(tmp_path / "link") == "/dev/stdout"
+
+
+def test_a_dash_is_the_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--suite", "iir", *TINY, "--json", "-"]) == 0
+    out, err = capfd.readouterr()
+    assert len(stored.from_json(out).rows) == 8
+    assert "measured on cpu " in err
 
 
 def test_the_run_that_is_gone_on_with_may_be_a_link_and_other_files_stay_apart(run: Run, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from torchfx_cli.bench.measure import Rule
 from torchfx_cli.bench.other_tools import TOOLS, CannotSayError, Tool, Work
 from torchfx_cli.bench.records import Cell, Measurement
 from torchfx_cli.bench.suites import END_TO_END, Suite, beside, suite_of
+from torchfx_cli.bench.timings import Run
 
 FS, FRAMES = 44_100, 5000
 BIQUADS = suite("highpass:cutoff=80,order=4", "peaking:frequency=3200,gain=2.5", "gain:-3", channels=2)
@@ -36,10 +37,12 @@ def cells(spec: Suite, *names: str) -> tuple[Cell, ...]:
 
 
 @pytest.mark.parametrize(("spec", "names"), [
-    (BIQUADS, {"torchfx process", "sox", "ffmpeg", "scipy script"}), (FIRS, {"sox", "scipy script"}),
-    (SHELVES, {"sox", "ffmpeg", "pedalboard"}), (MIXED, {"torchfx process"}),
+    (BIQUADS, {"sox", "ffmpeg"}), (FIRS, {"sox", "scipy script"}), (SHELVES, {"sox", "ffmpeg", "pedalboard"}),
+    (MIXED, {"torchfx process"}),
 ], ids=["biquads", "firs", "shelves", "mixed"])
-def test_every_program_that_can_say_the_chain_computes_it(spec: Suite, names: set[str]) -> None:
+def test_every_program_that_can_say_the_chain_computes_it(spec: Suite, names: set[str],
+                                                          monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(end_to_end, "in_turn", lambda calls, *a, **k: {key: [Run(1.0, 2.0, b"")] for key in calls})
     asked = cells(spec, *names, *({"sox", "ffmpeg"} - names))
     for cell, found in tool_rows(asked, spec, Rule(reps=1)):
         if "not installed" in found.reason:
@@ -94,7 +97,7 @@ def test_a_program_that_does_not_filter_is_a_row_with_the_reason(
 
 
 def test_programs_are_repeated_in_turn_and_their_memory_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = iter(end_to_end.Run(float(n), 10.0 * n, b"") for n in range(1, 9))
+    runs = iter(Run(float(n), 10.0 * n, b"") for n in range(1, 9))
     monkeypatch.setattr(end_to_end, "run_process", lambda command, longest_s: next(runs))
     monkeypatch.setattr(end_to_end, "output_snr_db", lambda *arguments: 150.0)
     tools = {name: Tool(name, lambda: "", lambda work: []) for name in ("a", "b")}
