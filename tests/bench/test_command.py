@@ -343,9 +343,11 @@ OPTIONS = ("--csv", "--json", "--markdown", "--plot", "--profile")
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-@pytest.mark.parametrize("way", ["plain", "soft", "hard"])
+@pytest.mark.parametrize(("way", "victim"), [
+    ("plain", "in.wav"), ("plain", "eq.yaml"), ("plain", "taps.txt"), ("plain", "old.json"),
+    ("soft", "eq.yaml"), ("soft", "old.json"), ("hard", "in.wav"), ("hard", "taps.txt"),
+])
 @pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
-@pytest.mark.parametrize("victim", ["in.wav", "eq.yaml", "taps.txt", "old.json"])
 def test_what_a_bench_reads_is_never_written(run: Run, tmp_path: Path, never: None, option: str, way: str,
                                              overwrite: list[str], victim: str) -> None:
     if option == "--plot":

@@ -57,11 +57,6 @@ def _same_sections(found: Suite, wanted: list[np.ndarray]) -> None:
         np.testing.assert_allclose(stage.sos, sos, rtol=1e-9, atol=1e-12)
 
 
-def test_sizes_are_those_of_the_suites() -> None:
-    assert (suite_of("fir").durations_s, suite_of("fir").channels) == ((5, 60, 180, 300, 600), (1, 2, 4, 8, 12))
-    assert (suite_of("iir").durations_s, suite_of("iir").channels) == ((1, 5, 180, 300, 600), (1, 2, 4, 8, 12))
-
-
 def test_noise_reaches_full_scale_in_every_channel_and_is_the_same_every_time() -> None:
     sound = noise(3, 20_000)
     assert sound.dtype == np.float32

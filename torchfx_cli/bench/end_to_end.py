@@ -32,10 +32,9 @@ from torchfx_cli.bench.loads import read, write_noise
 from torchfx_cli.bench.measure import Rule, failed, over_budget
 from torchfx_cli.bench.other_tools import TOOLS, CannotSayError, Tool, Work, process_command
 from torchfx_cli.bench.records import Cell, Measurement
-from torchfx_cli.bench.suites import END_TO_END, Suite
+from torchfx_cli.bench.suites import END_TO_END, Suite, undelayed
 from torchfx_cli.bench.timings import Run, fresh, in_turn, run_process
 from torchfx_cli.chain.spec import ChainSpec, design_chain
-from torchfx_cli.design.stages import Taps
 from torchfx_cli.errors import RunError, UsageError
 from torchfx_cli.render import costs
 from torchfx_cli.render.choose import check_engine, open_engine
@@ -126,8 +125,7 @@ def output_snr_db(tool: Tool, work: Work, fs: int, frames: int) -> float:
     """Of the beginning of the output; a program's delay is allowed for. A chain that is no filter is heard whole."""
     stages, delay = work.stages, 0
     if all(stage.is_linear for stage in stages):
-        stages = tuple(Taps(stage.taps) if isinstance(stage, Taps) else stage for stage in stages)
-        delay = tool.delay_frames(work.stages)
+        stages, delay = undelayed(stages), tool.delay_frames(work.stages)
         frames = min(frames, CHECKED_FRAMES + delay)
     heard = np.pad(read(work.source, frames), ((0, 0), (0, delay)))
     wanted = reference(stages, fs, heard)[:, delay : CHECKED_FRAMES + delay]

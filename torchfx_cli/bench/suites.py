@@ -63,7 +63,7 @@ class Suite:
             if isinstance(stage, Measured):
                 raise UsageError(f"{self.name}: {stage.label} has to hear the whole file first, which no backend "
                                  "does; leave it out")
-        return tuple(replace(stage, delay_frames=0) if isinstance(stage, Taps) else stage for stage in designed)
+        return undelayed(designed)
 
     @property
     def fingerprint(self) -> str:
@@ -74,6 +74,11 @@ class Suite:
         else:
             digest = self.chain.digest[:16]
         return f"{digest} on {self.source.name}" if self.source else digest
+
+
+def undelayed(stages: Iterable[Stage]) -> tuple[Stage, ...]:
+    """The same with all delay left in."""
+    return tuple(replace(stage, delay_frames=0) if isinstance(stage, Taps) else stage for stage in stages)
 
 
 def _numbers(stage: Stage) -> bytes:
