@@ -117,7 +117,8 @@ def predicted_s(backend: Backend, load: Load, label: str) -> float:
     if load.samples <= PROBES[-1]:
         return 0.0
     prepared = [backend.prepare(load.shortened(max(1, samples // load.channels)), label) for samples in PROBES]
-    # The least of a few: on a busy machine threads that wait for one another make single runs very slow.
-    few, many = (min(repeat(lambda one=one: backend.timed(one)[0], PROBING_S)) for one in prepared)  # type: ignore[misc]
+    # The least of six: on a busy machine threads that wait for one another make single runs very slow.
+    few, many = (min(repeat(lambda one=one: backend.timed(one)[0], PROBING_S, precision=inf))  # type: ignore[misc]
+                 for one in prepared)
     slope_s = max(0.0, many - few) / (PROBES[1] - PROBES[0])
     return many + slope_s * (load.samples - PROBES[1])
