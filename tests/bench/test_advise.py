@@ -42,22 +42,17 @@ def test_a_candidates_time_is_start_and_files_and_samples_over_its_speedup() -> 
     assert one.seconds(question(100.0, files=1)) == pytest.approx(0.5 + 0.01 + 2e-9 * 5e6)  # one file has no company
 
 
-def test_the_crossover_in_length_is_where_both_end_together() -> None:
-    words = advising.crossover_words(NATIVE, CUDA, question())
+@pytest.mark.parametrize(("best", "other", "duration_s", "words"), [
     # 0.2 + 5e-9 n = 3.2 + 1e-9 n at n = 7.5e8 samples, 15000 s at 50 kHz
-    assert words == "cuda ends sooner from 4.17 h a file on"
+    (NATIVE, CUDA, 60.0, "cuda ends sooner from 4.17 h a file on"),
+    (CUDA, NATIVE, 60_000.0, "native on cpu ends sooner below 4.17 h a file"),
+    (NATIVE, TORCH, 60.0, "torch on cpu never ends sooner, however long the files"),
+])
+def test_the_crossover_in_length_is_where_both_end_together(best: Candidate, other: Candidate, duration_s: float,
+                                                            words: str) -> None:
+    assert advising.crossover_words(best, other, question(duration_s)) == words
     n = 15_000.0 * 50_000
     assert NATIVE.whole(1).seconds(n) == pytest.approx(CUDA.whole(1).seconds(n))
-
-
-def test_the_crossover_the_other_way_is_told_too() -> None:
-    assert advising.crossover_words(CUDA, NATIVE, question(60_000.0)) == "native on cpu ends sooner below 4.17 h a file"
-
-
-def test_a_candidate_that_never_wins_is_told() -> None:
-    assert advising.crossover_words(NATIVE, TORCH, question()) == (
-        "torch on cpu never ends sooner, however long the files"
-    )
 
 
 def test_the_number_of_files_from_which_another_wins_is_exact() -> None:
@@ -95,8 +90,7 @@ def test_the_advice_is_the_options_to_write_and_why() -> None:
 def test_for_one_file_jobs_are_not_mentioned() -> None:
     advice = Advice(question(), (NATIVE,), None, ((None, 1.0), (0.1, 1.05), (1.0, 1.05)))
     assert advising.words(advice) == [
-        "use: --device cpu", "--chunk: leave it out, nothing tried was faster; 0.1 s to 1 s are as fast",
-    ]
+        "use: --device cpu", "--chunk: leave it out, nothing tried was faster; 0.1 s to 1 s are as fast"]
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def profile(asked: Asked) -> None:
     _measuring(asked, (usable or names)[0])
     load = load_of(suite, suite.durations_s[0], suite.channels[0])
     with asked.profile_file() as file:
-        operations, trace = profiling.run(load.plan, (usable or names)[0], load.frames / load.fs)
+        operations, trace = profiling.run(load, (usable or names)[0])
         file.save(trace)
     _measuring(asked, "")
     with tables_beside([file]):
