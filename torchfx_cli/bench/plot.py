@@ -110,13 +110,15 @@ def _mark(axis: Any, crossing: Crossover) -> None:
 
 
 def _decorate(axis: Any, lines: Sequence[Series]) -> None:
+    from matplotlib.ticker import EngFormatter
+
     durations = sorted({duration for line in lines for duration in line.durations_s})
     axis.set_xlim(durations[0] / 1.3, durations[-1] * 1.3)
     shown = _apart(durations)
     axis.set_xticks(shown, [_duration(duration) for duration in shown], fontsize=8)
     axis.set_xticks([], minor=True)
     axis.set_yticks([], minor=True)
-    axis.yaxis.set_major_formatter(lambda seconds, at: _time(seconds))
+    axis.yaxis.set_major_formatter(EngFormatter("s"))
     axis.tick_params(colors=INK, length=3, labelsize=8)
     axis.grid(axis="y", color=FAINT, linewidth=0.6)
     for side in ("top", "right"):
@@ -176,10 +178,3 @@ def _duration(seconds: float) -> str:
     if seconds < 59.5:
         return f"{seconds:.2g} s"
     return f"{seconds / 60.0:.2g} min" if seconds < 99.5 * 60.0 else f"{seconds / 3600.0:.2g} h"
-
-
-def _time(seconds: float) -> str:
-    """A tick: `10 µs`, `1 ms`, `0.1 s`, `10 s`."""
-    if seconds < 0.99e-3:
-        return f"{seconds * 1e6:.3g} µs"
-    return f"{seconds * 1e3:.3g} ms" if seconds < 0.99 else f"{seconds:g} s"
