@@ -268,6 +268,14 @@ def test_a_chain_over_a_file_has_the_size_of_the_file(run: Run, tmp_path: Path) 
     assert (code, "holds cells of 'chain eq+gain'; give that chain again" in err) == (2, True)
 
 
+def test_a_chain_is_measured_at_the_usual_channels_that_it_can_be_for(run: Run, tmp_path: Path) -> None:
+    line = ("-e", "channels:[2,1]", "--durations", "0.1", "--reps", "1", "--backends", "native", "--json", "r.json")
+    assert run(*line)[0] == 0
+    assert [(cell.channels, found.status) for cell, found in stored.load("r.json", "").rows] == [(2, "ok")]
+    code, _, err = run(*line, "--channels", "1")
+    assert (code, "there is no channel 2" in err) == (2, True)
+
+
 def test_compare_measures_the_same_cells_again_and_tells_what_changed(run: Run, tmp_path: Path) -> None:
     run("--suite", "iir", *TINY, "--json", "r.json")
     found = stored.load(tmp_path / "r.json", "")

@@ -162,8 +162,10 @@ class Asked:
     def _resized(self, suite: Suite) -> Suite:
         if suite.source is not None:
             return suite
-        return replace(suite, durations_s=self.durations_s() or suite.durations_s,
-                       channels=self.channel_counts() or suite.channels)
+        channels = self.channel_counts()
+        if channels is None:  # those of the usual ones that the chain can be for
+            channels = tuple(count for count in suite.channels if _can_be(suite, count)) or suite.channels
+        return replace(suite, durations_s=self.durations_s() or suite.durations_s, channels=channels)
 
 
 def _is_one_file(first: str, second: str) -> bool:
@@ -182,6 +184,14 @@ def _designed(suite: Suite) -> None:
             suite.stages(channels)
     except DesignError as error:
         raise UsageError(str(error)) from None
+
+
+def _can_be(suite: Suite, channels: int) -> bool:
+    try:
+        suite.stages(channels)
+    except DesignError:
+        return False
+    return True
 
 
 def _facts(path: Path) -> tuple[int, int, int]:
