@@ -12,7 +12,7 @@ TITLE = "# torchfx bench\n"
 
 
 def fastest(results: Results) -> set[Cell]:
-    """The cell with the least median of each group that has two or more; the parts of io are no rivals."""
+    """The cell with the least median of each group that has two or more; the parts of io are each a group."""
     groups: dict[tuple[object, ...], dict[Cell, float]] = {}
     for cell, measurement in results.rows:
         if seconds := measurement.seconds:
