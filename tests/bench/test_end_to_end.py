@@ -42,7 +42,7 @@ def cells(spec: Suite, *names: str) -> tuple[Cell, ...]:
 ], ids=["biquads", "firs", "shelves", "mixed"])
 def test_every_program_that_can_say_the_chain_computes_it(spec: Suite, names: set[str],
                                                           monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(end_to_end, "in_turn", lambda calls, *a, **k: {key: [Run(1.0, 2.0, b"")] for key in calls})
+    monkeypatch.setattr(end_to_end, "in_turn", lambda calls, *a, **k: {key: [RUN] for key in calls})
     asked = cells(spec, *names, *({"sox", "ffmpeg"} - names))
     for cell, found in tool_rows(asked, spec, Rule(reps=1)):
         if "not installed" in found.reason:
@@ -105,12 +105,16 @@ def test_programs_are_repeated_in_turn_and_their_memory_is_kept(monkeypatch: pyt
     assert [(one.times_s, one.host_mb) for one in found.values()] == [((3.0, 5.0, 7.0), 70.0), ((4.0, 6.0, 8.0), 80.0)]
 
 
+RUN = Run(1.0, 2.0, b"")
 IO = replace(suite_of("io"), durations_s=(0.1,), channels=(1,))
 WHOLE = Cell("io", "native", 0.1, 1, label=END_TO_END)
 
 
-def test_process_gives_rows_for_its_parts() -> None:
+def test_process_gives_rows_for_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(end_to_end, "run_process", lambda command, **limit: commands.append(command) or RUN)
     found = process_rows(WHOLE, IO, Rule(reps=1))
+    assert ["--dither" in command for command in commands] == [False, False], "as users run it"
     assert [cell.label for cell, _ in found] == [END_TO_END, "start-up", "read", "compute", "write"]
     assert all(measurement.status == "ok" and len(measurement.times_s) == 1 and measurement.times_s[0] > 0.0
                for _, measurement in found)

@@ -54,7 +54,7 @@ def test_pedalboard_is_told_its_own_filters(tmp_path: Path) -> None:
 
 def test_we_get_the_chain_as_it_was_written(tmp_path: Path) -> None:
     command = TOOLS["torchfx process"].command(work(tmp_path, "mono", "gain:-3"))
-    assert command[-4:] == ["-e", "mono", "-e", "gain:-3"]
+    assert command[-6:] == ["--dither", "none", "-e", "mono", "-e", "gain:-3"]
 
 
 @pytest.mark.parametrize(("name", "effect", "said"), [

@@ -48,6 +48,7 @@ REPEATS = 3  # whole processes
 PARTS = 3.0  # each repetition is the whole, its parts, and a start
 FILES = 3  # the sound, the output and the one before it is renamed
 LONGEST_S = 600.0
+LONG_S = 60.0  # programs whose first runs took longer, all together, run once more only
 LEAST_DB = 60.0  # float32 states at low cut-offs keep 64 dB and more; below it the filter is another one
 CHECKED_FRAMES = 1 << 18  # of the output are held against SciPy
 
@@ -89,6 +90,7 @@ def tool_rows(cells: Sequence[Cell], suite: Suite, rule: Rule, tools: dict[str, 
     stages = design_chain(suite.chain, suite.fs, cells[0].channels)
     found: dict[Cell, Measurement] = {}
     calls: dict[Cell, Callable[[], Run]] = {}
+    started_s = time.monotonic()
     with TemporaryDirectory(prefix="torchfx-bench-") as name:
         source = write_noise(Path(name, "in.wav"), suite.fs, cells[0].channels, cells[0].frames, "FLOAT")
         for n, cell in enumerate(cells):
@@ -98,7 +100,8 @@ def tool_rows(cells: Sequence[Cell], suite: Suite, rule: Rule, tools: dict[str, 
             call, found[cell] = _first_run(tools[cell.backend], work, cell)
             if call is not None:
                 calls[cell] = call
-        for cell, runs in in_turn(calls, rule.reps or REPEATS, warm_up=False).items():
+        repeats = rule.reps or (REPEATS if time.monotonic() - started_s < LONG_S else 1)
+        for cell, runs in in_turn(calls, repeats, warm_up=False).items():
             times, peak_mb = tuple(run.seconds for run in runs), max(run.peak_mb for run in runs)
             found[cell] = replace(found[cell], times_s=times, host_mb=peak_mb or None)
     return list(found.items())

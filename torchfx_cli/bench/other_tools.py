@@ -52,13 +52,13 @@ class Tool:
 
 
 def process_command(words: Sequence[str], source: Path, output: Path, *options: str) -> list[str]:
-    """`torchfx process` in a new interpreter, without dither."""
+    """`torchfx process` in a new interpreter."""
     return [sys.executable, "-m", "torchfx_cli", "process", str(source), "-o", str(output), "--overwrite", "--quiet",
-            "--dither", "none", *options, *words]
+            *options, *words]
 
 
 def _torchfx(work: Work) -> list[str]:
-    return process_command(work.words, work.source, work.output)
+    return process_command(work.words, work.source, work.output, "--dither", "none")
 
 
 def _sox(work: Work) -> list[str]:
