@@ -14,16 +14,17 @@ import sys
 import numpy as np
 from cases import RATES, all_chains
 
+from torchfx_cli.bench.accuracy import LEAST_DB, snr_db
 from torchfx_cli.chain.spec import ChainSpec, design_chain
 from torchfx_cli.errors import DesignError
 from torchfx_cli.plan.assemble import RenderPlan, assemble
 from torchfx_cli.render.choose import open_engine
-from torchfx_cli.render.engine import Block
+from torchfx_cli.render.engine import Block, Engine
 from torchfx_cli.samples import SampleFormat
 
 FLOAT32, FLOAT64, INT16 = SampleFormat("float32"), SampleFormat("float64"), SampleFormat("int16", 16)
 CUTS = (1, 17, 509, 8192)
-TO_HOLD_DB, TO_HOLD_LSB = 140.0, 1.0
+TO_HOLD_LSB = 1.0
 
 
 def render(plan: RenderPlan, signal: Block, engine: str, device: str) -> Block:
@@ -35,12 +36,9 @@ def render(plan: RenderPlan, signal: Block, engine: str, device: str) -> Block:
     return _through(open_engine(plan, engine, device), signal)
 
 
-def _through(engine, signal: Block) -> Block:
-    done, at = [], 0
-    for cut in (*CUTS, len(signal)):
-        done.append(engine.process(signal[at : at + cut]))
-        at += cut
-    return np.concatenate([*done, *engine.flush()])
+def _through(engine: Engine, signal: Block) -> Block:
+    parts = np.split(signal, [cut for cut in np.cumsum(CUTS) if cut < len(signal)])
+    return np.concatenate([*map(engine.process, parts), *engine.flush()])
 
 
 def errors(chain: ChainSpec, fs: int, seconds: float, engine: str, device: str) -> tuple[float, float]:
@@ -50,9 +48,7 @@ def errors(chain: ChainSpec, fs: int, seconds: float, engine: str, device: str) 
     truth = render(assemble(stages, fs, 2, FLOAT32, FLOAT64), noise, "scipy", "cpu").astype(np.float64)
     floats = render(assemble(stages, fs, 2, FLOAT32, FLOAT32), noise, engine, device)
     steps = render(assemble(stages, fs, 2, FLOAT32, INT16, "none"), noise, engine, device)
-    wrong = np.sqrt(np.mean((floats - truth) ** 2))
-    snr = 20 * np.log10(np.sqrt(np.mean(truth**2)) / wrong) if wrong else np.inf
-    return snr, float(np.abs(steps - np.clip(truth * 32768, -32768, 32767)).max())
+    return snr_db(floats, truth), float(np.abs(steps - np.clip(truth * 32768, -32768, 32767)).max())
 
 
 def main() -> int:
@@ -71,7 +67,7 @@ def main() -> int:
             except DesignError:
                 continue
         snr, lsb = min(r[0] for r in rows.values()), max(r[1] for r in rows.values())
-        bad = snr < TO_HOLD_DB or lsb > TO_HOLD_LSB
+        bad = snr < LEAST_DB or lsb > TO_HOLD_LSB
         failed += bad
         print(f"{name:56} {snr:9.1f} dB {lsb:6.3f} LSB  {len(rows)}{'  NOT HELD' if bad else ''}", flush=True)
     print(f"{failed} not held")

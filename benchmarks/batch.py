@@ -23,24 +23,24 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from timing import in_turn, run_once
-from versus import FS, HIGHPASS_HZ, LOWPASS_HZ, PEAKS, Q, write_noise
+from versus import FS, WORDS
 
-TORCHFX = str(Path(sys.executable).with_name("torchfx"))
-EFFECTS = [f"highpass:cutoff={HIGHPASS_HZ},q={Q!r}", *(f"peaking:frequency={f},gain={g},q={q}" for f, g, q in PEAKS),
-           f"lowpass:cutoff={LOWPASS_HZ},q={Q!r}"]
-SOX = " ".join(map(str, ["highpass", HIGHPASS_HZ, *(w for f, g, q in PEAKS for w in ("equalizer", f, f"{q}q", g)),
-                         "lowpass", LOWPASS_HZ]))
+from torchfx_cli.bench.loads import write_noise
+
+# SoX under its own names: a shell loop is not given numbers.
+SOX = ("highpass 80 0.7071q equalizer 250 1q -3 equalizer 1000 1q 2 equalizer 3200 0.9q 2.5 equalizer 8000 1q 1 "
+       "lowpass 12000 0.7071q")
 
 
 def torchfx(source: Path, output: Path, *options: str) -> list[str]:
-    stages = [word for effect in EFFECTS for word in ("-e", effect)]
-    return [TORCHFX, "process", str(source), "-o", str(output), "--quiet", *options, *stages]
+    return [str(Path(sys.executable).with_name("torchfx")), "process", str(source), "-o", str(output), "--quiet",
+            *options, *WORDS]
 
 
 def copies(folder: Path, files: int, seconds: float, channels: int) -> Path:
     """A folder of so many equal files, in subfolders of a thousand; hard links in each, so that they cost no disk."""
     first = folder / "first.wav"
-    write_noise(first, seconds, channels)
+    write_noise(first, FS, channels, round(seconds * FS))
     source = folder / "in"
     for number in range(files):
         place = source / f"{number // 1000:03}"
@@ -65,9 +65,9 @@ def short(args: argparse.Namespace, folder: Path) -> dict[str, object]:
     for name, run in runs.items():
         of_sox = run.ratio_to(runs["sox loop"]) if "sox loop" in runs else float("nan")
         gain = 1 / run.ratio_to(runs["jobs 1"])
-        print(f"{name:10} {run.median_s:7.2f} s  {max(run.peak_mb):4.0f} MB  {of_sox:.2f} of SoX  "
+        print(f"{name:10} {run.median_s:7.2f} s  {run.peak_mb:4.0f} MB  {of_sox:.2f} of SoX  "
               f"{gain:.2f}x as fast as one job")
-        rows[name] = {"median_s": run.median_s, "peak_mb": max(run.peak_mb), "of_sox": of_sox, "of_one_job": gain}
+        rows[name] = {"median_s": run.median_s, "peak_mb": run.peak_mb, "of_sox": of_sox, "of_one_job": gain}
     return {"files": args.files, "seconds": 5.0, "channels": 2, "repeats": args.repeats, "rows": rows}
 
 
@@ -93,11 +93,11 @@ def tiny(args: argparse.Namespace, folder: Path) -> dict[str, object]:
     wall = time.perf_counter() - began
     if process.returncode:
         sys.exit("the batch failed")
-    resumed, resumed_mb = run_once(torchfx(source, out, "--resume"))
+    resumed = run_once(torchfx(source, out, "--resume"))
     print(f"{args.files} files: first output after {planned:.1f} s, all in {wall:.1f} s; resident {memory[0]:.0f} MB "
-          f"at the first, {max(memory):.0f} MB at most; resumed in {resumed:.1f} s ({resumed_mb:.0f} MB)")
+          f"at the first, {max(memory):.0f} MB at most; resumed in {resumed.seconds:.1f} s ({resumed.peak_mb:.0f} MB)")
     return {"files": args.files, "planned_s": planned, "wall_s": wall, "first_mb": memory[0], "peak_mb": max(memory),
-            "resume_s": resumed, "resume_mb": resumed_mb}
+            "resume_s": resumed.seconds, "resume_mb": resumed.peak_mb}
 
 
 def resident_mb(pid: int) -> float:
@@ -117,15 +117,16 @@ def long(args: argparse.Namespace, folder: Path) -> dict[str, object]:
     with soundfile.SoundFile(source, "w", FS, 2, "PCM_16") as sound:
         for start in range(0, frames, len(block)):
             sound.write(block[: frames - start])
-    wall, peak = run_once(torchfx(source, out, "--subtype", "float"))
+    run = run_once(torchfx(source, out, "--subtype", "float"))
     with soundfile.SoundFile(out) as sound:
         read = sum(len(part) for part in sound.blocks(1 << 20, dtype="float32"))
         container = sound.format
     size = out.stat().st_size
-    print(f"{size / 1e9:.2f} GB {container}: {read} of {frames} frames read back; {wall:.1f} s, {peak:.0f} MB")
+    print(f"{size / 1e9:.2f} GB {container}: {read} of {frames} frames read back; {run.seconds:.1f} s, "
+          f"{run.peak_mb:.0f} MB")
     if read != frames:
         sys.exit("frames are missing")
-    return {"bytes": size, "container": container, "frames": frames, "wall_s": wall, "peak_mb": peak}
+    return {"bytes": size, "container": container, "frames": frames, "wall_s": run.seconds, "peak_mb": run.peak_mb}
 
 
 def main() -> None:

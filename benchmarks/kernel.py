@@ -19,6 +19,7 @@ from statistics import median
 import numpy as np
 from scipy import signal
 
+from torchfx_cli.bench.timings import seconds_of
 from torchfx_cli.kernel.base import FftFir, Kernel
 from torchfx_cli.kernel.load import available
 
@@ -47,12 +48,6 @@ class Case:
     prepare: Callable[[], None] = nothing  # before each `ours`, not timed
 
 
-def timed(run: Run) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
 def alternate(case: Case, seconds: float) -> tuple[float, float]:
     """Median seconds of ours and theirs, called in turn."""
     ours: list[float] = []
@@ -60,8 +55,8 @@ def alternate(case: Case, seconds: float) -> tuple[float, float]:
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(ours) < 3:
         case.prepare()
-        ours.append(timed(case.ours))
-        theirs.append(timed(case.theirs))
+        ours.append(seconds_of(case.ours))
+        theirs.append(seconds_of(case.theirs))
     return median(ours), median(theirs)
 
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
+
+from torchfx_cli.bench.backends import Prepared, backend_of
+from torchfx_cli.bench.timings import repeat
 
 WARM_UPS, REPEATS = 2, 10
 
@@ -52,22 +54,11 @@ class Check:
         plain = {key: value.item() if isinstance(value, np.generic) else value for key, value in found.items()}
         return plain if plain.get("ok", True) else {**plain, "status": "failed"}
 
-    def seconds(self, work: Callable[[], object], repeats: int = REPEATS) -> float:
+    def seconds(self, work: Callable[[], object]) -> float:
         """Median seconds of `work()`, after a warm-up: by events on the GPU, which is idle before and after."""
-        return statistics.median([self._once(work) for _ in range(WARM_UPS + repeats)][WARM_UPS:])
-
-    def _once(self, work: Callable[[], object]) -> float:
-        if self.small:
-            before = time.perf_counter()
-            work()
-            return time.perf_counter() - before
-        start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        torch.cuda.synchronize()
-        start.record()
-        work()
-        end.record()
-        torch.cuda.synchronize()
-        return float(start.elapsed_time(end)) / 1e3
+        backend, prepared = backend_of(self.device), Prepared(work, lambda *piece: np.zeros(0))
+        times = repeat(lambda: backend.timed(prepared)[0], 0.0, WARM_UPS + REPEATS)
+        return statistics.median(times[WARM_UPS:])
 
 
 def _short(value: object) -> str:

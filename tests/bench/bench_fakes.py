@@ -1,15 +1,29 @@
-"""Backends that take a time of their own choosing, on a clock that only they turn."""
+"""Chains, suites and results made by hand, and backends that take a time of their own choosing on their own clock."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from torchfx_cli.bench.accuracy import reference
-from torchfx_cli.bench.backend import Backend, Prepared
+from torchfx_cli.bench.backends import Backend, Prepared
 from torchfx_cli.bench.loads import Load
+from torchfx_cli.bench.records import Cell, Environment, Measurement, Results
+from torchfx_cli.bench.suites import Suite, written
+from torchfx_cli.chain.spec import ChainSpec
+
+MACHINE = Environment(cpu="a CPU", cores=4, kernel="avx2", torch="2.13.0")
+
+
+def chain(*effects: str) -> ChainSpec:
+    return written(effects)[0]
+
+
+def suite(*effects: str, duration_s: float = 1.0, channels: int = 1) -> Suite:
+    return Suite("mine", *written(effects), (duration_s,), (channels,))
 
 
 class Clock:
@@ -40,7 +54,7 @@ class Fake(Backend):
         return self._absent
 
     def prepare(self, load: Load, label: str = "") -> Prepared:
-        result = self._spoil(reference(load.stages, load.sound))
+        result = self._spoil(reference(load.stages, load.fs, load.sound))
 
         def run() -> Any:
             if self._error is not None:
@@ -55,3 +69,20 @@ class Fake(Backend):
         started = self._clock()
         result = prepared.run()
         return self._clock() - started, result
+
+
+def results(times: Mapping[tuple[str, str, float, int], tuple[float, ...]], **environment: Any) -> Results:
+    """From (suite, backend, duration_s, channels) -> times_s."""
+    rows = tuple((Cell(*key), Measurement("ok", value)) for key, value in times.items())
+    return Results(rows, replace(MACHINE, **environment))
+
+
+def linear(costs: Mapping[str, tuple[float, float]], durations_s: tuple[float, ...], channels: tuple[int, ...] = (1,),
+           suite: str = "iir") -> Results:
+    """Every backend at fixed + per sample * samples exactly, five times each."""
+    return results({(suite, name, duration_s, count): (fixed_s + sample_s * duration_s * 44_100 * count,) * 5
+                    for name, (fixed_s, sample_s) in costs.items() for duration_s in durations_s for count in channels})
+
+
+def of(*rows: tuple[Cell, Measurement]) -> Results:
+    return Results(rows, MACHINE)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bench_chains import chain
 
 from torchfx_cli.bench import advise as advising
-from torchfx_cli.bench import calibrate, trials
+from torchfx_cli.bench import calibrate, candidates, timings
 from torchfx_cli.bench.advise import Advice, Candidate, Question
 from torchfx_cli.bench.fit import Line
+from torchfx_cli.bench.suites import written
 from torchfx_cli.errors import DesignError, RunError
 from torchfx_cli.render.costs import BackendCost, Work, predict
 
-CHAIN = chain("highpass:80", "gain:-3")
+CHAIN = written(("highpass:80", "gain:-3"))
 NATIVE = Candidate("native", "cpu", 0.2, Line(0.002, 5e-9))
 CUDA = Candidate("torch", "cuda", 3.2, Line(0.002, 1e-9))
 TORCH = Candidate("torch", "cpu", 2.2, Line(0.010, 9e-9))
@@ -22,7 +22,7 @@ MISSING = Candidate("torch", "cuda", reason="no NVIDIA driver")
 
 
 def question(duration_s: float = 60.0, files: int = 1, channels: int = 1) -> Question:
-    return Question(CHAIN, 50_000, channels, duration_s, files)
+    return Question(*CHAIN, 50_000, channels, duration_s, files)
 
 
 @pytest.mark.parametrize(("asked", "best"), [
@@ -42,22 +42,17 @@ def test_a_candidates_time_is_start_and_files_and_samples_over_its_speedup() -> 
     assert one.seconds(question(100.0, files=1)) == pytest.approx(0.5 + 0.01 + 2e-9 * 5e6)  # one file has no company
 
 
-def test_the_crossover_in_length_is_where_both_end_together() -> None:
-    words = advising.crossover_words(NATIVE, CUDA, question())
+@pytest.mark.parametrize(("best", "other", "duration_s", "words"), [
     # 0.2 + 5e-9 n = 3.2 + 1e-9 n at n = 7.5e8 samples, 15000 s at 50 kHz
-    assert words == "cuda ends sooner from 4.17 h a file on"
+    (NATIVE, CUDA, 60.0, "cuda ends sooner from 4.17 h a file on"),
+    (CUDA, NATIVE, 60_000.0, "native on cpu ends sooner below 4.17 h a file"),
+    (NATIVE, TORCH, 60.0, "torch on cpu never ends sooner, however long the files"),
+])
+def test_the_crossover_in_length_is_where_both_end_together(best: Candidate, other: Candidate, duration_s: float,
+                                                            words: str) -> None:
+    assert advising.crossover_words(best, other, question(duration_s)) == words
     n = 15_000.0 * 50_000
     assert NATIVE.whole(1).seconds(n) == pytest.approx(CUDA.whole(1).seconds(n))
-
-
-def test_the_crossover_the_other_way_is_told_too() -> None:
-    assert advising.crossover_words(CUDA, NATIVE, question(60_000.0)) == "native on cpu ends sooner below 4.17 h a file"
-
-
-def test_a_candidate_that_never_wins_is_told() -> None:
-    assert advising.crossover_words(NATIVE, TORCH, question()) == (
-        "torch on cpu never ends sooner, however long the files"
-    )
 
 
 def test_the_number_of_files_from_which_another_wins_is_exact() -> None:
@@ -95,23 +90,23 @@ def test_the_advice_is_the_options_to_write_and_why() -> None:
 def test_for_one_file_jobs_are_not_mentioned() -> None:
     advice = Advice(question(), (NATIVE,), None, ((None, 1.0), (0.1, 1.05), (1.0, 1.05)))
     assert advising.words(advice) == [
-        "use: --device cpu", "--chunk: leave it out, nothing tried was faster; 0.1 s to 1 s are as fast",
-    ]
+        "use: --device cpu", "--chunk: leave it out, nothing tried was faster; 0.1 s to 1 s are as fast"]
 
 
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs that are as short as can be: what is tested is that they happen, not how long they take."""
-    monkeypatch.setattr(trials, "LENGTHS", (1 << 10, 1 << 12))
-    monkeypatch.setattr(trials, "CHUNKS", (1 << 9,))
-    monkeypatch.setattr(trials, "STARTS", 1)
-    monkeypatch.setattr(trials, "BUDGET_S", 1e-9)
+    monkeypatch.setattr(candidates, "LENGTHS", (1 << 10, 1 << 12))
+    monkeypatch.setattr(candidates, "CHUNKS", (1 << 9,))
+    monkeypatch.setattr(candidates, "STARTS", 1)
+    monkeypatch.setattr(timings, "LEAST_REPS", 1)
+    monkeypatch.setattr(candidates, "BUDGET_S", 1e-9)
 
 
 @pytest.mark.usefixtures("brief")
 def test_advice_is_measured_from_real_files() -> None:
     told: list[str] = []
-    asked = Question(CHAIN, 8000, 2, 1.0, files=3)
+    asked = Question(*CHAIN, 8000, 2, 1.0, files=3)
     advice = advising.advise(asked, told.append, (Candidate("native", "cpu"), Candidate("torch", "cuda:99")))
     assert told == ["files at a time", "native on cpu", "cuda:99", "chunks"]
     assert advice.best.name == "native on cpu"
@@ -131,7 +126,7 @@ def test_where_nothing_can_do_it_the_reason_is_told() -> None:
 
 def test_a_chain_that_cannot_be_at_this_rate_is_refused_first(tmp_path: Path) -> None:
     with pytest.raises(DesignError, match="half"):
-        trials.Bench(Question(chain("lowpass:9000"), 8000), tmp_path)
+        candidates.Bench(Question(*written(("lowpass:9000",)), 8000), tmp_path)
 
 
 def test_calibration_finds_the_costs_that_times_were_made_from() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bench_results import of, results
+from bench_fakes import of, results
 
 from torchfx_cli.bench.compare import LEAST_CHANGE, compare, differences
 from torchfx_cli.bench.records import Cell, Measurement

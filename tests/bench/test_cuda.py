@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from torchfx_cli.bench import accuracy, torch_backend
-from torchfx_cli.bench.backend import Prepared
-from torchfx_cli.bench.backends import backend_of
+from torchfx_cli.bench.backends import Prepared, backend_of
 from torchfx_cli.bench.loads import load_of
 from torchfx_cli.bench.measure import Rule, measure
 from torchfx_cli.bench.suites import suite_of
@@ -61,7 +60,7 @@ def test_the_time_is_that_of_the_work_and_not_of_giving_it_out(gpu: Gpu) -> None
         return "result"
 
     gpu.given_ms = 40.0  # of somebody else, still under way
-    assert Torch("cuda", "cuda").timed(Prepared(run, lambda *a: None)) == (0.25, "result")  # type: ignore[arg-type, return-value]
+    assert Torch("cuda").timed(Prepared(run, lambda *a: None)) == (0.25, "result")  # type: ignore[arg-type, return-value]
 
 
 def test_memory_of_the_device_is_asked_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:

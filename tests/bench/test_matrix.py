@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bench_chains import chain
 from bench_fakes import Clock, Fake
+from bench_fakes import suite as made
 
-from torchfx_cli.bench import wholes
+from torchfx_cli.bench import end_to_end
 from torchfx_cli.bench.backends import NAMES, backend_of
 from torchfx_cli.bench.matrix import Purse, cells_of, names_for, run
 from torchfx_cli.bench.measure import Rule
@@ -33,22 +33,15 @@ def test_every_backend_that_is_here_is_right_and_has_a_time(name: str) -> None:
             assert measurement == Measurement("unavailable", reason=reason)
         else:
             assert (measurement.status, len(measurement.times_s)) == ("ok", 2), (cell, measurement)
-            assert measurement.error_db is not None
-            assert measurement.error_db > 140.0
+            assert measurement.snr_db is not None
+            assert measurement.snr_db > 140.0
             assert measurement.seconds is not None
             assert 0.0 < measurement.seconds < 10.0
 
 
-def test_a_chain_of_ones_own_is_measured_like_a_suite() -> None:
-    mine = chain("highpass:cutoff=30,order=4", "fir:lowpass=9000,taps=64", "gain:-6")
-    suite = Suite("chain mine", mine, (0.1,), (2,))
-    rows = dict(run(cells_of([suite], ["native", "scipy", "scipy-sos"]), {suite.name: suite}, reps=1))
-    assert [measurement.status for measurement in rows.values()] == ["ok"] * 3
-
-
 def test_a_transfer_function_that_loses_its_digits_is_wrong_and_not_fast() -> None:
     """What `lfilter` does to a filter of high order at a low frequency is known; the column says so."""
-    suite = Suite("chain mine", chain("highpass:cutoff=30,order=10"), (0.5,), (1,))
+    suite = made("highpass:cutoff=30,order=10", duration_s=0.5)
     rows = {cell.backend: measurement for cell, measurement in
             run(cells_of([suite], ["native", "scipy", "scipy-sos"]), {suite.name: suite}, reps=1)}
     assert (rows["native"].status, rows["scipy-sos"].status) == ("ok", "ok")
@@ -70,7 +63,7 @@ def test_small_groups_come_first_and_a_group_stays_together() -> None:
         for backend in ("native", "scipy")]
 
 
-def test_only_torch_has_several_ways_and_only_process_has_its_backends() -> None:
+def test_only_torch_has_variants_and_only_process_has_its_backends() -> None:
     cells = cells_of([tiny("api")], ("cpu", "scipy"))
     assert {(cell.backend, cell.label) for cell in cells} == {
         ("cpu", "class"), ("cpu", "sequential"), ("cpu", "pipe"), ("scipy", "")}
@@ -127,35 +120,17 @@ def test_each_cell_is_told_before_it_is_measured() -> None:
     assert tuple(told) == cells
 
 
-def test_process_gives_rows_for_its_parts() -> None:
-    suite = replace(suite_of("io"), durations_s=(0.1,), channels=(1,))
-    rows = list(run(cells_of([suite], ("native",)), {"io": suite}, 1))
-    assert [(cell.label, measurement.status) for cell, measurement in rows] == [
-        (part, "ok") for part in (END_TO_END, "start-up", "read", "compute", "write")]
-
-
 def test_other_programs_stand_in_a_group_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     suite = beside(tiny("fir"), ("sox", "ffmpeg"))
-    asked: list[tuple[object, ...]] = []
+    asked: list[tuple[Cell, ...]] = []
 
-    def rows(*arguments: object) -> list[tuple[Cell, Measurement]]:
-        asked.append(arguments)
-        return [(Cell(suite.name, name, 0.05, arguments[3]), Measurement("ok", (1.0,)))  # type: ignore[arg-type]
-                for name in ("torchfx process", "sox", "ffmpeg")]
+    def rows(cells: tuple[Cell, ...], suite: Suite, rule: Rule) -> list[tuple[Cell, Measurement]]:
+        asked.append(cells)
+        assert rule.reps == 3
+        return [(cell, Measurement("ok", (1.0,))) for cell in cells]
 
-    monkeypatch.setattr(wholes.versus, "rows", rows)
+    monkeypatch.setattr(end_to_end, "rows", rows)
     cells = cells_of([suite], NAMES)
-    found = [cell for cell, _ in run(cells, {suite.name: suite}, 3)]
-    assert tuple(found) == cells
-    assert {cell.backend for cell in cells} == {"sox", "ffmpeg"}
-    assert [(one[2], one[3], one[5]) for one in asked] == [(0.05, 1, 3), (0.05, 3, 3)]
-
-
-def test_files_that_do_not_fit_on_the_disk_or_into_the_budget_are_skipped() -> None:
-    huge = Cell("io", "native", 86_400.0, 1024, label=END_TO_END)
-    ((_, found),) = wholes.process_rows(huge, suite_of("io"), Rule())
-    assert found.status == "skipped"
-    assert "GB are free" in found.reason
-    small = replace(huge, duration_s=60.0, channels=1)
-    ((_, found),) = wholes.process_rows(small, suite_of("io"), Rule(None, 0.1, 0.2))
-    assert (found.status, found.reason[:16]) == ("skipped", "would take about")
+    assert tuple(cell for cell, _ in run(cells, {suite.name: suite}, 3)) == cells
+    assert [[(cell.backend, cell.channels) for cell in group] for group in asked] == [
+        [("sox", 1), ("ffmpeg", 1)], [("sox", 3), ("ffmpeg", 3)]]

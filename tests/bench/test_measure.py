@@ -1,4 +1,4 @@
-"""How often a cell is repeated, and that a result that is wrong, absent or too large has no time."""
+"""A cell is timed where its result is right; what is wrong, absent, too large or too long has no time."""
 
 from __future__ import annotations
 
@@ -8,64 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench_fakes import Clock, Fake
+from bench_fakes import Fake
 
 from torchfx_cli.bench import measure as measuring
 from torchfx_cli.bench import memory
 from torchfx_cli.bench.accuracy import LEAST_DB, truth_of
 from torchfx_cli.bench.loads import Load, load_of
-from torchfx_cli.bench.measure import LEAST_REPS, PRECISION, PROBES, Rule, measure, repeat
-from torchfx_cli.bench.records import Measurement, median_precision
+from torchfx_cli.bench.measure import PROBES, Rule, measure
+from torchfx_cli.bench.records import Measurement
 from torchfx_cli.bench.suites import suite_of
 from torchfx_cli.errors import Interrupted, ReadError
 
 LOAD = load_of(suite_of("iir"), 0.05, 2)
 TRUTH = partial(truth_of, LOAD)
-
-
-def of_times(times: list[float], **rule: Any) -> tuple[float, ...]:
-    """`repeat` over times that are known, on a clock that they turn."""
-    clock, left = Clock(), iter(times)
-
-    def timed() -> float:
-        seconds = next(left)
-        clock.pass_(seconds)
-        return seconds
-
-    return repeat(timed, rule.pop("budget_s", math.inf), now=clock, **rule)
-
-
-def test_equal_times_are_enough_when_there_are_six_of_them() -> None:
-    assert of_times([1.0] * 50) == (1.0,) * LEAST_REPS
-
-
-def test_it_goes_on_until_the_median_is_known() -> None:
-    times = np.random.default_rng(3).normal(1.0, 0.05, 500).tolist()
-    taken = of_times(times)
-    assert taken == tuple(times[: len(taken)])
-    assert len(taken) > LEAST_REPS
-    known = [(median_precision(times[:n]) or math.inf) <= PRECISION for n in range(1, len(taken) + 1)]
-    assert known == [False] * (len(taken) - 1) + [True]
-
-
-def test_the_budget_ends_it_before() -> None:
-    assert len(of_times([1.0, 2.0] * 50, budget_s=20.0)) == 14  # the 14th ends at 21 s
-    assert len(of_times([30.0] * 5, budget_s=1.0)) == 1
-
-
-def test_short_runs_are_done_six_times_whatever_the_budget() -> None:
-    assert len(of_times([0.001, 0.002] * 50, budget_s=0.0)) == LEAST_REPS
-    assert len(of_times([0.2, 0.4] * 50, budget_s=0.0)) == 2
-
-
-@pytest.mark.parametrize("reps", [1, 2, 50])
-def test_reps_are_exactly_so_many(reps: int) -> None:
-    assert len(of_times([1.0, 2.0] * 50, reps=reps, budget_s=0.0)) == reps
-
-
-def test_times_that_never_settle_end_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "MOST_REPS", 40)
-    assert len(of_times([1.0, 9.0] * 40)) == 40
 
 
 def test_a_right_result_is_timed_after_one_run_to_warm_up() -> None:
@@ -92,8 +47,8 @@ def test_a_wrong_result_shows_no_speed(spoil: Any, said: str) -> None:
     found = measure(backend, LOAD, TRUTH, Rule(reps=4))
     assert (found.status, found.times_s, found.seconds) == ("wrong", (), None)
     assert said in found.reason
-    assert found.error_db is not None
-    assert found.error_db < LEAST_DB
+    assert found.snr_db is not None
+    assert found.snr_db < LEAST_DB
     assert len(backend.runs) == 1, "what is wrong is not worth repeating"
 
 

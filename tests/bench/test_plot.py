@@ -5,7 +5,7 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from bench_results import linear, of
+from bench_fakes import linear, of
 
 from torchfx_cli.bench import plot
 from torchfx_cli.bench.records import Cell, Measurement, Results
@@ -50,23 +50,20 @@ def test_the_crossing_is_marked_with_the_length_from_which_another_wins() -> Non
     assert any(word.startswith("cuda from\n") for word in words), words
 
 
-def test_where_two_power_laws_cross_is_found_exactly() -> None:
-    slow = Series("native", 1, (1.0, 100.0), (1e-2, 1.0))
-    flat = Series("cuda", 1, (1.0, 100.0), (0.1, 0.1))
-    (found,) = crossovers([slow, flat])
-    assert (found.slower, found.faster) == ("native", "cuda")
-    assert (found.duration_s, found.seconds) == pytest.approx((10.0, 0.1))
+def line(backend: str, *points: tuple[float, float]) -> Series:
+    return Series(backend, tuple((duration_s, Measurement("ok", (seconds,))) for duration_s, seconds in points))
 
 
-def test_lines_that_do_not_cross_are_not_marked() -> None:
-    durations = 1.0, 100.0
-    assert crossovers([Series("native", 1, durations, (1.0, 100.0)), Series("scipy", 1, durations, (2.0, 200.0))]) == []
-
-
-def test_a_backend_that_was_not_measured_everywhere_crosses_only_where_it_was() -> None:
-    everywhere = Series("native", 1, (1.0, 10.0, 100.0), (1.0, 10.0, 100.0))
-    (found,) = crossovers([everywhere, Series("cuda", 1, (10.0, 100.0), (20.0, 20.0))])
-    assert found.duration_s == pytest.approx(20.0)
+@pytest.mark.parametrize(("lines", "found"), [
+    ([line("native", (1, 1e-2), (100, 1.0)), line("cuda", (1, 0.1), (100, 0.1))], [(10.0, 0.1, "cuda")]),
+    ([line("native", (1, 1.0), (100, 100.0)), line("scipy", (1, 2.0), (100, 200.0))], []),
+    # One that was not measured everywhere crosses only where it was.
+    ([line("native", (1, 1.0), (10, 10.0), (100, 100.0)), line("cuda", (10, 20.0), (100, 20.0))],
+     [(20.0, 20.0, "cuda")]),
+])
+def test_lines_cross_where_two_power_laws_do(lines: list[Series], found: list[tuple[float, float, str]]) -> None:
+    assert [(one.duration_s, one.seconds, one.faster) for one in crossovers(lines)] == [
+        (pytest.approx(duration_s), pytest.approx(seconds), faster) for duration_s, seconds, faster in found]
 
 
 def test_a_wrong_result_is_not_drawn() -> None:
@@ -74,7 +71,7 @@ def test_a_wrong_result_is_not_drawn() -> None:
     assert {line.backend for line in panels(made_wrong)["iir", 1]} == set(COSTS)
 
 
-def test_parts_of_a_run_are_lines_of_their_own_and_no_rivals() -> None:
+def test_parts_of_a_run_are_lines_of_their_own_and_not_compared() -> None:
     rows = [(Cell("io", "native", duration, 1, label=label), Measurement("ok", (seconds,)))
             for label, times in (("read", (1.0, 3.0)), ("write", (2.0, 2.0)))
             for duration, seconds in zip((1.0, 10.0), times, strict=True)]

@@ -6,18 +6,13 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from bench_chains import chain
+from bench_fakes import suite
 
-from torchfx_cli.bench import probe, profile
-from torchfx_cli.chain.spec import design_chain
+from torchfx_cli.bench import profile
+from torchfx_cli.bench.loads import load_of
 from torchfx_cli.errors import UsageError
-from torchfx_cli.plan.assemble import RenderPlan
 
-FS = 8000
-
-
-def plan() -> RenderPlan:
-    return probe.plan_for(design_chain(chain("highpass:80", "fir:lowpass=3000,taps=63"), FS), FS, 2)
+LOAD = load_of(suite("highpass:80", "compressor:-20", "fir:lowpass=3000,taps=63"), 0.2, 2)
 
 
 def event(name: str, calls: int, host_us: float, device_us: float = 0.0) -> SimpleNamespace:
@@ -27,7 +22,7 @@ def event(name: str, calls: int, host_us: float, device_us: float = 0.0) -> Simp
 def test_the_trace_is_chromes_json_and_holds_the_operations_of_the_table(
         capfd: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("torch")
-    operations, trace = profile.run(plan(), duration_s=0.5)
+    operations, trace = profile.run(LOAD)
     events = json.loads(trace)["traceEvents"]
     named = {one.get("name") for one in events}
     assert {operation.name for operation in operations if operation.name.startswith("aten::")} <= named
@@ -37,13 +32,10 @@ def test_the_trace_is_chromes_json_and_holds_the_operations_of_the_table(
     assert capfd.readouterr() == ("", "")
 
 
-def test_operations_are_ranked_by_the_hosts_time_where_there_is_no_device() -> None:
+def test_operations_are_ranked_by_the_devices_time_where_there_is_one_else_by_the_hosts() -> None:
     found = profile.top_operations([event("a", 3, 250.0), event("b", 6, 750.0)], top=5)
-    assert [(one.name, one.calls, one.share) for one in found] == [("b", 6, 0.75), ("a", 3, 0.25)]
-    assert [one.host_s for one in found] == pytest.approx([750e-6, 250e-6])
-
-
-def test_operations_are_ranked_by_the_devices_time_where_there_is_one() -> None:
+    assert [(one.name, one.calls, one.share, one.host_s) for one in found] == [
+        ("b", 6, 0.75, pytest.approx(750e-6)), ("a", 3, 0.25, pytest.approx(250e-6))]
     found = profile.top_operations([event("launch", 3, 900.0, 0.0), event("gemm", 3, 100.0, 40.0)], top=1)
     assert [(one.name, one.device_s, one.share) for one in found] == [("gemm", 40e-6, 1.0)]
 
@@ -56,4 +48,4 @@ def test_the_table_tells_times_of_one_run() -> None:
 def test_missing_torch_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(profile, "torch_version", lambda: None)
     with pytest.raises(UsageError, match=r"torch is not installed; pip install"):
-        profile.run(plan())
+        profile.run(LOAD)

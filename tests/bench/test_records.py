@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 
@@ -43,15 +41,3 @@ def test_the_interval_of_the_median_has_the_ranks_of_the_sign_test(count: int, r
 @pytest.mark.parametrize("count", range(6))
 def test_of_fewer_than_six_times_nothing_is_known(count: int) -> None:
     assert median_precision([1.0] * count) is None
-
-
-def test_the_interval_holds_the_true_median_as_often_as_it_says() -> None:
-    rng, held = np.random.default_rng(5), 0
-    for _ in range(2000):
-        times = rng.lognormal(0.0, 0.3, 15)  # its median is 1
-        half = median_precision(times.tolist())
-        assert half is not None
-        ordered = np.sort(times)
-        assert half == pytest.approx((ordered[11] - ordered[3]) / 2.0 / np.median(times))
-        held += bool(ordered[3] <= 1.0 <= ordered[11])
-    assert held / 2000 >= 0.95 - 3.0 * math.sqrt(0.05 * 0.95 / 2000)

@@ -2,7 +2,7 @@
 
 The head is exact. The tail is computed from so far before it that what the filters remember from earlier has fallen
 to -180 dB, and tells whether state was carried to the end; where the filters ring for longer than can be afforded, it
-is left out.
+is left out. A stage that is no filter is its own truth: its processor over the whole sound, between SciPy's filters.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from math import ceil, inf, log, log10
 import numpy as np
 import numpy.typing as npt
 
-from torchfx_cli.bench.loads import Load
-from torchfx_cli.design.stages import Gain, Sections, Stage, Taps, pole_radius
+from torchfx_cli.bench.loads import FLOAT32, Load
+from torchfx_cli.design.stages import Sections, Stage, pole_radius
+from torchfx_cli.plan.assemble import RenderPlan
+from torchfx_cli.render.scipy_engine import ScipyEngine
+from torchfx_cli.samples import SampleFormat, block_frames
 
 Array = npt.NDArray[np.float64]
 
@@ -33,45 +36,51 @@ class Truth:
 
     pieces: tuple[tuple[int, Array], ...]
 
-    def error_db(self, part: Callable[[int, int], Array]) -> float:
+    def snr_db(self, part: Callable[[int, int], Array]) -> float:
         """The lowest ratio among the pieces; `part(first, end)` is what was computed, [channels, end - first]."""
         return min(snr_db(part(first, first + wanted.shape[1]), wanted) for first, wanted in self.pieces)
 
 
 def truth_of(load: Load) -> Truth:
+    if not load.plan.is_linear:
+        return _truth_of_all(load)
     most = max(1, MAX_SAMPLES // load.channels)
     head = min(load.frames, round(HEAD_S * load.fs), most)
-    pieces = [(0, reference(load.stages, load.sound[:, :head]))]
+    pieces = [(0, reference(load.stages, load.fs, load.sound[:, :head]))]
     first = max(head, load.frames - max(1, TAIL_SAMPLES // load.channels))
     lead = memory_frames(load.stages)
     if first < load.frames and lead + load.frames - first <= most:
         start = max(0, first - lead)
-        pieces.append((first, reference(load.stages, load.sound[:, start:])[:, first - start :]))
+        pieces.append((first, reference(load.stages, load.fs, load.sound[:, start:])[:, first - start :]))
     return Truth(tuple(pieces))
 
 
-def reference(stages: tuple[Stage, ...], sound: npt.NDArray[np.floating]) -> Array:
-    """`sound` [channels, frames] through `stages` from rest, by scipy.signal in float64."""
-    import scipy.signal
+def _truth_of_all(load: Load) -> Truth:
+    """Of a chain that may remember anything: all of it is computed, and both ends are kept."""
+    whole = reference(load.stages, load.fs, load.sound)
+    frames, channels = whole.shape[1], whole.shape[0]
+    head = min(frames, MAX_SAMPLES // channels)
+    first = max(head, frames - TAIL_SAMPLES // channels)
+    return Truth(tuple((at, whole[:, at:end].copy()) for at, end in ((0, head), (first, frames)) if at < end or not at))
 
-    y = sound.astype(np.float64)
-    for stage in stages:
-        if isinstance(stage, Sections):
-            y = scipy.signal.sosfilt(stage.sos.copy(), y)  # the stage's is read-only, which sosfilt refuses
-        elif isinstance(stage, Taps):
-            y = scipy.signal.oaconvolve(y, stage.taps[None], axes=-1)[:, : y.shape[1]]
-        elif isinstance(stage, Gain):
-            y = y * stage.factor
-        else:
-            raise TypeError(f"{stage.label} is no linear stage: SciPy's filters are no truth for it")
-    return y
+
+def reference(stages: tuple[Stage, ...], fs: int, sound: npt.NDArray[np.floating]) -> Array:
+    """`sound` [channels, frames] through `stages` from rest: filters by scipy.signal in float64, one by one.
+
+    Every other stage is computed by its own processor.
+    """
+    channels, frames = sound.shape
+    engine = ScipyEngine(RenderPlan(fs, channels, stages, FLOAT32, SampleFormat("float64")))
+    step = block_frames(channels)
+    done = [engine.process(np.ascontiguousarray(sound[:, start : start + step].T)) for start in range(0, frames, step)]
+    return np.concatenate([np.empty((0, engine.plan.output.channels)), *done, *engine.flush()]).T
 
 
 def memory_frames(stages: tuple[Stage, ...]) -> int:
     """Frames after which what went in has fallen to -180 dB: those of all poles together, which no cascade exceeds."""
-    taps = sum(len(stage.taps) for stage in stages if isinstance(stage, Taps))
     radii = [pole_radius(row) for stage in stages if isinstance(stage, Sections) for row in stage.sos]
-    return taps + sum(ceil(log(FORGOTTEN) / log(radius)) for radius in radii if radius > 0.0)
+    ringing = sum(ceil(log(FORGOTTEN) / log(radius)) for radius in radii if radius > 0.0)
+    return ringing + sum(stage.tap_count for stage in stages)
 
 
 def snr_db(got: npt.ArrayLike, wanted: Array) -> float:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from torchfx_cli.bench.trials import Bench, Candidate, Question
+from torchfx_cli.bench.candidates import Bench, Candidate, Question
 from torchfx_cli.errors import RunError
 
 __all__ = ["Advice", "Candidate", "Question", "advise"]

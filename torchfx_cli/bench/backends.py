@@ -6,85 +6,139 @@
     scipy          one `lfilter` for each filter as designed, in float64: what people write, and the baseline
     scipy-sos      sosfilt and oaconvolve over the fused filters, in float64: the best that SciPy can do
 
-Design, transfer and allocation of the output lie in `prepare`, outside of what is timed. The modules are given the
-sound in units, as the engines do it.
+Design, transfer and allocation of the output lie in `prepare`, outside of what is timed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from torchfx_cli.bench.accuracy import Array
-from torchfx_cli.bench.backend import Backend, Prepared
 from torchfx_cli.bench.loads import Load
-from torchfx_cli.bench.torch_backend import Torch
 from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
 from torchfx_cli.errors import UsageError
+from torchfx_cli.render.engine import Engine
+from torchfx_cli.samples import block_frames
+
+NAMES = ("cuda", "native", "cpu", "scipy", "scipy-sos")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """`run` is what is timed; `part(result, first, end)` is a piece of its result, [channels, end - first] float64."""
+
+    run: Callable[[], Any]
+    part: Callable[[Any, int, int], Array]
+
+
+class Backend(ABC):
+    """One column of the matrix: whether it is here, a preparation, a timed run, and what it holds in memory."""
+
+    host_bytes_a_sample = 0.0
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def why_not(self) -> str:
+        """Why it is not there, "" where it is."""
+        return ""
+
+    def lacks(self, load: Load) -> str:
+        """What of `load` it cannot compute, "" where it can."""
+        return ""
+
+    @abstractmethod
+    def prepare(self, load: Load, label: str = "") -> Prepared:
+        """All that comes before the computation itself."""
+
+    def timed(self, prepared: Prepared) -> tuple[float, Any]:
+        """Seconds of one run, all of it done when they end; and the result."""
+        started = time.perf_counter()
+        result = prepared.run()
+        return time.perf_counter() - started, result
+
+    def host_bytes(self, load: Load, label: str = "") -> float:
+        """What the host's memory must hold, with the sound; an estimate."""
+        return self.host_bytes_a_sample * load.samples
+
+    def device_bytes(self, load: Load, label: str = "") -> float:
+        """The same of the device's own memory; 0 where it has none."""
+        return 0.0
+
+    def device_free_bytes(self) -> float:
+        return inf
+
+    def forget_peak(self) -> None:  # noqa: B027 - nothing to forget where there is no device
+        """Count `peak_mb` from here on."""
+
+    def peak_mb(self) -> float | None:
+        """What was held on the device at most, in megabytes (10^6)."""
+        return None
 
 
 class Scipy(Backend):
-    host_bytes_a_sample = 4 + 3 * 8  # the sound; of each step input, output, and a copy
+    """Filters alone, as calls over rows [channels, frames]."""
+
+    @property
+    def host_bytes_a_sample(self) -> float:  # type: ignore[override]
+        """The sound, and in float64 of each step input, output and a copy; oaconvolve holds blocks and spectra too."""
+        return 4.0 + (3 if self.name == "scipy" else 8) * 8
+
+    def lacks(self, load: Load) -> str:
+        return next((f"SciPy has nothing for it: {stage.label}" for stage in load.stages if not stage.is_linear), "")
 
     def prepare(self, load: Load, label: str = "") -> Prepared:
-        import scipy.signal
-
-        filters = [_transfer_function(stage) for stage in load.stages]
-        sound = load.sound
+        filters = self._filters(load)
 
         def run() -> Any:
-            y: Any = sound
-            for b, a in filters:
-                y = scipy.signal.lfilter(b, a, y, axis=-1)
+            y: Any = load.sound
+            for one in filters:
+                y = one(y)
             return y
 
-        return Prepared(run, _rows)
+        return Prepared(run, lambda result, first, end: np.asarray(result[:, first:end], np.float64))
+
+    def _filters(self, load: Load) -> list[Callable[[Any], Any]]:
+        if self.name == "scipy":
+            return [_lfilter(stage) for stage in load.stages]
+        return [_best(stage) for stage in load.plan.stages]
 
 
-def _transfer_function(stage: Stage) -> tuple[Array, Array]:
+def _lfilter(stage: Stage) -> Callable[[Any], Any]:
     import scipy.signal
 
-    one = np.ones(1)
     if isinstance(stage, Sections):
         b, a = scipy.signal.sos2tf(stage.sos)
-        return b, a
+    elif isinstance(stage, Taps):
+        b, a = stage.taps, np.ones(1)
+    elif isinstance(stage, Gain):
+        b, a = np.array([stage.factor]), np.ones(1)
+    else:
+        raise TypeError(f"{stage.label} is no filter")
+    return lambda y: scipy.signal.lfilter(b, a, y, axis=-1)
+
+
+def _best(stage: Stage) -> Callable[[Any], Any]:
+    import scipy.signal
+
+    if isinstance(stage, Sections):
+        sos = stage.sos.copy()  # the stage's is read-only, which sosfilt refuses
+        return lambda y: scipy.signal.sosfilt(sos, y)
     if isinstance(stage, Taps):
-        return stage.taps, one
+        taps = stage.taps[None]
+        # float64, or it would transform in float32: 137 dB
+        return lambda y: scipy.signal.oaconvolve(np.asarray(y, np.float64), taps, axes=-1)[:, : y.shape[1]]
     if isinstance(stage, Gain):
-        return one * stage.factor, one
-    raise TypeError(f"{stage} is no filter")
-
-
-class ScipySos(Backend):
-    host_bytes_a_sample = 4 + 8 * 8  # oaconvolve holds the blocks, their spectra and their products
-
-    def prepare(self, load: Load, label: str = "") -> Prepared:
-        import scipy.signal
-
-        stages, sound = load.plan.stages, load.sound
-        sections = {n: stage.sos.copy() for n, stage in enumerate(stages) if isinstance(stage, Sections)}
-
-        def run() -> Any:
-            y: Any = sound
-            for n, stage in enumerate(stages):
-                if isinstance(stage, Sections):
-                    y = scipy.signal.sosfilt(sections[n], y)
-                elif isinstance(stage, Taps):
-                    y = np.asarray(y, np.float64)  # or it would transform in float32: 137 dB
-                    y = scipy.signal.oaconvolve(y, stage.taps[None], axes=-1)[:, : y.shape[1]]
-                elif isinstance(stage, Gain):
-                    y = y * stage.factor
-                else:
-                    raise TypeError(f"{stage.label} is no linear stage")
-            return y
-
-        return Prepared(run, _rows)
-
-
-def _rows(result: Any, first: int, end: int) -> Array:
-    return np.asarray(result[:, first:end], np.float64)
+        factor = stage.factor
+        return lambda y: y * factor
+    raise TypeError(f"{stage.label} is no filter")
 
 
 class Native(Backend):
@@ -92,37 +146,45 @@ class Native(Backend):
 
     def prepare(self, load: Load, label: str = "") -> Prepared:
         from torchfx_cli.render.native import NativeEngine
-        from torchfx_cli.samples import block_frames
 
-        engine = NativeEngine(load.plan)
-        sound = np.ascontiguousarray(load.sound.T)
-        out, step = np.empty_like(sound), block_frames(load.channels)
-
-        def blocks() -> Iterator[Any]:
-            for start in range(0, load.frames, step):
-                yield engine.process(sound[start : start + step])
-            yield from engine.flush()
-
-        def run() -> Any:
-            engine.reset()
-            at = 0
-            for block in blocks():  # an FIR gives whole transforms, so they are not as long as those that went in
-                out[at : at + len(block)] = block
-                at += len(block)
-            return out
-
-        return Prepared(run, lambda result, first, end: np.asarray(result[first:end].T, np.float64))
+        return through_engine(NativeEngine(load.plan), load)
 
 
-NAMES = ("cuda", "native", "cpu", "scipy", "scipy-sos")
+def through_engine(engine: Engine, load: Load) -> Prepared:
+    """All of `load` through an engine, in blocks of the usual length, from rest each time."""
+    sound = np.ascontiguousarray(load.sound.T)
+    out = np.empty((load.plan.frames_out(load.frames), load.plan.output.channels), np.float32)
+    step = block_frames(load.channels)
+
+    def blocks() -> Iterator[Any]:
+        for start in range(0, load.frames, step):
+            yield engine.process(sound[start : start + step])
+        yield from engine.flush()
+
+    def run() -> Any:
+        engine.reset()
+        at = 0
+        for block in blocks():  # an FIR gives whole transforms, so they are not as long as those that went in
+            out[at : at + len(block)] = block
+            at += len(block)
+        return out[:at]
+
+    return Prepared(run, lambda result, first, end: np.asarray(result[first:end].T, np.float64))
 
 
 def backend_of(name: str) -> Backend:
     """One of `NAMES`, or a certain GPU ("cuda:1"), whether it is here or not."""
+    from torchfx_cli.bench.torch_backend import Torch
+
     if name in ("cpu", "cuda") or (name.startswith("cuda:") and name[5:].isascii() and name[5:].isdigit()):
-        return Torch(name, name)
+        return Torch(name)
     if name == "native":
         return Native(name)
     if name in ("scipy", "scipy-sos"):
-        return Scipy(name) if name == "scipy" else ScipySos(name)
+        return Scipy(name)
     raise UsageError(f"--backends: found {name!r}; allowed are {', '.join(NAMES)}")
+
+
+def is_torch(name: str) -> bool:
+    """Whether the backend `name` runs the torch modules, which alone can write a chain in several ways."""
+    return name.partition(":")[0] in ("cpu", "cuda")

@@ -12,10 +12,9 @@ from math import log2
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from torchfx_cli.bench.fit import nonnegative, typical_error
-from torchfx_cli.bench.trials import Bench, Candidate, Question
-from torchfx_cli.chain.parse import parse_effect
-from torchfx_cli.chain.spec import ChainSpec
+from torchfx_cli.bench.candidates import Bench, Candidate, Question
+from torchfx_cli.bench.fit import nonnegative
+from torchfx_cli.bench.suites import written
 from torchfx_cli.render.costs import BackendCost, Work
 
 BACKENDS = {
@@ -60,9 +59,8 @@ def _calibrated(name: str, candidate: Candidate, lengths: tuple[int, ...]) -> Ca
     points: list[tuple[Work, float]] = []
     start_s = 0.0
     for effects in CHAINS:
-        chain = ChainSpec("", tuple(stage for effect in effects for stage in parse_effect(effect)))
         with TemporaryDirectory(prefix="torchfx-bench-") as folder:
-            bench = Bench(Question(chain), Path(folder), lengths)
+            bench = Bench(Question(*written(effects)), Path(folder), lengths)
             measured = bench.measured(candidate, starts=not points)
             if measured.reason:
                 return Calibration(name, None, reason=measured.reason)
@@ -75,9 +73,8 @@ def fitted(name: str, start_s: float, points: list[tuple[Work, float]]) -> Calib
     """The costs that explain the (work, seconds) of `points`, each without the start."""
     columns = [(work.files, work.samples, work.samples * work.sections, work.samples * log2(1 + work.taps))
                for work, _ in points]
-    seconds = [taken_s for _, taken_s in points]
-    found = nonnegative(columns, seconds)
-    return Calibration(name, BackendCost(start_s, *map(float, found)), typical_error(columns, seconds, found))
+    found, error = nonnegative(columns, [seconds for _, seconds in points])
+    return Calibration(name, BackendCost(start_s, *found), error)
 
 
 def table(calibrations: list[Calibration]) -> list[tuple[str, ...]]:

@@ -20,7 +20,7 @@ def describe(gpu: str = "") -> Environment:
     name, driver = _gpu(gpu) if gpu else ("", "")
     kernel = load()
     return Environment(
-        cpu=_cpu(), cores=_cores(), threads=_threads(), memory_mb=round(memory.total_bytes() / memory.MB), gpu=name,
+        cpu=_cpu(), cores=cores(), threads=_threads(), memory_mb=round(memory.total_bytes() / memory.MB), gpu=name,
         gpu_driver=driver, system=f"{platform.system()} {platform.release()}", python=platform.python_version(),
         torchfx=_version("torchfx-cli"), numpy=_version("numpy"), scipy=_version("scipy"), torch=_version("torch"),
         kernel=kernel.name + (f" ({kernel.reason})" if kernel.reason else ""), clock=_clock(),
@@ -47,14 +47,15 @@ def _cpuinfo(key: str, file: Path = Path("/proc/cpuinfo")) -> str | None:
     return " ".join(found[1].split()) if found else None
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _threads() -> int:
     """What OMP_NUM_THREADS says, else the cores: torch and the libraries below NumPy go by it."""
     said = os.environ.get("OMP_NUM_THREADS", "")
-    return int(said) if said.isascii() and said.isdigit() and int(said) else _cores()
+    return int(said) if said.isascii() and said.isdigit() and int(said) else cores()
 
 
 def _gpu(device: str) -> tuple[str, str]:

@@ -15,7 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from torchfx_cli.bench import probe
+from torchfx_cli.bench.backends import Native
+from torchfx_cli.bench.loads import Load
+from torchfx_cli.bench.timings import median_seconds
+from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.design.stages import Array, Sections, Stage, Taps, pole_radius, response
 from torchfx_cli.errors import UsageError
 
@@ -34,13 +37,13 @@ PROBED_SAMPLES = 1 << 21
 class Match:
     """The shortest FIR found and how far its response is from the chain's where that is above the floor.
 
-    met         whether `error_db` is within the tolerance; if not, `taps` is the longest that was tried.
+    met         whether `off_db` is within the tolerance; if not, `taps` is the longest that was tried.
     worst_hz    where the difference is largest.
     """
 
     taps: Array
     met: bool
-    error_db: float
+    off_db: float
     worst_hz: float
 
     @property
@@ -97,24 +100,23 @@ class Weighed:
         iir = f"IIR: {of}, {1e9 * self.iir_s:.2f} ns a sample, no delay"
         if self.fir_s is None:
             return [f"FIR or IIR: IIR. No linear-phase FIR of up to {taps} taps is within {TOLERANCE_DB:g} dB: "
-                    f"at {match.worst_hz:.4g} Hz it is {match.error_db:.2g} dB off", iir]
+                    f"at {match.worst_hz:.4g} Hz it is {match.off_db:.2g} dB off", iir]
         ratio = self.fir_s / self.iir_s
         answer = f"IIR, {ratio:.2g} times as fast" if ratio > 1.0 else f"FIR, {1.0 / ratio:.2g} times as fast"
         return [f"FIR or IIR: {answer}; the FIR keeps all frequencies in time, the IIR has no delay", iir,
                 f"FIR: {taps} taps, {1e9 * self.fir_s:.2f} ns a sample, {1e3 * (taps // 2) / self.fs:.3g} ms of delay; "
-                f"within {match.error_db:.2g} dB where the response is above {FLOOR_DB:g} dB"]
+                f"within {match.off_db:.2g} dB where the response is above {FLOOR_DB:g} dB"]
 
 
-def weigh(stages: Iterable[Stage], fs: int, channels: int, engine: str = "native", device: str = "cpu",
-          samples: int = PROBED_SAMPLES) -> Weighed:
+def weigh(stages: Iterable[Stage], fs: int, channels: int, samples: int = PROBED_SAMPLES) -> Weighed:
     """The recursive part of a chain against its FIR, both timed here. Raises UsageError where nothing is recursive."""
     recursive = iir_stages(stages)
     match = linear_phase(recursive, fs)
     frames = max(1, samples // channels)
 
     def a_sample(*chosen: Stage) -> float:
-        plan = probe.plan_for(chosen, fs, channels)
-        return probe.engine_seconds(plan, engine, device, frames) / (frames * channels)
+        load = Load(ChainSpec("", ()), chosen, fs, channels, frames)
+        return median_seconds(Native("native").prepare(load).run) / load.samples
 
     fir_s = a_sample(match.stage) if match.met else None
     return Weighed(sum(len(stage.sos) for stage in recursive), match, fs, a_sample(*recursive), fir_s)
@@ -134,14 +136,13 @@ class _Sampled:
         """The best of a few windows over 2 `half` + 1 taps."""
         around = self._centred[np.arange(-half, half + 1)]
         return min((self._held_against(around * np.kaiser(2 * half + 1, beta), tolerance_db) for beta in BETAS),
-                   key=lambda match: match.error_db)
+                   key=lambda match: match.off_db)
 
     def _held_against(self, taps: Array, tolerance_db: float) -> Match:
         got = np.abs(np.fft.rfft(taps, self.grid))[self.held]
         off_db = np.abs(20.0 * np.log10(np.maximum(got, 1e-300) / self.wanted[self.held]))
         at = int(off_db.argmax())
-        error_db = float(off_db[at])
-        return Match(taps, error_db <= tolerance_db, error_db, float(self.hz[self.held][at]))
+        return Match(taps, bool(off_db[at] <= tolerance_db), float(off_db[at]), float(self.hz[self.held][at]))
 
 
 def _grid(stages: tuple[Stage, ...], half: int) -> int:

@@ -1,36 +1,24 @@
 """Measured seconds -> what a run costs at all, and what each sample costs: t = fixed + per_sample * samples.
 
 Least squares on relative errors, so that a cell of a millisecond counts as much as one of a minute, with coefficients
-that are not negative: a negative start-up would promise that short files take no time. There are so few
-columns that the active set need not be searched (Lawson & Hanson, "Solving Least Squares Problems", 1974, chapter 23):
-every subset is solved, and of those without a negative number the best one is taken.
+that are not negative: a negative start-up would promise that short files take no time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from torchfx_cli.bench.records import Results
-
-Array = npt.NDArray[np.float64]
-
-MAX_COLUMNS = 8  # 2^8 small systems
-
 
 @dataclass(frozen=True)
 class Line:
-    """Seconds = `fixed_s` + `sample_s` * samples; `error` is what it is off where measured, relative (RMS)."""
+    """Seconds = `fixed_s` + `sample_s` * samples."""
 
     fixed_s: float
     sample_s: float
-    error: float = 0.0
 
     def seconds(self, samples: float) -> float:
         """What `samples`, all channels together, should take."""
@@ -43,66 +31,25 @@ class Line:
         return max(0.0, (other.fixed_s - self.fixed_s) / (self.sample_s - other.sample_s))
 
 
-def fit_line(points: Iterable[tuple[float, float]]) -> Line:
-    """The line through (samples, seconds); of one length alone nothing fixed can be told, so it is taken as 0.
+def fit_line(points: Sequence[tuple[float, float]]) -> Line:
+    """The line through (samples, seconds); of one length alone nothing fixed can be told, so it is taken as 0."""
+    is_one_length = len({samples for samples, _ in points}) == 1
+    columns = [(0.0 if is_one_length else 1.0, samples) for samples, _ in points]
+    (fixed_s, sample_s), _ = nonnegative(columns, [seconds for _, seconds in points])
+    return Line(fixed_s, sample_s)
 
-    Raises ValueError where there is no point, or a time that is not above 0.
+
+def nonnegative(columns: npt.ArrayLike, seconds: npt.ArrayLike) -> tuple[list[float], float]:
+    """Coefficients c [K] >= 0 that make the sum of ((columns @ c - seconds) / seconds)^2 least; and its RMS.
+
+    `columns` is [N, K], `seconds` [N] above 0.
     """
-    samples, seconds = _columns(points)
-    if len(set(samples)) == 1:
-        columns = samples[:, None]
-        (sample_s,) = nonnegative(columns, seconds)
-        return Line(0.0, float(sample_s), typical_error(columns, seconds, np.array([sample_s])))
-    columns = np.stack([np.ones_like(samples), samples], axis=1)
-    found = nonnegative(columns, seconds)
-    return Line(float(found[0]), float(found[1]), typical_error(columns, seconds, found))
+    from scipy.optimize import nnls
 
-
-def fit_results(results: Results) -> dict[tuple[str, str], Line]:
-    """(suite, backend) -> its line through all durations and channel counts that were measured and are right."""
-    points: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for cell, measurement in results.rows:
-        if measurement.seconds is not None and not cell.label:
-            points.setdefault((cell.suite, cell.backend), []).append((cell.samples, measurement.seconds))
-    return {key: fit_line(found) for key, found in points.items()}
-
-
-def nonnegative(columns: npt.ArrayLike, seconds: npt.ArrayLike) -> Array:
-    """Coefficients c [K] >= 0 that make the sum of ((columns @ c - seconds) / seconds)^2 least.
-
-    `columns` is [N, K], at most `MAX_COLUMNS` wide, `seconds` [N] above 0. Columns that nothing
-    tells apart share what they explain.
-    """
     a, t = np.asarray(columns, dtype=np.float64), np.asarray(seconds, dtype=np.float64)
-    if a.ndim != 2 or t.shape != a.shape[:1] or not len(t) or a.shape[1] > MAX_COLUMNS:
-        raise ValueError(f"columns [N, K] and seconds [N] are due, not {a.shape} and {t.shape}")
-    if not (np.isfinite(t).all() and (t > 0.0).all()):
-        raise ValueError("a measured time is above 0 s")
+    if not (len(t) and np.isfinite(t).all() and (t > 0.0).all()):
+        raise ValueError("nothing was measured, or a time that is not above 0 s")
     a = a / t[:, None]
     scale = np.maximum(np.abs(a).max(axis=0), np.finfo(np.float64).tiny)
-    best, least = np.zeros(a.shape[1]), float(len(t))  # all zero: every relative error is 1
-    for chosen in _subsets(a.shape[1]):
-        solved = np.linalg.lstsq(a[:, chosen] / scale[chosen], np.ones(len(t)), rcond=None)[0] / scale[chosen]
-        error = float(((a[:, chosen] @ solved - 1.0) ** 2).sum())
-        if (solved >= 0.0).all() and error < least:
-            best, least = np.zeros(a.shape[1]), error
-            best[chosen] = solved
-    return best
-
-
-def typical_error(columns: npt.ArrayLike, seconds: npt.ArrayLike, found: Array) -> float:
-    """The root mean square of predicted / measured - 1."""
-    predicted = np.asarray(columns, dtype=np.float64) @ found
-    return float(np.sqrt(np.mean((predicted / np.asarray(seconds, dtype=np.float64) - 1.0) ** 2)))
-
-
-def _subsets(count: int) -> list[list[int]]:
-    """Larger ones first, so that of equally good ones the fuller one stays."""
-    return [list(chosen) for size in range(count, 0, -1) for chosen in combinations(range(count), size)]
-
-
-def _columns(points: Iterable[tuple[float, float]]) -> tuple[Array, Array]:
-    rows = np.array(list(points), dtype=np.float64).reshape(-1, 2)
-    if not len(rows):
-        raise ValueError("nothing was measured")
-    return rows[:, 0], rows[:, 1]
+    found, residual = nnls(a / scale, np.ones(len(t)))
+    return (found / scale).tolist(), float(residual / np.sqrt(len(t)))

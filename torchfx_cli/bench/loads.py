@@ -1,4 +1,4 @@
-"""What goes in: designed stages over noise, or over the user's own file."""
+"""What goes in: designed stages over noise, or over the user's own file; and noise as a file."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from torchfx_cli.errors import ReadError
 from torchfx_cli.plan.assemble import RenderPlan, assemble
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.samples import SampleFormat, block_frames
+from torchfx_cli.stream.formats import choose_output
 from torchfx_cli.stream.reader import open_source
+from torchfx_cli.stream.writer import Output
 
 Samples = npt.NDArray[np.float32]
 
 SEED = 20_240_229
 FLOAT32 = SampleFormat("float32")
+LEVEL = 0.25  # of the noise in files, so that few chains clip it, and no program that computes in integers
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,17 @@ class Load:
     @cached_property
     def sound(self) -> Samples:
         """[channels, frames], made when it is first looked at."""
-        return noise(self.channels, self.frames) if self.source is None else read(self.source, self.frames)
+        if self.source is None:
+            return noise(self.channels, self.frames)
+        sound = read(self.source, self.frames)
+        if sound.shape[1] < self.frames:
+            raise ReadError(f"{self.source}: ends after {sound.shape[1]} of {self.frames} frames")
+        return sound
 
-    @property
+    @cached_property
     def plan(self) -> RenderPlan:
         """float32 in, float32 out, neighbours fused."""
-        return assemble(self.stages, self.fs, self.channels, FLOAT32, FLOAT32)
+        return plan_for(self.stages, self.fs, self.channels)
 
     @property
     def samples(self) -> int:
@@ -56,7 +64,13 @@ class Load:
 
 
 def load_of(suite: Suite, duration_s: float, channels: int) -> Load:
-    return Load(suite.chain, suite.stages, suite.fs, channels, max(1, round(duration_s * suite.fs)), suite.source)
+    frames = max(1, round(duration_s * suite.fs))
+    return Load(suite.chain, suite.stages(channels), suite.fs, channels, frames, suite.source)
+
+
+def plan_for(stages: tuple[Stage, ...], fs: int, channels: int) -> RenderPlan:
+    """float32 in, float32 out: filtering and the least of conversion."""
+    return assemble(stages, fs, channels, FLOAT32, FLOAT32)
 
 
 def noise(channels: int, frames: int) -> Samples:
@@ -69,24 +83,43 @@ def noise(channels: int, frames: int) -> Samples:
     return sound
 
 
-def read(path: Path, frames: int) -> Samples:
-    """The first `frames` frames of a file, [channels, frames] float32. Raises ReadError."""
+class _NoiseFacts:
+    """What `choose_output` asks of a source."""
+
+    container, channel_map = "WAV", ()
+
+    def __init__(self, fs: int, channels: int, subtype: str) -> None:
+        self.fs, self.channels, self.subtype = fs, channels, subtype
+
+
+def write_noise(path: Path, fs: int, channels: int, frames: int, subtype: str = "PCM_16") -> Path:
+    """A WAV of white noise up to `LEVEL`, seeded, 16 bits wide or "FLOAT"; about 1 s a minute of 100 channels."""
+    form = choose_output(path, _NoiseFacts(fs, channels, subtype))
+    random = np.random.default_rng(1)
+    with Output(path, fs, channels, form, None, 4 * frames * channels, overwrite=True) as output:
+        for block in _parts(frames, block_frames(channels)):
+            sound = random.uniform(-LEVEL, LEVEL, (block, channels))
+            output.write((sound * 2**15).astype(np.int16) if subtype == "PCM_16" else sound.astype(np.float32))
+        output.commit()
+    return path
+
+
+def _parts(frames: int, size: int) -> Iterator[int]:
+    for start in range(0, frames, size):
+        yield min(size, frames - start)
+
+
+def read(path: Path, most_frames: int) -> Samples:
+    """The first `most_frames` frames of a file, or what there is, [channels, frames] float32. Raises ReadError."""
     with open_source(path) as source:
         facts = source.facts
         engine = NativeEngine(assemble((), facts.fs, facts.channels, facts.sample_format, FLOAT32))
-        sound = np.empty((facts.channels, frames), np.float32)
+        sound = np.empty((facts.channels, most_frames), np.float32)
         at = 0
-        for block in _blocks(source.blocks(block_frames(facts.channels)), frames):
+        for block in source.blocks(block_frames(facts.channels)):
+            block = block[: most_frames - at]
             sound[:, at : at + len(block)] = engine.process(block).T
             at += len(block)
-    if at < frames:
-        raise ReadError(f"{path}: ends after {at} of {frames} frames")
-    return sound
-
-
-def _blocks(blocks: Iterator[npt.NDArray[np.generic]], frames: int) -> Iterator[npt.NDArray[np.generic]]:
-    for block in blocks:
-        yield block[:frames]
-        frames -= len(block)
-        if frames <= 0:
-            return
+            if at == most_frames:
+                break
+    return sound[:, :at]

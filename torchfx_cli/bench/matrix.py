@@ -12,29 +12,28 @@ from functools import lru_cache, partial
 from itertools import groupby
 from math import inf
 
+from torchfx_cli.bench import end_to_end
 from torchfx_cli.bench.accuracy import truth_of
-from torchfx_cli.bench.backend import Backend
-from torchfx_cli.bench.backends import backend_of
+from torchfx_cli.bench.backends import Backend, backend_of, is_torch
 from torchfx_cli.bench.loads import load_of
 from torchfx_cli.bench.measure import Rule, measure
 from torchfx_cli.bench.records import Cell, Measurement
 from torchfx_cli.bench.suites import Suite
-from torchfx_cli.bench.torch_backend import Torch
-from torchfx_cli.bench.wholes import process_rows, rival_rows
 
 BUDGET_S = 90.0  # where nobody says otherwise; with start-up, sound and truth the whole stays below two minutes
 STRETCH = 2.0  # a cell that needs more than so many shares is skipped
 
 
 def cells_of(suites: Iterable[Suite], backends: Iterable[str]) -> tuple[Cell, ...]:
-    """The matrix, small groups first within a suite; only torch backends have the ways of a suite."""
+    """The matrix, small groups first within a suite; only torch backends have the variants of a suite."""
     names, found = tuple(backends), []
     for suite in suites:
         suited = suite.backends if suite.kind == "files" else names_for(suite, names)
         for duration_s, channels in sorted(((d, c) for d in suite.durations_s for c in suite.channels),
                                            key=lambda size: (size[0] * size[1], size)):
             for name in suited:
-                found += [Cell(suite.name, name, duration_s, channels, suite.fs, way) for way in _ways(suite, name)]
+                labels = suite.variants if suite.kind != "memory" or is_torch(name) else ("",)
+                found += [Cell(suite.name, name, duration_s, channels, suite.fs, label) for label in labels]
     return tuple(dict.fromkeys(found))
 
 
@@ -43,43 +42,30 @@ def names_for(suite: Suite, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if not suite.backends or name in suite.backends)
 
 
-def _ways(suite: Suite, name: str) -> tuple[str, ...]:
-    """The labels of a suite's cells on one backend; only torch can write a chain in several ways."""
-    if suite.kind == "memory" and len(suite.ways) > 1 and not isinstance(backend_of(name), Torch):
-        return ("",)
-    return suite.ways
-
-
 def run(cells: Sequence[Cell], suites: Mapping[str, Suite], reps: int | None = None, budget_s: float = BUDGET_S,
         told: Callable[[Cell], object] = lambda cell: None, backends: Mapping[str, Backend] | None = None,
         now: Callable[[], float] = time.perf_counter) -> Iterator[tuple[Cell, Measurement]]:
     """Measure `cells` of `suites` (by name); `told` hears each before it begins."""
-    there = {name: backend_of(name) for name in _names(cells, suites) if name not in (backends or {})}
-    there |= backends or {}
+    names = {cell.backend for cell in cells if suites[cell.suite].kind != "files"}
+    there = {name: backend_of(name) for name in names} | dict(backends or {})
     absent = {name: reason for name, backend in there.items() if (reason := backend.why_not())}
     purse = Purse([cell for cell in cells if cell.backend not in absent], budget_s, reps, now)
     for group, members in groupby(cells, key=lambda cell: cell.group):
-        suite = suites[group[0]]
+        suite, together = suites[group[0]], tuple(members)
         if suite.kind == "files":
-            together = tuple(members)
             told(together[0])
-            yield from rival_rows(together, suite, purse.rule(*together))
+            yield from end_to_end.rows(together, suite, purse.rule(*together))
             continue
         load = load_of(suite, group[1], group[2])
         truth = lru_cache(maxsize=1)(partial(truth_of, load))
-        for cell in members:
+        for cell in together:
             told(cell)
             if cell.backend in absent:
                 yield cell, Measurement("unavailable", reason=absent[cell.backend])
             elif suite.kind == "process":
-                yield from process_rows(cell, suite, purse.rule(cell))
+                yield from end_to_end.rows((cell,), suite, purse.rule(cell))
             else:
                 yield cell, measure(there[cell.backend], load, truth, purse.rule(cell), cell.label)
-
-
-def _names(cells: Iterable[Cell], suites: Mapping[str, Suite]) -> set[str]:
-    """The backends of `cells`; other programs are none."""
-    return {cell.backend for cell in cells if suites[cell.suite].kind != "files"}
 
 
 class Purse:

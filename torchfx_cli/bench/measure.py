@@ -1,14 +1,11 @@
-"""One cell: is it there, does it fit, is it right; and only then how long it takes.
+"""One cell: is it there, does it fit, is it right; and only then how long it takes (see `timings`).
 
-A run to warm up gives the result that is checked. Then the run is repeated, by default until the median is known: the
-half width of its 95 % interval (`records.median_precision`, which needs six times) is at most `PRECISION` of it, or
-until the cell's share of the budget is spent. Looking again and again makes 95 % a little optimistic. With `reps` it is
-exactly so many.
+A run to warm up gives the result that is checked. Then it is repeated within the cell's share of the budget, or exactly
+`reps` times.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,17 +13,15 @@ from math import inf
 
 from torchfx_cli.bench import memory
 from torchfx_cli.bench.accuracy import LEAST_DB, Truth
-from torchfx_cli.bench.backend import Backend, Prepared
+from torchfx_cli.bench.backends import Backend, Prepared
 from torchfx_cli.bench.loads import Load
-from torchfx_cli.bench.records import Measurement, median_precision
+from torchfx_cli.bench.records import Measurement
+from torchfx_cli.bench.timings import SHORT_S, repeat
 
-PRECISION = 0.03
-LEAST_REPS, MOST_REPS = 6, 1000  # of fewer than six nothing is known; so many are done where `SHORT_S` allows
 MEMORY_SHARE = 0.8  # of what is free; estimates are rough, and others use the machine too
 LEAST_SHARE = 0.5  # of what a cell may take goes to repetitions, whatever imports and the truth have cost
 PROBES = (1 << 15, 1 << 18)  # samples
-MOST_PROBES, PROBING_S = 5, 0.2
-SHORT_S = 0.5  # what is over so soon is done, whatever the budget
+PROBING_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,7 @@ class Rule:
 def measure(backend: Backend, load: Load, truth: Callable[[], Truth], rule: Rule, label: str = "") -> Measurement:
     """See the module. Only an interruption is raised; all else that goes wrong is a measurement that says so."""
     try:
-        if reason := backend.why_not():
+        if reason := backend.why_not() or backend.lacks(load):
             return Measurement("unavailable", reason=reason)
         if reason := _too_large(backend, load, label) or _too_long(backend, load, label, rule):
             return Measurement("skipped", reason=reason)
@@ -71,41 +66,22 @@ def _measured(backend: Backend, load: Load, truth: Callable[[], Truth], rule: Ru
     with memory.HostPeak() as host:
         backend.forget_peak()
         prepared = backend.prepare(load, label)
-        error_db = _error_db(backend, prepared, right)
+        snr_db = _snr_db(backend, prepared, right)
         times: tuple[float, ...] = ()
-        if error_db >= LEAST_DB:
+        if snr_db >= LEAST_DB:
             left_s = rule.share_s - (time.perf_counter() - started)
             times = repeat(lambda: backend.timed(prepared)[0], max(left_s, LEAST_SHARE * rule.share_s), rule.reps)
-    if error_db < LEAST_DB:
-        found = f"{error_db:.0f} dB" if error_db > -inf else "nothing like it"
+    if snr_db < LEAST_DB:
+        found = f"{snr_db:.0f} dB" if snr_db > -inf else "nothing like it"
         reason = f"{found} against float64 SciPy; {LEAST_DB:.0f} dB is the least"
-        return Measurement("wrong", (), reason, error_db, host.megabytes, backend.peak_mb())
-    return Measurement("ok", times, "", error_db, host.megabytes, backend.peak_mb())
+        return Measurement("wrong", (), reason, snr_db, host.megabytes, backend.peak_mb())
+    return Measurement("ok", times, "", snr_db, host.megabytes, backend.peak_mb())
 
 
-def _error_db(backend: Backend, prepared: Prepared, right: Truth) -> float:
+def _snr_db(backend: Backend, prepared: Prepared, right: Truth) -> float:
     """Of the run to warm up, whose result is gone afterwards."""
     _, result = backend.timed(prepared)
-    return right.error_db(lambda first, end: prepared.part(result, first, end))
-
-
-def repeat(timed: Callable[[], float], budget_s: float, reps: int | None = None, precision: float = PRECISION,
-           now: Callable[[], float] = time.perf_counter) -> tuple[float, ...]:
-    """Seconds of each repetition, one at least: `reps`, or by the rule of the module within `budget_s`."""
-    times: list[float] = []
-    started = now()
-    while len(times) < (reps or MOST_REPS):
-        times.append(timed())
-        spent_s = now() - started
-        over = spent_s >= budget_s and (len(times) >= LEAST_REPS or spent_s >= SHORT_S)
-        if reps is None and (over or _known(times, precision)):
-            break
-    return tuple(times)
-
-
-def _known(times: list[float], precision: float) -> bool:
-    found = median_precision(times)
-    return found is not None and found <= precision
+    return right.snr_db(lambda first, end: prepared.part(result, first, end))
 
 
 def _too_large(backend: Backend, load: Load, label: str) -> str:
@@ -121,12 +97,17 @@ def _too_large(backend: Backend, load: Load, label: str) -> str:
 
 def _too_long(backend: Backend, load: Load, label: str, rule: Rule) -> str:
     """Why it does not fit into the budget, "" where it does."""
-    if rule.most_s == inf:
-        return ""
+    if rule.most_s == inf or rule.most_s <= 0.0:
+        return over_budget(0.0, rule)
+    needed_s = rule.least_runs * predicted_s(backend, load, label)
+    return over_budget(needed_s, rule) if needed_s > SHORT_S else ""
+
+
+def over_budget(needed_s: float, rule: Rule) -> str:
+    """Why what takes `needed_s` does not fit into the budget, "" where it does."""
     if rule.most_s <= 0.0:
         return "the budget is spent (--budget gives more)"
-    needed_s = rule.least_runs * predicted_s(backend, load, label)
-    if needed_s <= max(rule.most_s, SHORT_S):
+    if needed_s <= rule.most_s:
         return ""
     return f"would take about {needed_s:.2g} s; its share of the budget is {rule.most_s:.2g} s (--budget gives more)"
 
@@ -135,14 +116,9 @@ def predicted_s(backend: Backend, load: Load, label: str) -> float:
     """Seconds of one run, from two short ones: a fixed cost and a slope; 0 for what is short itself."""
     if load.samples <= PROBES[-1]:
         return 0.0
-    few, many = (_probed(backend, load.shortened(max(1, samples // load.channels)), label) for samples in PROBES)
+    prepared = [backend.prepare(load.shortened(max(1, samples // load.channels)), label) for samples in PROBES]
+    # The least of six: on a busy machine threads that wait for one another make single runs very slow.
+    few, many = (min(repeat(lambda one=one: backend.timed(one)[0], PROBING_S, precision=inf))  # type: ignore[misc]
+                 for one in prepared)
     slope_s = max(0.0, many - few) / (PROBES[1] - PROBES[0])
     return many + slope_s * (load.samples - PROBES[1])
-
-
-def _probed(backend: Backend, load: Load, label: str) -> float:
-    """The least of a few: on a busy machine threads that wait for one another make single runs very slow."""
-    prepared, times = backend.prepare(load, label), [math.inf]
-    while len(times) <= MOST_PROBES and sum(times[1:]) < PROBING_S:
-        times.append(backend.timed(prepared)[0])
-    return min(times)

@@ -10,13 +10,11 @@ import math
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from torchfx_cli.bench.records import Results
 from torchfx_cli.bench.series import Crossover, Series, crossovers, panels
 from torchfx_cli.errors import UsageError, printable
-
-if TYPE_CHECKING:
-    from torchfx_cli.bench.records import Results
 
 SUFFIXES = (".png", ".svg")
 MAKER = "torchfx bench"  # stands near the beginning of each picture
@@ -46,7 +44,8 @@ def drawn(results: Results, name: str) -> bytes:
     if not places:
         raise UsageError(f"--plot {printable(name)}: nothing was measured, so there is nothing to draw")
     out, kind = BytesIO(), name[-3:].lower()
-    _figure(places, _headline(results)).savefig(out, format=kind, dpi=200, metadata={MAKER_KEYS[kind]: MAKER})
+    headline = " · ".join(word for word in (results.environment.cpu, results.environment.gpu) if word)
+    _figure(places, headline).savefig(out, format=kind, dpi=200, metadata={MAKER_KEYS[kind]: MAKER})
     return out.getvalue()
 
 
@@ -60,8 +59,10 @@ def _figure(places: dict[tuple[str, int], list[Series]], headline: str) -> Any:
     from matplotlib.figure import Figure
 
     suites = list(dict.fromkeys(suite for suite, _ in places))
-    columns = min(MOST_COLUMNS, max(sum(suite == one for one, _ in places) for suite in suites))
-    rows = [(suite, chunk) for suite in suites for chunk in _chunks([c for s, c in places if s == suite], columns)]
+    counts_of = {suite: [count for one, count in places if one == suite] for suite in suites}
+    columns = min(MOST_COLUMNS, max(map(len, counts_of.values())))
+    rows = [(suite, counts[start : start + columns]) for suite, counts in counts_of.items()
+            for start in range(0, len(counts), columns)]
     figure = Figure(figsize=(PANEL_IN[0] * max(columns, 2) + 0.6, PANEL_IN[1] * len(rows) + 1.3),
                     layout="constrained", facecolor="white")
     axes = figure.subplots(len(rows), columns, squeeze=False, sharex="row", sharey="row")
@@ -70,7 +71,8 @@ def _figure(places: dict[tuple[str, int], list[Series]], headline: str) -> Any:
         for column, axis in enumerate(axes[row]):
             if column < len(counts):
                 _panel(axis, places[suite, counts[column]], names)
-                axis.set_title(_title(suite, counts[column]), fontsize=10, color=INK, loc="left")
+                title = f"{suite} · {counts[column]} channel{'s' * (counts[column] > 1)}"
+                axis.set_title(title, fontsize=10, color=INK, loc="left")
             else:
                 axis.set_visible(False)
         axes[row][0].set_ylim(*_decades(line for count in counts for line in places[suite, count]))
@@ -89,8 +91,8 @@ def _panel(axis: Any, lines: Sequence[Series], names: list[str]) -> None:
         colour, marker = _colour(line.name, names), MARKERS.get(line.backend, "o")
         axis.plot(line.durations_s, line.medians_s, color=colour, marker=marker, markersize=4.5, linewidth=1.8,
                   solid_capstyle="round", zorder=3)
-        if line.lows_s:
-            axis.fill_between(line.durations_s, line.lows_s, line.highs_s, color=colour, alpha=0.15, linewidth=0)
+        lows_s, highs_s = zip(*((min(one.times_s), max(one.times_s)) for _, one in line.points), strict=True)
+        axis.fill_between(line.durations_s, lows_s, highs_s, color=colour, alpha=0.15, linewidth=0)
     _decorate(axis, lines)
     for crossing in crossovers(lines):
         _mark(axis, crossing)
@@ -108,13 +110,15 @@ def _mark(axis: Any, crossing: Crossover) -> None:
 
 
 def _decorate(axis: Any, lines: Sequence[Series]) -> None:
+    from matplotlib.ticker import EngFormatter
+
     durations = sorted({duration for line in lines for duration in line.durations_s})
     axis.set_xlim(durations[0] / 1.3, durations[-1] * 1.3)
     shown = _apart(durations)
     axis.set_xticks(shown, [_duration(duration) for duration in shown], fontsize=8)
     axis.set_xticks([], minor=True)
     axis.set_yticks([], minor=True)
-    axis.yaxis.set_major_formatter(lambda seconds, at: _time(seconds))
+    axis.yaxis.set_major_formatter(EngFormatter("s"))
     axis.tick_params(colors=INK, length=3, labelsize=8)
     axis.grid(axis="y", color=FAINT, linewidth=0.6)
     for side in ("top", "right"):
@@ -124,7 +128,7 @@ def _decorate(axis: Any, lines: Sequence[Series]) -> None:
 
 def _decades(lines: Iterable[Series]) -> tuple[float, float]:
     """Whole powers of ten around all times of `lines`."""
-    times = [time for line in lines for time in (*line.medians_s, *line.lows_s, *line.highs_s)]
+    times = [time for line in lines for _, measurement in line.points for time in measurement.times_s]
     low, high = math.floor(math.log10(min(times))), math.ceil(math.log10(max(times)))
     return 10.0**low, 10.0 ** max(high, low + 1)
 
@@ -164,15 +168,6 @@ def _legend(figure: Any, names: list[str], headline: str) -> None:
     figure.suptitle(headline, fontsize=9, color="#666666", x=0.01, ha="left")
 
 
-def _title(suite: str, channels: int) -> str:
-    return f"{suite} · {channels} channel{'s' * (channels > 1)}"
-
-
-def _headline(results: Results) -> str:
-    environment = results.environment
-    return " · ".join(word for word in (environment.cpu, environment.gpu) if word)
-
-
 def _colour(name: str, names: list[str]) -> str:
     others = [other for other in names if other not in COLOURS]
     return COLOURS[name] if name in COLOURS else OTHER_COLOURS[others.index(name) % len(OTHER_COLOURS)]
@@ -183,14 +178,3 @@ def _duration(seconds: float) -> str:
     if seconds < 59.5:
         return f"{seconds:.2g} s"
     return f"{seconds / 60.0:.2g} min" if seconds < 99.5 * 60.0 else f"{seconds / 3600.0:.2g} h"
-
-
-def _time(seconds: float) -> str:
-    """A tick: `10 µs`, `1 ms`, `0.1 s`, `10 s`."""
-    if seconds < 0.99e-3:
-        return f"{seconds * 1e6:.3g} µs"
-    return f"{seconds * 1e3:.3g} ms" if seconds < 0.99 else f"{seconds:g} s"
-
-
-def _chunks(items: list[int], size: int) -> list[list[int]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]

@@ -7,15 +7,16 @@ lie outside. With the profiler everything takes a little longer, so its times ar
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from torchfx_cli.bench.loads import Load
+from torchfx_cli.bench.torch_backend import Torch
 from torchfx_cli.errors import UsageError
-from torchfx_cli.plan.assemble import RenderPlan
 from torchfx_cli.render.device import INSTALL, choose_device, torch_version
 
 RUNS = 3
@@ -34,17 +35,16 @@ class Operation:
     share: float
 
 
-def run(plan: RenderPlan, device: str = "cpu", duration_s: float = 10.0, top: int = 12
-        ) -> tuple[list[Operation], bytes]:
-    """Profile `plan` over noise on `device`: the `top` operations, the longest first, and the trace.
+def run(load: Load, device: str = "cpu", top: int = 12) -> tuple[list[Operation], bytes]:
+    """Profile what the bench times of `load` on `device`: the `top` operations, the longest first, and the trace.
 
     At most `MOST_SAMPLES` samples are taken. Raises UsageError where torch or the device is not there.
     """
     if torch_version() is None:
         raise UsageError(f"--profile: torch is not installed; {INSTALL}")
-    device = choose_device(device)
-    frames = max(1, min(round(duration_s * plan.fs), MOST_SAMPLES // plan.channels))
-    profile = _profiled(plan, device, frames)
+    backend = Torch(choose_device(device))
+    prepared = backend.prepare(load.shortened(max(1, MOST_SAMPLES // load.channels)))
+    profile = _profiled(lambda: backend.timed(prepared), device.startswith("cuda"))
     return top_operations(profile.key_averages(), top), _trace(profile)
 
 
@@ -61,24 +61,11 @@ def is_trace(head: bytes) -> bool:
     return head.startswith(MAKER)
 
 
-def _profiled(plan: RenderPlan, device: str, frames: int) -> Any:
-    import torch
+def _profiled(once: Callable[[], object], on_cuda: bool) -> Any:
     from torch.profiler import ProfilerActivity, profile
 
-    from torchfx_cli.render.torch_engine import modules_of
-
-    chain = modules_of(plan.stages).to(device)
-    noise = torch.rand(plan.channels, frames, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    x = (2.0 * noise - 1.0).to(device)
-    on_cuda = device.startswith("cuda")
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_cuda else [])]
-
-    def once() -> None:
-        chain(x)
-        if on_cuda:
-            torch.cuda.synchronize(device)
-
-    with torch.inference_mode(), _quiet():
+    with _quiet():
         once()
         with profile(activities=activities) as profiled:
             for _ in range(RUNS):

@@ -12,7 +12,7 @@ from math import comb
 from statistics import median, quantiles
 from typing import Literal
 
-SCHEMA = 1  # of the JSON, see `stored`
+SCHEMA = 2  # of the JSON, see `stored`
 FS = 44_100
 
 Status = Literal["ok", "unavailable", "skipped", "wrong", "failed"]
@@ -82,14 +82,14 @@ class Measurement:
 
     times_s    each repetition, in order, after a run to warm up.
     reason     why there is no speed: one line.
-    error_db   signal over error against float64 SciPy, inf where every bit is the same; None where nobody looked.
+    snr_db   signal over error against float64 SciPy, inf where every bit is the same; None where nobody looked.
     host_mb    by how much the process grew at most;  device_mb  what torch held on the device at most. None: unknown.
     """
 
     status: Status
     times_s: tuple[float, ...] = ()
     reason: str = ""
-    error_db: float | None = None
+    snr_db: float | None = None
     host_mb: float | None = None
     device_mb: float | None = None
 

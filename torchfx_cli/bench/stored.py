@@ -15,21 +15,20 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from torchfx_cli.bench.columns import COLUMNS, CSV, FIGURES, Row, rows_of
 from torchfx_cli.bench.records import SCHEMA, STATUSES, Cell, Environment, Measurement, Results
-from torchfx_cli.bench.tables import speedups
 from torchfx_cli.errors import UsageError, printable
 
 KIND = "torchfx bench"
 MAX_BYTES = 256 << 20
-COLUMNS = ("time", "channels", "suite", "backend", "label", "fs", "status", "median_s", "min_s", "spread", "precision",
-           "repetitions", "samples_per_s", "realtime", "speedup", "error_db", "host_mb", "device_mb", "reason")
+OLDER = {"error_db": "snr_db"}  # what schema 1 called the signal over error
 
 
 def to_json(results: Results) -> str:
     """The whole, schema `SCHEMA`: `{"kind", "schema", "environment", "chains", "cells", "missing"}`."""
     document = {
         "kind": KIND, "schema": SCHEMA, "environment": asdict(results.environment), "chains": dict(results.chains),
-        "cells": [asdict(cell) | _plain(measurement) for cell, measurement in results.rows],
+        "cells": [_plain(row) for row in rows_of(results)],
         "missing": [asdict(cell) for cell in results.missing],
     }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -40,8 +39,8 @@ def from_json(text: str) -> Results:
     document = _parsed(text)
     if not isinstance(document, dict) or document.get("kind") != KIND:
         raise ValueError("no results of torchfx bench")
-    if document.get("schema") != SCHEMA:
-        raise ValueError(f"schema {document.get('schema')!r}; this torchfx reads {SCHEMA}")
+    if document.get("schema") not in range(1, SCHEMA + 1):
+        raise ValueError(f"schema {document.get('schema')!r}; this torchfx reads 1 to {SCHEMA}")
     try:
         known = {field.name for field in fields(Environment)}
         return Results(
@@ -75,34 +74,25 @@ def is_json(head: bytes) -> bool:
 
 def is_csv(head: bytes) -> bool:
     """The same for `to_csv`."""
-    return head.startswith(",".join(COLUMNS[:5]).encode())
+    return head.startswith(",".join(CSV[:5]).encode())
 
 
 def to_csv(results: Results) -> str:
-    """`COLUMNS`, a row a cell; `time` is the length of the audio in s, what is unknown is empty."""
+    """The columns `CSV`, a row a cell; `time` is the length of the audio in s, what is unknown is empty."""
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    ratios = speedups(results)
-    for cell, measurement in results.rows:
-        writer.writerow("" if value is None else value for value in _columns(cell, measurement, ratios.get(cell)))
+    writer.writerow(CSV)
+    for row in rows_of(results):
+        values = [COLUMNS[name].value(row) for name in CSV]
+        writer.writerow("" if value is None else value for value in values)
     return out.getvalue()
 
 
-def _columns(cell: Cell, measurement: Measurement, speedup: float | None) -> tuple[Any, ...]:
-    seconds = measurement.seconds
-    return (cell.duration_s, cell.channels, cell.suite, cell.backend, cell.label, cell.fs, measurement.status, seconds,
-            measurement.least_s, measurement.spread, measurement.precision, len(measurement.times_s),
-            cell.samples / seconds if seconds else None, cell.duration_s / seconds if seconds else None, speedup,
-            measurement.error_db, measurement.host_mb, measurement.device_mb, measurement.reason)
-
-
-def _plain(measurement: Measurement) -> dict[str, Any]:
-    """`measurement` as JSON can say it, with the figures that people look for beside the times."""
-    error_db = measurement.error_db
-    told = error_db if error_db is None or math.isfinite(error_db) else str(error_db)
-    return asdict(measurement) | {"error_db": told, "median_s": measurement.seconds, "min_s": measurement.least_s,
-                                  "spread": measurement.spread, "precision": measurement.precision}
+def _plain(row: Row) -> dict[str, Any]:
+    """`row` as JSON can say it, with the figures that people look for beside the times."""
+    plain = asdict(row.cell) | asdict(row.measurement) | {name: COLUMNS[name].value(row) for name in FIGURES}
+    snr_db = row.measurement.snr_db
+    return plain | {"snr_db": snr_db if snr_db is None or math.isfinite(snr_db) else str(snr_db)}
 
 
 def _parsed(text: str) -> Any:
@@ -119,38 +109,34 @@ def _refused(word: str) -> float:
 
 
 def _cell(row: Mapping[str, Any]) -> Cell:
-    cell = Cell(str(row["suite"]), str(row["backend"]), _number(row, "duration_s"), _count(row, "channels"),
-                _count(row, "fs"), str(row["label"]))
+    cell = Cell(str(row["suite"]), str(row["backend"]), _number("duration_s", row["duration_s"]),
+                _count("channels", row["channels"]), _count("fs", row["fs"]), str(row["label"]))
     if not cell.duration_s > 0.0:
         raise ValueError(f"damaged: a duration of {cell.duration_s!r} s")
     return cell
 
 
 def _measurement(row: Mapping[str, Any]) -> Measurement:
+    row = {OLDER.get(key, key): value for key, value in row.items()}
     if row["status"] not in STATUSES:
         raise ValueError(f"damaged: a status {row['status']!r}")
-    times = tuple(_number({"times_s": value}, "times_s") for value in row["times_s"])
+    times = tuple(_number("times_s", value) for value in row["times_s"])
     if any(not time > 0.0 for time in times):
         raise ValueError("damaged: a time that is not above 0 s")
-    return Measurement(row["status"], times, str(row["reason"]), *(_maybe(row, key) for key in
-                                                                  ("error_db", "host_mb", "device_mb")))
+    snr_db, *megabytes = (None if row[key] is None else _number(key, row[key])
+                          for key in ("snr_db", "host_mb", "device_mb"))
+    return Measurement(row["status"], times, str(row["reason"]), snr_db, *megabytes)
 
 
-def _maybe(row: Mapping[str, Any], key: str) -> float | None:
-    return None if row[key] is None else _number(row, key)
-
-
-def _number(row: Mapping[str, Any], key: str) -> float:
-    value = row[key]
-    if isinstance(value, str) and value in ("inf", "-inf") and key == "error_db":
+def _number(key: str, value: Any) -> float:
+    if key == "snr_db" and value in ("inf", "-inf"):
         return float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise ValueError(f"damaged: {key} is {value!r}, not a number")
     return float(value)
 
 
-def _count(row: Mapping[str, Any], key: str) -> int:
-    value = row[key]
+def _count(key: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"damaged: {key} is {value!r}, not a whole number above 0")
     return value

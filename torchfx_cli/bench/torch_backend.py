@@ -1,41 +1,40 @@
-"""The torch modules as a backend, on the CPU or a GPU."""
+"""The torch modules as a backend, on the CPU or a GPU, given the sound in units, as the engines do it."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from importlib.util import find_spec
 from typing import Any
 
-from torchfx_cli.bench.backend import Backend, Prepared
+from torchfx_cli.bench.backends import Backend, Prepared, through_engine
 from torchfx_cli.bench.loads import Load
 from torchfx_cli.bench.memory import MB
 from torchfx_cli.errors import UsageError
+from torchfx_cli.render.choose import open_engine
 from torchfx_cli.render.device import INSTALL, choose_device, torch_version
 
 UNIT_TEMPORARIES = {"cpu": 64 << 20, "cuda": 768 << 20}  # bytes that the modules need for a unit, generously
 
 
 class Torch(Backend):
-    """The modules on `device`. A label is a way of the `api` suite: whole tensors through modules of the library."""
+    """The modules on the device that it is named after. A label is a variant of the `api` suite.
 
-    def __init__(self, name: str, device: str) -> None:
-        super().__init__(name)
-        self.device = device
-        self._reason: str | None = None
+    Chains that are not linear throughout go through the engine, whose other stages are computed on the host.
+    """
 
     @property
     def kind(self) -> str:
-        return self.device.partition(":")[0]
+        return self.name.partition(":")[0]
 
     def why_not(self) -> str:
-        if self._reason is None:
-            self._reason = self._looked_for()
         return self._reason
 
-    def _looked_for(self) -> str:
+    @cached_property
+    def _reason(self) -> str:
         if torch_version() is None or find_spec("torch") is None:
             return f"torch is not installed; {INSTALL}"
         try:
-            choose_device(self.device)
+            choose_device(self.name)
         except UsageError as error:
             return str(error).partition("; use --device")[0]
         return ""
@@ -43,9 +42,11 @@ class Torch(Backend):
     def prepare(self, load: Load, label: str = "") -> Prepared:
         import torch
 
-        from torchfx_cli.bench.ways import in_units, whole
+        from torchfx_cli.bench.api_variants import in_units, whole
 
-        sound = torch.from_numpy(load.sound).to(self.device)
+        if not load.plan.is_linear:
+            return through_engine(open_engine(load.plan, "torch", self.name), load)
+        sound = torch.from_numpy(load.sound).to(self.name)
         run = whole(load, label, sound) if label else in_units(load, sound)
         return Prepared(run, lambda result, first, end: result[:, first:end].double().cpu().numpy())
 
@@ -55,7 +56,7 @@ class Torch(Backend):
             return super().timed(prepared)
         import torch
 
-        with torch.cuda.device(self.device):
+        with torch.cuda.device(self.name):
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             torch.cuda.synchronize()
             begin.record()
@@ -74,20 +75,20 @@ class Torch(Backend):
         import torch
 
         torch.cuda.empty_cache()
-        return float(torch.cuda.mem_get_info(self.device)[0])
+        return float(torch.cuda.mem_get_info(self.name)[0])
 
     def forget_peak(self) -> None:
         if self.kind != "cpu":
             import torch
 
-            torch.cuda.reset_peak_memory_stats(self.device)
+            torch.cuda.reset_peak_memory_stats(self.name)
 
     def peak_mb(self) -> float | None:
         if self.kind == "cpu":
             return None
         import torch
 
-        return float(torch.cuda.max_memory_allocated(self.device)) / MB
+        return float(torch.cuda.max_memory_allocated(self.name)) / MB
 
     def _computing_bytes(self, load: Load, label: str) -> float:
         """Beside the sound: the result, and what a unit needs; in one piece, some ten arrays of float64."""

@@ -27,7 +27,7 @@ def bench(
     budget: Annotated[str | None, typer.Option(
         metavar="SECONDS", help="Time for all, else 90, with --reps no limit. What does not fit is skipped.")] = None,
     versus: Annotated[bool, typer.Option(
-        "--versus", help="Run SoX, ffmpeg and pedalboard over the same chains too, file to file.")] = False,
+        "--versus", help="Run SoX, ffmpeg, pedalboard and a SciPy script over the same chains, file to file.")] = False,
     csv: Annotated[str | None, typer.Option(metavar="FILE", help="Write a row a cell.")] = None,
     json: Annotated[str | None, typer.Option(
         metavar="FILE", help="Write everything, for --resume and --compare.")] = None,
@@ -65,7 +65,7 @@ def bench(
     130 interrupted: what was measured is written.
     """
     from torchfx_cli.cli import bench_modes, bench_run
-    from torchfx_cli.cli.bench_asked import Asked
+    from torchfx_cli.cli.bench_options import Asked
 
     asked = Asked(
         suite=suite, backends=backends, durations=durations, channels=channels, chain=chain or [], effect=effect or [],

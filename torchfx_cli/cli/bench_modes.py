@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from torchfx_cli.bench import suites
-from torchfx_cli.bench.backends import backend_of
+from torchfx_cli.bench.backends import backend_of, is_torch
 from torchfx_cli.bench.loads import load_of
 from torchfx_cli.bench.suites import Suite
-from torchfx_cli.bench.torch_backend import Torch
-from torchfx_cli.cli import bench_files, show
-from torchfx_cli.cli.bench_asked import MAX_FILES, Asked
+from torchfx_cli.cli import show
+from torchfx_cli.cli.bench_options import MAX_FILES, Asked, one, tables_beside, whole
 from torchfx_cli.cli.bench_screen import show_columns
-from torchfx_cli.cli.bench_values import one, whole
 from torchfx_cli.errors import UsageError
 
 OUTPUTS = ("--csv", "--json", "--markdown", "--plot", "--resume", "--compare", "--versus", "--reps", "--budget")
@@ -30,11 +28,11 @@ def advise(asked: Asked) -> None:
 
     suite = _suite(asked)
     files = 1 if asked.files is None else whole("--files", asked.files, MAX_FILES)
-    question = advising.Question(suite.chain, suite.fs, suite.channels[0], suite.durations_s[0], files)
+    question = advising.Question(suite.chain, suite.words, suite.fs, suite.channels[0], suite.durations_s[0], files)
     advice = advising.advise(question, lambda step: _measuring(asked, step))
     _measuring(asked, "FIR or IIR")
     try:
-        weighed = fir_for_iir.weigh(suite.stages, suite.fs, suite.channels[0]).words()
+        weighed = fir_for_iir.weigh(suite.stages(suite.channels[0]), suite.fs, suite.channels[0]).words()
     except UsageError:  # nothing in the chain is recursive
         weighed = []
     _measuring(asked, "")
@@ -67,17 +65,17 @@ def profile(asked: Asked) -> None:
     from torchfx_cli.bench import profile as profiling
 
     suite = _suite(asked)
-    names = [name for name in asked.backend_names() if isinstance(backend_of(name), Torch)]
+    names = [name for name in asked.backend_names() if is_torch(name)]
     if not names:
         raise UsageError("--profile: looks into the torch modules; give --backends cuda or cpu")
     usable = [name for name in names if not backend_of(name).why_not()]
     _measuring(asked, (usable or names)[0])
     load = load_of(suite, suite.durations_s[0], suite.channels[0])
-    with bench_files.of_profile(asked) as file:
-        operations, trace = profiling.run(load.plan, (usable or names)[0], load.frames / load.fs)
+    with asked.profile_file() as file:
+        operations, trace = profiling.run(load, (usable or names)[0])
         file.save(trace)
     _measuring(asked, "")
-    with bench_files.tables_beside([file]):
+    with tables_beside([file]):
         if not asked.quiet:
             _table(profiling.table(operations))
         show.say(f"trace in {asked.profile}; chrome://tracing and ui.perfetto.dev show it")
@@ -93,7 +91,8 @@ def _suite(asked: Asked) -> Suite:
     if suite.source is not None:
         return suite
     duration_s = one("--durations", asked.durations_s(), TYPICAL[0])
-    return Suite(suite.name, suite.chain, (duration_s,), (one("--channels", asked.channel_counts(), TYPICAL[1]),))
+    channels = one("--channels", asked.channel_counts(), TYPICAL[1])
+    return Suite(suite.name, suite.chain, suite.words, (duration_s,), (channels,))
 
 
 def _table(rows: list[tuple[str, ...]]) -> None:

@@ -8,20 +8,19 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from io import StringIO
 from types import TracebackType
 from typing import Any
 
 from torchfx_cli.bench import tables
+from torchfx_cli.bench.columns import NARROW, PLACE, SCREEN, Row, headers, rows_of, words
 from torchfx_cli.bench.records import Cell, Results
-from torchfx_cli.bench.tables import Line
 from torchfx_cli.cli import show
 from torchfx_cli.errors import printable
 
 BEST = "*"  # behind the fastest of a group
 WIDE = 132  # columns from which on everything is shown
-LESS = (0, 1, 2, 3, 5, 6, 8, 9)  # of `tables.HEADER`, where there is no room
 ECHO_WIDTH = 3  # where a terminal writes ^C
 FRAME_LINES = 7  # of the table around its rows, and the line below it
 
@@ -34,7 +33,8 @@ class Screen:
         self._since_s = time.monotonic()
         self._live: Any = None
         self._looked_at = not quiet and show.is_terminal(sys.stderr)
-        self._lines: list[Line] = []
+        self._rows: list[Row] = []
+        self._best: set[Cell] = set()
         self._begun = 0
 
     def __enter__(self) -> Screen:
@@ -61,7 +61,7 @@ class Screen:
     def add(self, results: Results) -> None:
         """Another row is known."""
         if self._live is not None:
-            self._lines = tables.lines(results)
+            self._rows, self._best = rows_of(results), tables.fastest(results)
 
     def _draw(self, cell: Cell) -> None:
         if self._live is None:
@@ -70,9 +70,9 @@ class Screen:
         from rich.text import Text
 
         room = max(1, shutil.get_terminal_size().lines - FRAME_LINES)
-        words = f"{self._begun + 1}/{len(self._cells)}  {self._left()}  {cell.suite} {cell.duration_s:g} s"
-        below = Text(printable(f"{words} x {cell.channels} {cell.name}"), no_wrap=True, overflow="ellipsis")
-        rows = [_table(tables.HEADER, self._lines[-room:], self._live.console.width)] if self._lines else []
+        where = f"{self._begun + 1}/{len(self._cells)}  {self._left()}  {cell.suite} {cell.duration_s:g} s"
+        below = Text(printable(f"{where} x {cell.channels} {cell.name}"), no_wrap=True, overflow="ellipsis")
+        rows = [_table(self._rows[-room:], self._best, self._live.console.width)] if self._rows else []
         self._live.update(Group(*rows, below), refresh=True)
 
     def _left(self) -> str:
@@ -86,34 +86,41 @@ class Screen:
         return f"{part:.0%}" + (f"  {show.coarse_clock(max(0.0, left_s))} left" if left_s < float("inf") else "")
 
 
-def show_lines(header: Sequence[str], lines: Sequence[Line]) -> None:
-    """The table on stdout; on a terminal with rules between groups, and the fastest in bold."""
+def show_rows(rows: Sequence[Row], best: Collection[Cell]) -> None:
+    """The table on stdout; on a terminal with rules between groups, and those of `best` in bold."""
     if not show.is_terminal(sys.stdout):
-        show_columns(header, [_cells(line) for line in lines], left=3)
+        show_columns(headers(SCREEN), [_words(row, SCREEN, best) for row in rows], left=len(PLACE))
         return
     from rich.console import Console
 
     width = shutil.get_terminal_size().columns
     out = StringIO()
     console = Console(file=out, width=width, markup=False, highlight=False, force_terminal=True)
-    console.print(_table(header, lines, width))
+    console.print(_table(rows, best, width))
     show.copy(out.getvalue().rstrip("\n"))
 
 
-def _table(header: Sequence[str], lines: Sequence[Line], width: int) -> Any:
+def _table(rows: Sequence[Row], best: Collection[Cell], width: int) -> Any:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    chosen = range(len(header)) if width >= WIDE else LESS
+    chosen = SCREEN if width >= WIDE else NARROW
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for place in chosen:
-        table.add_column(header[place], justify="left" if place < 3 else "right", no_wrap=place < 3)
-    for line in lines:
-        if line.first and table.row_count:
+    for name, header in zip(chosen, headers(chosen), strict=True):
+        table.add_column(header, justify="left" if name in PLACE else "right", no_wrap=name in PLACE)
+    group = None
+    for row in rows:
+        if group not in (None, row.cell.group):
             table.add_section()
-        words = _cells(line)
-        table.add_row(*(printable(words[place]) for place in chosen), style="bold" if line.fastest else None)
+        group = row.cell.group
+        table.add_row(*map(printable, _words(row, chosen, best)), style="bold" if row.cell in best else None)
     return table
+
+
+def _words(row: Row, names: Sequence[str], best: Collection[Cell]) -> list[str]:
+    found = words(row, names)
+    found[names.index("name")] += f" {BEST}" if row.cell in best else ""
+    return found
 
 
 def show_columns(header: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> None:
@@ -125,9 +132,3 @@ def show_columns(header: Sequence[str], rows: Sequence[Sequence[str]], left: int
         words = (word.ljust(width) if place in begun else word.rjust(width)
                  for place, (word, width) in enumerate(zip(row, widths, strict=True)))
         show.say("  ".join(words).rstrip())
-
-
-def _cells(line: Line) -> tuple[str, ...]:
-    words = list(line.words)
-    words[2] += f" {BEST}" if line.fastest else ""
-    return tuple(words)

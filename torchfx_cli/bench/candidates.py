@@ -1,36 +1,35 @@
-"""The runs behind advice: real files of noise through each candidate, a new process for its start, batches by jobs."""
+"""The ways to do a batch, and what each costs: real files of noise, a new process for its start, batches by jobs."""
 
 from __future__ import annotations
 
-import os
-import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from torchfx_cli.bench import probe
-from torchfx_cli.bench.chainfile import write_chain
+from torchfx_cli.bench.environment import cores
 from torchfx_cli.bench.fit import Line, fit_line
+from torchfx_cli.bench.loads import write_noise
+from torchfx_cli.bench.other_tools import process_command
+from torchfx_cli.bench.timings import BUDGET_S, fresh, median_seconds, repeat, run_process
 from torchfx_cli.chain.spec import ChainSpec, design_chain
 from torchfx_cli.errors import RunError, UsageError
 from torchfx_cli.render.choose import check_engine
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.onefile import RunObserver
+from torchfx_cli.tasks.onefile import RunObserver, process_file
 
 LENGTHS = (1 << 17, 1 << 20, 1 << 22)  # samples, all channels: one block, and enough of them that the slope is clear
 CHUNKS = (1 << 13, 1 << 15, 1 << 19, 1 << 21)  # samples; the usual block, 1 << 17, is what they are held against
 STARTS = 3
-BUDGET_S = probe.BUDGET_S
 NOTHING = Line(0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class Question:
-    """So many `files`, each of `duration_s` x `channels` at `fs`, through `chain`."""
+    """So many `files`, each of `duration_s` x `channels` at `fs`, through `chain`; `words` say it to `process`."""
 
     chain: ChainSpec
+    words: tuple[str, ...]
     fs: int = 44_100
     channels: int = 2
     duration_s: float = 60.0
@@ -79,16 +78,16 @@ class Bench:
 
     def __init__(self, question: Question, folder: Path, lengths: Sequence[int] = ()) -> None:
         self._question, self._folder = question, folder
-        self.stages = design_chain(question.chain, question.fs)
-        self._chain = write_chain(self.stages, question.fs, folder / "chain.yaml")
-        self._files = {samples: self._noise(f"{samples}.wav", samples) for samples in lengths or LENGTHS}
+        self.stages = design_chain(question.chain, question.fs, question.channels)
+        frames = [max(1, samples // question.channels) for samples in lengths or LENGTHS]
+        self._files = {count * question.channels: self._noise(f"{count}.wav", count) for count in frames}
         self.points: list[tuple[float, float]] = []
 
     def measured(self, candidate: Candidate, speedup: float = 1.0, starts: bool = True) -> Candidate:
         """`candidate` with its costs, the start only if it is asked for, or with the reason why it has none."""
         try:
             check_engine(candidate.engine, candidate.device)
-            self.points = [(self._samples(samples), self._seconds(candidate, samples)) for samples in self._files]
+            self.points = [(samples, self._seconds(candidate, samples)) for samples in self._files]
             line = fit_line(self.points)
             start_s = max(0.0, self._start(candidate) - line.seconds(self._question.channels)) if starts else 0.0
         except (UsageError, RunError) as error:
@@ -103,39 +102,32 @@ class Bench:
 
     def batches(self) -> tuple[tuple[int, float], ...]:
         """(files at a time, seconds for twice as many files as there are cores), 1, 2, 4, ... to the cores."""
-        sources = [self._files[sorted(self._files)[len(self._files) // 2]]] * (2 * cores())
-        outputs = [self._folder / f"batch{n}.wav" for n in range(len(sources))]
-        jobs = [Job(source, output, overwrite=True) for source, output in zip(sources, outputs, strict=True)]
+        source = self._files[sorted(self._files)[len(self._files) // 2]]
+        jobs = [Job(source, self._folder / f"batch{n}.wav", overwrite=True) for n in range(2 * cores())]
         counts = sorted({min(1 << n, cores()) for n in range(cores().bit_length() + 1)})
         settings = Settings(self._question.chain, device="cpu", engine="native")
-        found = probe.fresh(batch_seconds, jobs, settings, counts, longest_s=120.0)
+        found = fresh(batch_seconds, jobs, settings, counts, longest_s=120.0)
         return tuple(zip(counts, found, strict=True))
 
-    def _noise(self, name: str, samples: int) -> Path:
-        question = self._question
-        return probe.write_noise(self._folder / name, question.fs, question.channels, self._frames(samples))
-
-    def _frames(self, samples: int) -> int:
-        return max(1, samples // self._question.channels)
-
-    def _samples(self, samples: int) -> int:
-        return self._frames(samples) * self._question.channels
+    def _noise(self, name: str, frames: int) -> Path:
+        return write_noise(self._folder / name, self._question.fs, self._question.channels, frames)
 
     def _seconds(self, candidate: Candidate, samples: int, chunk_s: float | None = None) -> float:
+        """Median seconds of one file from opening to rename, in this process. Raises RunError where it fails."""
         settings = Settings(self._question.chain, candidate.device, candidate.engine, chunk_s)
-        return probe.file_seconds(self._files[samples], self._folder / "out.wav", settings, BUDGET_S)
+        job = Job(self._files[samples], self._folder / "out.wav", overwrite=True)
+
+        def run() -> None:
+            result = process_file(job, settings, RunObserver())
+            if result.status != "ok":
+                raise RunError(f"the file of noise that was to be timed failed: {result.error}")
+
+        return median_seconds(run, BUDGET_S)
 
     def _start(self, candidate: Candidate) -> float:
-        source = self._noise("frame.wav", 1)
-        times: list[float] = []
-        command = [sys.executable, "-m", "torchfx_cli", "process", str(source), "-o", str(self._folder / "o.wav"),
-                   "--overwrite", "--quiet", "--engine", candidate.engine, "--device", candidate.device,
-                   "--chain", str(self._chain)]
-        while len(times) < STARTS and sum(times) < 2.0:
-            started = time.perf_counter()
-            probe.run_process(command, longest_s=60.0)
-            times.append(time.perf_counter() - started)
-        return median(times)
+        command = process_command(self._question.words, self._noise("frame.wav", 1), self._folder / "o.wav",
+                                  "--engine", candidate.engine, "--device", candidate.device)
+        return median(repeat(lambda: run_process(command, longest_s=60.0).seconds, 0.0, STARTS))
 
 
 def batch_seconds(jobs: list[Job], settings: Settings, counts: list[int]) -> list[float]:
@@ -147,9 +139,4 @@ def batch_seconds(jobs: list[Job], settings: Settings, counts: list[int]) -> lis
         if report.exit_code:
             raise RunError(f"the batch that was to be timed failed: {report.results[0].error}")
 
-    return [probe.median_seconds(lambda count=count: run(count)) for count in counts]  # type: ignore[misc]
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return [median_seconds(lambda count=count: run(count)) for count in counts]  # type: ignore[misc]

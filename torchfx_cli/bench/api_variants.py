@@ -1,4 +1,4 @@
-"""The torch modules over a tensor [channels, frames]: in units, as the engines do it, and the ways of the `api` suite.
+"""The torch modules over a tensor [channels, frames]: in units, as the engines do it, and the variants of `api`.
 
     class       a module of one's own, whose forward calls one filter after the other
     sequential  nn.Sequential
@@ -50,7 +50,7 @@ class Own(nn.Module):
 
 
 def whole(load: Load, label: str, sound: Tensor) -> Callable[[], Tensor]:
-    """All of `sound` at once through the library's filters, put together in the way `label`."""
+    """All of `sound` at once through the library's filters, put together as the variant `label`."""
     filters = [Filter(stage, load.fs) for stage in load.chain.stages]
     module: nn.Module
     if label == "class":
