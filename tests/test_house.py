@@ -76,6 +76,18 @@ def test_imports_point_only_leftward(path: Path) -> None:
             assert place in ONLY_IN[top], f"{place} imports {name}"
 
 
+STAGES = {"Sections", "Taps", "Gain", "Sum", "Normalize", "Loudness", "Resample", "Matrix", "Trim", "Compressor"}
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_only_what_fuses_asks_for_the_type_of_a_stage(path: Path) -> None:
+    """All others build from linear stages, and ask any other for its processor: a new kind is passed over by none."""
+    asked = [ast.unparse(node) for node in ast.walk(ast.parse(path.read_text()))
+             if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance"
+             and STAGES & {name.id for name in ast.walk(node.args[1]) if isinstance(name, ast.Name)}]
+    assert not asked or path == PACKAGE / "plan" / "fuse.py", asked
+
+
 def test_processing_on_the_cpu_loads_neither_torch_nor_scipy(tmp_path: Path) -> None:
     script = f"""
 import sys

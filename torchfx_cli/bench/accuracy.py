@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from torchfx_cli.bench.loads import FLOAT32, Load
-from torchfx_cli.design.stages import Sections, Stage, pole_radius
+from torchfx_cli.design.stages import Stage, linear, pole_radius
 from torchfx_cli.plan.assemble import RenderPlan
 from torchfx_cli.render.scipy_engine import ScipyEngine
 from torchfx_cli.samples import SampleFormat, block_frames
@@ -78,7 +78,7 @@ def reference(stages: tuple[Stage, ...], fs: int, sound: npt.NDArray[np.floating
 
 def memory_frames(stages: tuple[Stage, ...]) -> int:
     """Frames after which what went in has fallen to -180 dB: those of all poles together, which no cascade exceeds."""
-    radii = [pole_radius(row) for stage in stages if isinstance(stage, Sections) for row in stage.sos]
+    radii = [pole_radius(row) for stage in linear(stages) for row in stage.recursive()]
     ringing = sum(ceil(log(FORGOTTEN) / log(radius)) for radius in radii if radius > 0.0)
     return ringing + sum(stage.tap_count for stage in stages)
 

@@ -22,11 +22,12 @@ import numpy as np
 
 from torchfx_cli.bench.accuracy import Array
 from torchfx_cli.bench.loads import Load
-from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
+from torchfx_cli.design.stages import Gain, Sections, Sum, Taps, linear
 from torchfx_cli.errors import UsageError
 from torchfx_cli.render.engine import Engine
 from torchfx_cli.samples import block_frames
 
+Call = Callable[[Any], Any]  # of a sound [channels, frames]
 NAMES = ("cuda", "native", "cpu", "scipy", "scipy-sos")
 
 
@@ -105,40 +106,56 @@ class Scipy(Backend):
 
         return Prepared(run, lambda result, first, end: np.asarray(result[:, first:end], np.float64))
 
-    def _filters(self, load: Load) -> list[Callable[[Any], Any]]:
+    def _filters(self, load: Load) -> list[Call]:
         if self.name == "scipy":
-            return [_lfilter(stage) for stage in load.stages]
-        return [_best(stage) for stage in load.plan.stages]
+            return [stage.build(_Lfilter()) for stage in linear(load.stages)]
+        return [stage.build(_Best()) for stage in linear(load.plan.stages)]
 
 
-def _lfilter(stage: Stage) -> Callable[[Any], Any]:
-    import scipy.signal
+class _Lfilter:
+    """A `Builder` of calls: every stage by one `lfilter`."""
 
-    if isinstance(stage, Sections):
-        b, a = scipy.signal.sos2tf(stage.sos)
-    elif isinstance(stage, Taps):
-        b, a = stage.taps, np.ones(1)
-    elif isinstance(stage, Gain):
-        b, a = np.array([stage.factor]), np.ones(1)
-    else:
-        raise TypeError(f"{stage.label} is no filter")
-    return lambda y: scipy.signal.lfilter(b, a, y, axis=-1)
+    def sections(self, stage: Sections) -> Call:
+        import scipy.signal
+
+        return self._call(*scipy.signal.sos2tf(stage.sos))
+
+    def taps(self, stage: Taps) -> Call:
+        return self._call(stage.taps, np.ones(1))
+
+    def gain(self, stage: Gain) -> Call:
+        return self._call(np.array([stage.factor]), np.ones(1))
+
+    def sum(self, stage: Sum) -> Call:
+        raise TypeError(f"{stage.label} is no single filter")
+
+    def _call(self, b: Array, a: Array) -> Call:
+        import scipy.signal
+
+        return lambda y: scipy.signal.lfilter(b, a, y, axis=-1)
 
 
-def _best(stage: Stage) -> Callable[[Any], Any]:
-    import scipy.signal
+class _Best:
+    """A `Builder` of calls: every stage by what is fastest for it."""
 
-    if isinstance(stage, Sections):
+    def sections(self, stage: Sections) -> Call:
+        import scipy.signal
+
         sos = stage.sos.copy()  # the stage's is read-only, which sosfilt refuses
         return lambda y: scipy.signal.sosfilt(sos, y)
-    if isinstance(stage, Taps):
+
+    def taps(self, stage: Taps) -> Call:
+        import scipy.signal
+
         taps = stage.taps[None]
         # float64, or it would transform in float32: 137 dB
         return lambda y: scipy.signal.oaconvolve(np.asarray(y, np.float64), taps, axes=-1)[:, : y.shape[1]]
-    if isinstance(stage, Gain):
-        factor = stage.factor
-        return lambda y: y * factor
-    raise TypeError(f"{stage.label} is no filter")
+
+    def gain(self, stage: Gain) -> Call:
+        return lambda y: y * stage.factor
+
+    def sum(self, stage: Sum) -> Call:
+        raise TypeError(f"{stage.label} is no single filter")
 
 
 class Native(Backend):

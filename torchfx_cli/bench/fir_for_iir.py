@@ -19,7 +19,7 @@ from torchfx_cli.bench.backends import Native
 from torchfx_cli.bench.loads import Load
 from torchfx_cli.bench.timings import median_seconds
 from torchfx_cli.chain.spec import ChainSpec
-from torchfx_cli.design.stages import Array, Sections, Stage, Taps, pole_radius, response
+from torchfx_cli.design.stages import Array, Linear, Stage, Taps, linear, pole_radius, response
 from torchfx_cli.errors import UsageError
 
 TOLERANCE_DB = 0.1
@@ -52,9 +52,9 @@ class Match:
         return Taps(self.taps, len(self.taps) // 2, f"linear-phase FIR of {len(self.taps)} taps")
 
 
-def iir_stages(stages: Iterable[Stage]) -> tuple[Sections, ...]:
+def iir_stages(stages: Iterable[Stage]) -> tuple[Linear, ...]:
     """What of a chain is recursive; raises UsageError where nothing is."""
-    found = tuple(stage for stage in stages if isinstance(stage, Sections))
+    found = linear(stage for stage in stages if stage.section_count)
     if not found:
         raise UsageError("the chain has no recursive (IIR) stage, so there is no FIR to hold against it")
     return found
@@ -119,7 +119,7 @@ def weigh(stages: Iterable[Stage], fs: int, channels: int, samples: int = PROBED
         return median_seconds(Native("native").prepare(load).run) / load.samples
 
     fir_s = a_sample(match.stage) if match.met else None
-    return Weighed(sum(len(stage.sos) for stage in recursive), match, fs, a_sample(*recursive), fir_s)
+    return Weighed(sum(len(stage.recursive()) for stage in recursive), match, fs, a_sample(*recursive), fir_s)
 
 
 class _Sampled:
@@ -147,6 +147,6 @@ class _Sampled:
 
 def _grid(stages: tuple[Stage, ...], half: int) -> int:
     """A power of two that resolves 2 `half` taps, and the pole nearest to the unit circle (its half width is 1 - r)."""
-    radius = max((pole_radius(stage.sos) for stage in stages if isinstance(stage, Sections)), default=0.0)
+    radius = max((pole_radius(stage.recursive()) for stage in linear(stages)), default=0.0)
     sharpest = POINTS_A_BANDWIDTH * math.pi / max(1.0 - radius, 1e-9)
     return min(MAX_GRID, 1 << math.ceil(math.log2(max(sharpest, POINTS_A_TAP * 2 * half))))

@@ -13,10 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 from torchfx_cli.chain.spec import ChainSpec
-from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
+from torchfx_cli.design.stages import Builder, Gain, Sections, Stage, Sum, Taps, linear
 from torchfx_cli.plan.fuse import fuse
+
+T = TypeVar("T")
 
 
 class CannotSayError(Exception):
@@ -64,20 +67,28 @@ def _torchfx(work: Work) -> list[str]:
 def _sox(work: Work) -> list[str]:
     words = []
     for n, stage in enumerate(fuse(work.stages)):
-        words += sox_words(stage, work.output.with_name(f"taps{n}.txt"))
+        words += built_of(stage, SoxWords(work.output, n))
     return ["sox", "-D", str(work.source), str(work.output), *words]
 
 
-def sox_words(stage: Stage, taps_file: Path) -> list[str]:
-    """A stage as an effect of SoX; its taps go into a file."""
-    if isinstance(stage, Sections):
+class SoxWords:
+    """A `Builder` of effects of SoX; the taps of number `n` go into a file beside `output`."""
+
+    def __init__(self, output: Path, n: int = 0) -> None:
+        self._taps_file = output.with_name(f"taps{n}.txt")
+
+    def sections(self, stage: Sections) -> list[str]:
         return [word for row in stage.sos for word in ("biquad", *map(repr, row.tolist()))]
-    if isinstance(stage, Taps):
-        taps_file.write_text("\n".join(map(repr, stage.taps.tolist())))
-        return ["fir", str(taps_file)]
-    if isinstance(stage, Gain):
+
+    def taps(self, stage: Taps) -> list[str]:
+        self._taps_file.write_text("\n".join(map(repr, stage.taps.tolist())))
+        return ["fir", str(self._taps_file)]
+
+    def gain(self, stage: Gain) -> list[str]:
         return ["vol", repr(stage.factor)]
-    raise CannotSayError(stage.label)
+
+    def sum(self, stage: Sum) -> list[str]:
+        raise CannotSayError(stage.label)
 
 
 def _sox_delay(stages: Sequence[Stage]) -> int:
@@ -86,21 +97,28 @@ def _sox_delay(stages: Sequence[Stage]) -> int:
 
 
 def _ffmpeg(work: Work) -> list[str]:
-    filters = ",".join(word for stage in work.stages for word in ffmpeg_words(stage))
+    filters = ",".join(word for stage in work.stages for word in built_of(stage, FfmpegWords()))
     codec = "pcm_s16le" if work.subtype == "PCM_16" else "pcm_f32le"
     return ["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", str(work.source), "-af", filters or "anull", "-c:a", codec,
             str(work.output)]
 
 
-def ffmpeg_words(stage: Stage) -> list[str]:
-    """A stage as filters of ffmpeg."""
-    if isinstance(stage, Sections):
+class FfmpegWords:
+    """A `Builder` of filters of ffmpeg."""
+
+    def sections(self, stage: Sections) -> list[str]:
         names = "b0", "b1", "b2", "a0", "a1", "a2"
         return ["biquad=" + ":".join(f"{name}={value!r}" for name, value in zip(names, row, strict=True)) + ":r=f64"
                 for row in stage.sos.tolist()]
-    if isinstance(stage, Gain):
+
+    def taps(self, stage: Taps) -> list[str]:
+        raise CannotSayError("an impulse response")
+
+    def gain(self, stage: Gain) -> list[str]:
         return [f"volume={stage.factor!r}:precision=double"]
-    raise CannotSayError("an impulse response" if stage.tap_count else stage.label)
+
+    def sum(self, stage: Sum) -> list[str]:
+        raise CannotSayError(stage.label)
 
 
 SCIPY = """
@@ -122,18 +140,31 @@ soundfile.write(sys.argv[2], x, fs, sys.argv[4])
 
 def _scipy(work: Work) -> list[str]:
     numbers = work.output.with_name("chain.json")
-    numbers.write_text(json.dumps([_plain(stage) for stage in fuse(work.stages)]))
+    numbers.write_text(json.dumps([built_of(stage, _Numbers()) for stage in fuse(work.stages)]))
     return [sys.executable, "-c", SCIPY, str(work.source), str(work.output), str(numbers), work.subtype]
 
 
-def _plain(stage: Stage) -> tuple[str, object]:
-    if isinstance(stage, Sections):
+class _Numbers:
+    """A `Builder` of what the SciPy script reads."""
+
+    def sections(self, stage: Sections) -> tuple[str, object]:
         return "sections", stage.sos.tolist()
-    if isinstance(stage, Taps):
+
+    def taps(self, stage: Taps) -> tuple[str, object]:
         return "taps", stage.taps.tolist()
-    if isinstance(stage, Gain):
+
+    def gain(self, stage: Gain) -> tuple[str, object]:
         return "gain", stage.factor
-    raise CannotSayError(stage.label)
+
+    def sum(self, stage: Sum) -> tuple[str, object]:
+        raise CannotSayError(stage.label)
+
+
+def built_of(stage: Stage, builder: Builder[T]) -> T:
+    """What `builder` makes of `stage`; CannotSayError where it is not linear."""
+    if not stage.is_linear:
+        raise CannotSayError(stage.label)
+    return linear([stage])[0].build(builder)
 
 
 PEDALBOARD = """

@@ -19,7 +19,7 @@ from torchfx_cli.bench.records import FS
 from torchfx_cli.chain.parse import join
 from torchfx_cli.chain.spec import ChainSpec, design_chain
 from torchfx_cli.design.stage import Measured
-from torchfx_cli.design.stages import Sections, Stage, Taps
+from torchfx_cli.design.stages import Gain, Sections, Stage, Sum, Taps, linear
 from torchfx_cli.errors import UsageError
 
 FIR = ("fir:lowpass=1000,taps=101", "fir:lowpass=5000,taps=102", "fir:lowpass=1500,taps=103",
@@ -70,7 +70,7 @@ class Suite:
         """What tells the filters and the input from any others."""
         stages = self.stages(self.channels[0])
         if all(stage.is_linear for stage in stages):
-            digest = hashlib.sha256(b"".join(map(_numbers, stages))).hexdigest()[:16]
+            digest = hashlib.sha256(b"".join(stage.build(_Numbers()) for stage in linear(stages))).hexdigest()[:16]
         else:
             digest = self.chain.digest[:16]
         return f"{digest} on {self.source.name}" if self.source else digest
@@ -78,13 +78,24 @@ class Suite:
 
 def undelayed(stages: Iterable[Stage]) -> tuple[Stage, ...]:
     """The same with all delay left in."""
-    return tuple(replace(stage, delay_frames=0) if isinstance(stage, Taps) else stage for stage in stages)
+    return tuple(linear([stage])[0].undelayed() if stage.is_linear else stage for stage in stages)
 
 
-def _numbers(stage: Stage) -> bytes:
-    if isinstance(stage, Sections):
+class _Numbers:
+    """A `Builder` of the bytes that tell a linear stage from others."""
+
+    def sections(self, stage: Sections) -> bytes:
         return b"sections" + stage.sos.tobytes()
-    return b"taps" + stage.taps.tobytes() if isinstance(stage, Taps) else repr(stage).encode()
+
+    def taps(self, stage: Taps) -> bytes:
+        return b"taps" + stage.taps.tobytes()
+
+    def gain(self, stage: Gain) -> bytes:
+        return repr(stage).encode()
+
+    def sum(self, stage: Sum) -> bytes:
+        rows = (b"".join(part.build(self) for part in row) for row in stage.rows)
+        return b"sum" + b"+".join(rows)
 
 
 def written(effects: Sequence[str]) -> tuple[ChainSpec, tuple[str, ...]]:

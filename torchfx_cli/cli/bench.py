@@ -65,9 +65,9 @@ def bench(
     130 interrupted: what was measured is written.
     """
     from torchfx_cli.cli import bench_modes, bench_run
-    from torchfx_cli.cli.bench_options import Asked
+    from torchfx_cli.cli.bench_options import BenchOptions
 
-    asked = Asked(
+    asked = BenchOptions(
         suite=suite, backends=backends, durations=durations, channels=channels, chain=chain or [], effect=effect or [],
         input=input, reps=reps, budget=budget, versus=versus, csv=csv, json=json, markdown=markdown, plot=plot,
         resume=resume, compare=compare, files=files, profile=profile, overwrite=overwrite, quiet=quiet)

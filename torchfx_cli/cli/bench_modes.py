@@ -7,7 +7,7 @@ from torchfx_cli.bench.backends import backend_of, is_torch
 from torchfx_cli.bench.loads import load_of
 from torchfx_cli.bench.suites import Suite
 from torchfx_cli.cli import show
-from torchfx_cli.cli.bench_options import MAX_FILES, Asked, one, tables_beside, whole
+from torchfx_cli.cli.bench_options import MAX_FILES, BenchOptions, one, tables_beside, whole
 from torchfx_cli.cli.bench_screen import show_columns
 from torchfx_cli.errors import UsageError
 
@@ -21,7 +21,7 @@ FOREIGN = {  # options that say nothing to a mode
 TYPICAL = 60.0, 2  # seconds and channels, where nothing is said
 
 
-def advise(asked: Asked) -> None:
+def advise(asked: BenchOptions) -> None:
     """Which device, chunk and jobs; and whether an FIR would do."""
     from torchfx_cli.bench import advise as advising
     from torchfx_cli.bench import fir_for_iir
@@ -43,7 +43,7 @@ def advise(asked: Asked) -> None:
         show.say(line)
 
 
-def calibrate(asked: Asked) -> None:
+def calibrate(asked: BenchOptions) -> None:
     """Measure every backend and keep what it costs."""
     from torchfx_cli.bench import calibrate as calibrating
     from torchfx_cli.render import costs
@@ -60,7 +60,7 @@ def calibrate(asked: Asked) -> None:
     show.say(f"kept in {path}, for process --device auto")
 
 
-def profile(asked: Asked) -> None:
+def profile(asked: BenchOptions) -> None:
     """The longest operations of the torch modules, and a trace."""
     from torchfx_cli.bench import profile as profiling
 
@@ -81,7 +81,7 @@ def profile(asked: Asked) -> None:
         show.say(f"trace in {asked.profile}; chrome://tracing and ui.perfetto.dev show it")
 
 
-def _suite(asked: Asked) -> Suite:
+def _suite(asked: BenchOptions) -> Suite:
     """One chain at one size: what was named, else the filters of iir."""
     if asked.chain or asked.effect:
         found: tuple[Suite, ...] = (asked.own_suite(),)
@@ -99,6 +99,6 @@ def _table(rows: list[tuple[str, ...]]) -> None:
     show_columns(rows[0], rows[1:], left=1)
 
 
-def _measuring(asked: Asked, step: str) -> None:
+def _measuring(asked: BenchOptions, step: str) -> None:
     if not asked.quiet:
         show.tell_for_now(f"measuring: {step}" if step else "")

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Asked:
+class BenchOptions:
     """The options as they were typed; see `torchfx bench --help`."""
 
     suite: str | None

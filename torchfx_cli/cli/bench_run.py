@@ -18,7 +18,7 @@ from torchfx_cli.bench.other_tools import TOOLS
 from torchfx_cli.bench.records import Cell, Environment, Measurement, Results
 from torchfx_cli.bench.suites import SUITES, Suite
 from torchfx_cli.cli import show
-from torchfx_cli.cli.bench_options import Asked, tables_beside
+from torchfx_cli.cli.bench_options import BenchOptions, tables_beside
 from torchfx_cli.cli.bench_screen import Screen, show_columns, show_rows
 from torchfx_cli.errors import Interrupted, UsageError, printable
 from torchfx_cli.tasks.sidefile import SideFile, save_all
@@ -51,7 +51,7 @@ class Plan:
         return Results(tuple(ordered), self.environment, tuple(dict.fromkeys(missing)), tuple(chains.items()))
 
 
-def plan(asked: Asked) -> Plan:
+def plan(asked: BenchOptions) -> Plan:
     """Raises UsageError where the options, or an earlier file, do not fit."""
     named = {suite.name: suite for suite in _asked_suites(asked)}
     if asked.resume is not None:
@@ -65,14 +65,14 @@ def plan(asked: Asked) -> Plan:
     return Plan(known, _whole(cells, known), _environment(cells), old=old)
 
 
-def _asked_suites(asked: Asked) -> tuple[Suite, ...]:
+def _asked_suites(asked: BenchOptions) -> tuple[Suite, ...]:
     found = asked.suites()
     if not asked.versus:
         return found
     return *found, *(suites.beside(suite, TOOLS) for suite in found if suite.kind == "memory" and not suite.source)
 
 
-def _asked_cells(asked: Asked, named: dict[str, Suite]) -> tuple[Cell, ...]:
+def _asked_cells(asked: BenchOptions, named: dict[str, Suite]) -> tuple[Cell, ...]:
     names = asked.backend_names()
     for suite in named.values():
         if suite.kind == "process" and not matrix.names_for(suite, names):
@@ -80,7 +80,7 @@ def _asked_cells(asked: Asked, named: dict[str, Suite]) -> tuple[Cell, ...]:
     return matrix.cells_of(named.values(), names)
 
 
-def _resumed(asked: Asked, named: dict[str, Suite]) -> Plan:
+def _resumed(asked: BenchOptions, named: dict[str, Suite]) -> Plan:
     option = f"--resume {asked.resume}"
     asked.refuse("--resume", "--compare")
     kept = stored.load(str(asked.resume), "--resume")
@@ -135,7 +135,7 @@ def _require_same(then: Environment, now: Environment, option: str) -> None:
                              f"{printable(str(here))}; two machines are no run (--compare sets them side by side)")
 
 
-def run(asked: Asked) -> int:
+def run(asked: BenchOptions) -> int:
     """Measure; 3 where a result was wrong or a backend failed."""
     reps, budget_s = asked.repetitions(), asked.budget_s()
     asked.backend_names()  # for its mistakes, also where a file says the cells
@@ -160,7 +160,7 @@ def run(asked: Asked) -> int:
     return 3 if any(measurement.status in ("wrong", "failed") for _, measurement in rows) else 0
 
 
-def _measure(todo: Plan, rows: list[tuple[Cell, Measurement]], reps: int | None, budget_s: float, asked: Asked,
+def _measure(todo: Plan, rows: list[tuple[Cell, Measurement]], reps: int | None, budget_s: float, asked: BenchOptions,
              json: SideFile) -> None:
     """Append to `rows` as they come; `json` is kept up to date."""
     saved_s = time.monotonic()
@@ -183,7 +183,7 @@ def _drawn(results: Results, picture: SideFile) -> Iterator[tuple[SideFile, byte
         show.tell(f"torchfx: warning: {error}", "yellow")
 
 
-def _tell(results: Results, todo: Plan, asked: Asked) -> None:
+def _tell(results: Results, todo: Plan, asked: BenchOptions) -> None:
     if asked.quiet:
         for note in tables.notes(results, ("wrong", "failed")):
             show.tell(note, "red")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Protocol, TypeVar
 
@@ -55,6 +55,10 @@ class Linear(Stage):
     def recursive(self) -> Array:
         """The second-order sections [K, 6] that the signal passes one after another."""
         return np.empty((0, 6))
+
+    def undelayed(self) -> Linear:
+        """The same with the delay left in that it removes."""
+        return self
 
     def span_frames(self) -> int:
         """How many frames an impulse lasts, beside what `recursive` says and the delay that is removed."""
@@ -123,6 +127,10 @@ class Taps(Linear):
         frames = np.arange(len(self.taps)) - self.delay_frames
         return np.array([np.exp(-1j * w_i * frames) @ self.taps for w_i in w], dtype=np.complex128)
 
+    def undelayed(self) -> Taps:
+        """See `Linear`."""
+        return replace(self, delay_frames=0)
+
     def span_frames(self) -> int:
         """See `Linear`."""
         return len(self.taps) - 1 - self.delay_frames
@@ -173,6 +181,10 @@ class Sum(Linear):
         for row in self.rows:
             total += _product(row, w)
         return total
+
+    def undelayed(self) -> Sum:
+        """See `Linear`."""
+        return Sum(tuple(tuple(stage.undelayed() for stage in row) for row in self.rows))
 
     def span_frames(self) -> int:
         """See `Linear`: the branch that rings longest."""
