@@ -122,7 +122,9 @@ class HiElliptic(EllipticCut):
 
 
 class LinkwitzRiley(Filter):
-    """Crossover half, -6 dB at `cutoff` in Hz: `kind` "lowpass" or "highpass", even `order`; both halves sum flat.
+    """Crossover half, -6 dB at `cutoff` in Hz: `kind` "lowpass" or "highpass", even `order`.
+
+    Both halves sum flat: those of order 4, 8, 12, ... as they are, those of order 2, 6, 10, ... with one turned over.
 
     Two equal Butterworth filters in a row: S. Linkwitz, "Active Crossover Networks" (JAES 24, 1976). See `Cut`.
     """

@@ -48,6 +48,10 @@ class SampleFormat:
         return self.bits > 0
 
 
+# A minus sign as typographers write it, and spaces that do not break lines: numbers are pasted with them.
+PLAIN_SIGNS = {0x2212: "-", 0x00A0: " ", 0x202F: " ", 0x2009: " "}
+
+
 def hertz(frequency_hz: float) -> str:
     """80 Hz, 3.2 kHz."""
     return f"{frequency_hz / 1000.0:.10g} kHz" if frequency_hz >= 1000.0 else f"{frequency_hz:.10g} Hz"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import scipy.signal
 
 from torchfx_cli.chain.parse import MAX_TAPS_FILE_BYTES, join, load_chain, parse_chain, parse_effect
 from torchfx_cli.chain.schema import describe_kinds, json_schema
@@ -568,3 +569,25 @@ def test_records_are_equal_wherever_they_were_written() -> None:
     assert specs[0] == specs[1]
     assert {AnalogSpec, BandSpec, NormalizeSpec, SosSpec} <= {kind.record for kind in KINDS.values()}
     assert isinstance(parse_chain(PODCAST), ChainSpec)
+
+
+@pytest.mark.parametrize(("written", "value"), [("\u22123", -3.0), ("\u22123\u00a0dB", -3.0), ("2.5\u202fdB", 2.5)])
+def test_a_typographers_minus_and_spaces_are_read(written: str, value: float) -> None:
+    (stage,) = parse_chain(f"chain: [gain: {written}]\n").stages
+    assert stage.gain_db == value  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("written", "words"), [
+    ("12,000", "write 12000, or 12.000 if the comma is a decimal one"), ("1,234,567 Hz", "write 1234567 Hz, or"),
+    ("0,500", "write the decimal point: 0.500"), ("12,5", "write the decimal point: 12.5")])
+def test_a_comma_in_a_number_is_told_with_what_may_be_meant(written: str, words: str) -> None:
+    with pytest.raises(ChainError, match=words):
+        parse_chain(f"chain: [{{lowpass: '{written}'}}]\n")
+
+
+def test_b_and_a_are_not_taken_for_sections() -> None:
+    b, a = scipy.signal.butter(5, 0.2)
+    with pytest.raises(ChainError, match=r"sections: two rows, of which the second begins with 1, are b and a"):
+        parse_chain(f"chain: [sos: {{sections: {[b.tolist(), a.tolist()]}}}]\n")
+    sections = scipy.signal.butter(4, 0.2, output="sos")
+    assert parse_chain(f"chain: [sos: {{sections: {sections.tolist()}}}]\n").stages

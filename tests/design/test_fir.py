@@ -12,12 +12,17 @@ import scipy.signal
 import soundfile
 from support.designing import design
 
+from torchfx_cli.chain.parse import join
+from torchfx_cli.chain.spec import design_chain
 from torchfx_cli.design import fir
 from torchfx_cli.design.stages import Taps, response
 from torchfx_cli.effects.fir import FirSpec
 from torchfx_cli.effects.kind import Origin
 from torchfx_cli.errors import DesignError
+from torchfx_cli.plan.assemble import assemble
+from torchfx_cli.samples import SampleFormat
 
+FLOAT64 = SampleFormat("float64")
 RATES = (8000, 44100, 48000, 96000, 192000)
 WINDOWS = {"hamming": "hamming", "hann": "hann", "blackman": "blackman", "blackmanharris": "blackmanharris",
            "kaiser": ("kaiser", 8.6), "rectangular": "boxcar"}
@@ -168,3 +173,39 @@ def test_files_of_too_many_taps_are_refused_before_they_take_memory(tmp_path: Pa
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak_bytes < 100e6
+
+
+@pytest.mark.parametrize("text", ["0,5\n0,25\n", "1\n0,5\n", "0,5;0,25", "0,5 # 1.5 is no number here\n-0,25\n"])
+def test_a_comma_that_may_be_a_decimal_one_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="holds a comma between two digits, which may be a decimal comma"):
+        fir.read_taps(".txt", text.encode(), 48_000)
+
+
+@pytest.mark.parametrize(("text", "taps"), [
+    ("0.5,0.25", [0.5, 0.25]), ("0,0.5\n1,0.25", [0, 0.5, 1, 0.25]), ("1, 2\n3, 4", [1, 2, 3, 4]),
+    ("1,0,-1", [1, 0, -1]), ("\u22120.5\u00a00.25", [-0.5, 0.25])])
+def test_separators_and_signs_that_are_clear_are_read(text: str, taps: list[float]) -> None:
+    assert fir.read_taps(".csv", text.encode(), 48_000).tolist() == taps
+
+
+def test_a_design_with_too_few_taps_says_how_many_would_do() -> None:
+    plan = assemble(design_chain(join([], ["fir:highpass=80,taps=101"]), 48_000, 1), 48_000, 1, FLOAT64, FLOAT64)
+    assert plan.remarks == ("fir highpass 80 Hz: 101 taps are too few, the edge is not at -6 dB; 407 would do",)
+    _, got = scipy.signal.freqz(scipy.signal.firwin(101, 80, fs=48_000, pass_zero=False), worN=[80.0], fs=48_000)
+    assert 20 * np.log10(abs(got[0])) == pytest.approx(-1.7, abs=0.1)
+    _, got = scipy.signal.freqz(scipy.signal.firwin(407, 80, fs=48_000, pass_zero=False), worN=[80.0], fs=48_000)
+    assert 20 * np.log10(abs(got[0])) == pytest.approx(-6.02, abs=0.5)
+    enough = design_chain(join([], ["fir:bandstop=[1000, 9000],taps=407"]), 48_000, 1)
+    assert enough[0].remarks == ()
+
+
+def test_a_window_without_a_tap_is_refused() -> None:
+    with pytest.raises(DesignError, match="2 taps of a hann window let nothing pass"):
+        design_chain(join([], ["fir:lowpass=80,taps=2,window=hann"]), 48_000, 1)
+
+
+@pytest.mark.parametrize(("taps", "delay"), [([1, 2, 1], 1), ([-1, 0, 1], 1), ([0, 0.1, 1, 0.5, 0.2, 0.1, 0], 2),
+                                             ([1, 0.5], 0)])
+def test_aligned_taps_that_are_not_symmetric_are_aligned_by_their_highest(taps: list[float], delay: int) -> None:
+    (stage,) = design_chain(join([], [f"fir:taps={taps},align=true"]), 48_000, 1)
+    assert stage.latency_frames == delay

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import scipy.signal
 
+from torchfx_cli.chain.parse import join
+from torchfx_cli.chain.spec import design_chain
 from torchfx_cli.design import iir
 from torchfx_cli.design.prototypes import bessel
 from torchfx_cli.design.stages import Sections, is_stable, response, section_responses
@@ -144,3 +146,16 @@ def test_order_40_is_stable_and_has_its_edge(family: str) -> None:
     assert is_stable(sos)
     assert 20 * np.log10(np.abs(response([Sections(sos)], 1000.0, 48000)[0])) == pytest.approx(edge_db, abs=1e-3)
 
+
+
+@pytest.mark.parametrize("order", [2, 4, 6, 8, 10, 12])
+@pytest.mark.parametrize("cutoff_hz", [80.0, 2000.0, 15_000.0])
+def test_linkwitz_riley_halves_sum_flat_with_one_turned_over_where_that_is_said(order: int, cutoff_hz: float) -> None:
+    halves = [design_chain(join([], [f"{kind}:cutoff={cutoff_hz},order={order},family=linkwitz_riley"]), 48_000, 1)
+              for kind in ("lowpass", "highpass")]
+    at_hz = np.geomspace(10.0, 23_000.0, 500)
+    low, high = (response(half, at_hz, 48_000) for half in halves)
+    turned = -1.0 if order % 4 else 1.0
+    np.testing.assert_allclose(20 * np.log10(np.abs(low + turned * high)), 0.0, atol=1e-6)
+    assert bool(halves[0][0].remarks) is (order % 4 != 0)
+    assert all("cancel there when they are added" in remark for half in halves for remark in half[0].remarks)

@@ -15,6 +15,7 @@ from typing import Any
 
 from torchfx_cli.chain.document import Mistake, Node, Scalar, Sequence, found
 from torchfx_cli.effects.kind import Param
+from torchfx_cli.samples import PLAIN_SIGNS
 
 # Unit of a field -> what may be written behind the number (in lower case) -> power of ten.
 UNITS: dict[str, dict[str, int]] = {
@@ -32,6 +33,8 @@ SECTION_COLUMNS = 6
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?:[eE]([+-]?[0-9]{1,9}))?\s*([A-Za-zµ%]*)")
 _OTHER_FORMS: tuple[tuple[re.Pattern[str], Callable[[str], str]], ...] = (
     (re.compile(r"[+-]?0[0-9]+(\.[0-9]*)?\s*[A-Za-z]*"), lambda text: f"leading zeros; write {_unpadded(text)}"),
+    (re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+\s*[A-Za-z]*"),
+     lambda text: f"write {text.replace(',', '')}, or {text.replace(',', '.', 1)} if the comma is a decimal one"),
     (re.compile(r"[+-]?[0-9]+,[0-9]+\s*[A-Za-z]*"), lambda text: f"write the decimal point: {text.replace(',', '.')}"),
     (re.compile(r"[+-]?[0-9]+(_[0-9]+)+(\.[0-9]*)?\s*[A-Za-z]*"), lambda text: f"write {text.replace('_', '')}"),
     (re.compile(r"0[xX][0-9a-fA-F]{1,16}"), lambda text: f"write {int(text, 16)}"),
@@ -87,7 +90,7 @@ def read_text(node: Node, what: str) -> str:
 def _number(node: Node, param: Param) -> float:
     if not isinstance(node, Scalar):
         raise _unlike(node, param)
-    text = node.text.strip()
+    text = node.text.translate(PLAIN_SIGNS).strip()
     match = _NUMBER.fullmatch(text)
     if not match or _unpadded(match[1]) != match[1]:
         raise _unlike(node, param, _hint(text))

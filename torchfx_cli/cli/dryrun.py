@@ -84,7 +84,7 @@ def _record(job: Job, todo: JobPlan | None, engine: str) -> dict[str, Any]:
         "output_bytes": todo.output_bytes,
         "worst_gain_db": worst_gain_db(todo),
         "tone_gain_db": tone_gain_db(todo),
-        "remarks": _remarks(todo),
+        "remarks": [*plan.remarks, *_remarks(todo)],
         "stages": plan.describe(),
         "places": places(plan, engine),
     }

@@ -113,6 +113,7 @@ def plan_lines(todo: JobPlan, engine: str) -> list[str]:
         f"  {engine}, {passes}, latency {show.count(plan.latency_frames, 'frame')}{tail},"
         f" blocks of {show.count(todo.block_frames, 'frame')}",
         *(f"  {number:3}  {line}" for number, line in enumerate(_stage_lines(plan, engine), 1)),
+        *(f"  note: {remark}" for remark in plan.remarks),
     ]
 
 

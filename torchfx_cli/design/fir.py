@@ -15,9 +15,10 @@ from itertools import islice
 import numpy as np
 
 from torchfx_cli.design.stages import Array
-from torchfx_cli.samples import hertz
+from torchfx_cli.samples import PLAIN_SIGNS, hertz
 
 MAX_TAPS = 1 << 20
+EDGE_TOLERANCE_DB = 0.5
 
 # Of cos(0), cos(x), cos(2x), ... with x from -pi to pi over the taps.
 _COSINES = {
@@ -29,6 +30,9 @@ _COSINES = {
 }
 MAX_DIGITS = 1000  # of one number: the smallest float64 has 767
 _WORD_OR_COMMENT = re.compile(r"[^\s,;#]+|#[^\r\n]*")
+_COMMENT = re.compile(r"#[^\r\n]*")
+_ONE_OR_TWO = re.compile(r"(?<![^\s;])[+-]?[0-9]+,[0-9]+(?![^\s;])")
+_POINT = re.compile(r"[0-9]\.|\.[0-9]")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -39,8 +43,25 @@ def windowed_sinc(bands_hz: list[tuple[float, float]], taps: int, window: str, b
     ideal = sum((high * np.sinc(high * m) - low * np.sinc(low * m) for low, high in bands), np.zeros(taps))
     shaped = ideal * window_of(window, taps, beta)
     gain = np.sum(shaped * np.cos(np.pi * m * _reference(*bands[0])))
-    scaled: Array = shaped / gain
+    with np.errstate(divide="ignore", invalid="ignore"):  # a window of few taps may be 0 throughout
+        scaled: Array = shaped / gain
     return scaled
+
+
+def enough_taps(bands_hz: list[tuple[float, float]], taps: int, window: str, beta: float, fs: float) -> int:
+    """`taps`, or the fewest of twice, four times, ... as many (less one where even) with which the edges are at -6 dB.
+
+    Each inner edge is to be at half of the gain within `EDGE_TOLERANCE_DB`. 0 where `MAX_TAPS` are not enough.
+    """
+    edges = [edge for band in bands_hz for edge in band if 0.0 < edge < fs / 2.0]
+    w = 2.0 * np.pi * np.array(edges) / fs
+    while taps <= MAX_TAPS:
+        designed = windowed_sinc(bands_hz, taps, window, beta, fs)
+        gains = np.abs(np.exp(-1j * np.outer(w, np.arange(taps))) @ designed)
+        if np.all(np.abs(20.0 * np.log10(np.maximum(gains, 1e-30) / 0.5)) < EDGE_TOLERANCE_DB):
+            return taps
+        taps = 2 * taps + 1
+    return 0
 
 
 def window_of(name: str, taps: int, beta: float) -> Array:
@@ -69,11 +90,19 @@ def read_taps(suffix: str, content: bytes, fs: float) -> Array:
 
 
 def _text(content: bytes) -> Array:
-    """Numbers between spaces, commas, semicolons or line ends; from a # on a line is a comment."""
+    """Numbers between spaces, commas, semicolons or line ends; from a # on a line is a comment.
+
+    "0,5" may be one number or two. Where no number of the file has a decimal point it is refused.
+    """
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig").translate(PLAIN_SIGNS)
     except UnicodeDecodeError:
         raise ValueError("not UTF-8 text") from None
+    bare = _COMMENT.sub("", text)
+    if (found := _ONE_OR_TWO.search(bare)) and not _POINT.search(bare):
+        line = len(_LINE_END.findall(bare, 0, found.start())) + 1
+        raise ValueError(f"line {line} holds a comma between two digits, which may be a decimal comma or stand between "
+                         "two numbers; write decimal points, or a space between numbers")
     return np.fromiter(islice(_numbers(text), MAX_TAPS + 1), np.float64)
 
 

@@ -54,6 +54,7 @@ class Stage(ABC):
     section_count, tap_count   of a linear stage: what it costs (see `render.costs`).
     cost_ns         of a stage that is not linear: what a sample of a channel takes on one core, about.
     peak_gain       of a stage that is not linear: the most that it raises any sample by, a factor.
+    remarks         what a user should know of it before anything is done, in lines.
     ceiling         the highest level that can come out, whatever comes in (linear, 1 = full scale); None: no such.
     """
 
@@ -64,6 +65,7 @@ class Stage(ABC):
     tap_count: int = 0
     cost_ns: float = 0.0
     peak_gain: float = 1.0
+    remarks: tuple[str, ...] = ()
     ceiling: float | None = None
 
     def output(self, source: Signal) -> Signal:

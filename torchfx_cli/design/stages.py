@@ -81,6 +81,7 @@ class Sections(Linear):
 
     sos: Array
     label: str = ""
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sos", _frozen(self.sos, 2))
@@ -114,6 +115,7 @@ class Taps(Linear):
     taps: Array
     delay_frames: int = 0
     label: str = ""
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "taps", _frozen(self.taps, 1))

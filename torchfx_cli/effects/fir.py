@@ -41,7 +41,8 @@ class FirSpec(StageSpec):
     beta: float = param("shape of the kaiser window", default=8.6, low=0.0, high=50.0)
     file: str | None = param("taps from a .txt, .npy or .wav file, relative to the chain file", default=None,
                              form="path")
-    align: bool = param("remove the delay of half the taps", default=False, form="bool")
+    align: bool = param("remove the delay: half of the taps, or what precedes the highest where they are not symmetric",
+                        default=False, form="bool")
     content: bytes = field(default=b"", repr=False)
 
     @property
@@ -79,7 +80,18 @@ class FirSpec(StageSpec):
         """See `StageSpec`."""
         check_frequencies(self, source.fs)
         taps, label = self._impulse_response(source.fs)
-        return Taps(taps, (len(taps) - 1) // 2 if self.align else 0, label)
+        return Taps(taps, delay_of(taps) if self.align else 0, label, self._remarks(source.fs))
+
+    def _remarks(self, fs: float) -> tuple[str, ...]:
+        """That the taps are too few for the edges to be at -6 dB."""
+        bands = self._passbands(fs)
+        if bands is None or not isinstance(self.taps, int):
+            return ()
+        enough = fir.enough_taps(bands[0], self.taps, self.window, self.beta, fs)
+        if enough == self.taps:
+            return ()
+        would_do = f"{enough} would do" if enough else f"not even {MAX_TAPS} would do"
+        return (f"fir {bands[1]}: {self.taps} taps are too few, the edge is not at -6 dB; {would_do}",)
 
     def _impulse_response(self, fs: float) -> tuple[Array, str]:
         if self.file is not None:
@@ -95,6 +107,9 @@ class FirSpec(StageSpec):
                               f"use {self.taps + 1}")
         shape = f"{self.window} {self.beta:g}" if self.window == "kaiser" else self.window
         taps = fir.windowed_sinc(bands_hz, self.taps, self.window, self.beta, fs)
+        if not np.isfinite(taps).all():
+            raise DesignError(f"{self.origin}.taps: {self.taps} taps of a {self.window} window let nothing pass; "
+                              "use more")
         return taps, f"fir {label} {self.taps} taps {shape}"
 
     def _passbands(self, fs: float) -> tuple[list[tuple[float, float]], str] | None:
@@ -119,6 +134,13 @@ class FirSpec(StageSpec):
         except ValueError as error:
             raise DesignError(f"{self.origin}.file: {path}: {error}") from error
         return taps, f"fir {path.name} {len(taps)} taps"
+
+
+def delay_of(taps: Array) -> int:
+    """Half of symmetric (or antisymmetric) taps; of others what precedes the highest."""
+    size = np.abs(taps)
+    is_symmetric = np.allclose(size, size[::-1], rtol=0.0, atol=1e-9 * float(size.max()))
+    return (len(taps) - 1) // 2 if is_symmetric else int(size.argmax())
 
 
 KIND = Kind(FirSpec, None, "- fir: {lowpass: 12 kHz, taps: 511, window: hamming}")

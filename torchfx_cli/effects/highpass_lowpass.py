@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,7 +22,8 @@ class CutSpec(StageSpec):
 
     cutoff_hz: float = frequency("cut-off: -3 dB (butterworth, bessel), -6 dB (linkwitz_riley), "
                                   "edge of the ripple (chebyshev1, elliptic) or of the stop band (chebyshev2)")
-    order: int = order("order; 6 dB per octave each (linkwitz_riley: even)", 2)
+    order: int = order("order; 6 dB per octave each (linkwitz_riley: even; 4, 8, 12 sum flat as they are, "
+                       "2, 6, 10 with one half inverted)", 2)
     family: str = param("classical design", default="butterworth", form="word", choices=FAMILIES)
     ripple_db: float = param("pass-band ripple (chebyshev1, elliptic)", default=0.5, unit="dB", low=1e-4, high=20.0)
     attenuation_db: float = param("stop-band attenuation (chebyshev2, elliptic)", default=60.0, unit="dB",
@@ -48,9 +49,12 @@ class CutSpec(StageSpec):
         sos = sections_of(self, make, self.cutoff_hz, fs)
         halves = 2 if self.family == "linkwitz_riley" else 1
         level_db = halves * edge_db(self.family, self.ripple_db, self.attenuation_db)
-        return validated(self, fs, sos, f"{label} {family_words(self)}", (self.cutoff_hz, level_db))
+        stage = validated(self, fs, sos, f"{label} {family_words(self)}", (self.cutoff_hz, level_db))
+        return replace(stage, remarks=(CANCELS,)) if halves == 2 and self.order % 4 else stage
 
 
+CANCELS = ("linkwitz_riley of order 2, 6, 10, ...: low-pass and high-pass of one frequency cancel there when they are "
+           "added; turn one of them over (invert)")
 HIGHPASS = Kind(CutSpec, "cutoff_hz", "- highpass: {cutoff: 80 Hz, order: 4}", "Passes what lies above the cut-off.")
 LOWPASS = Kind(CutSpec, "cutoff_hz", "- lowpass: {cutoff: 12 kHz, order: 6, family: chebyshev1, ripple: 0.1 dB}",
                "Passes what lies below the cut-off.")

@@ -29,6 +29,10 @@ class SosSpec(StageSpec):
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""
+        if len(self.sections) == 2 and self.sections[1][0] == 1.0 and any(row[3] != 1.0 for row in self.sections):
+            yield "sections", ("two rows, of which the second begins with 1, are b and a of a transfer function; "
+                               "write rows of b0, b1, b2, a0, a1, a2 (scipy.signal.tf2sos makes them)")
+            return
         for index, (_b0, _b1, _b2, a0, a1, a2) in enumerate(self.sections):
             if a0 == 0:
                 yield f"sections[{index}]", "a0, the fourth number, is 0; rows are b0, b1, b2, a0, a1, a2"

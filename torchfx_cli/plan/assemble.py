@@ -31,6 +31,7 @@ class RenderPlan:
     """What to do with blocks of `source` samples so that they become `sink` samples.
 
     fs, channels  of the input; what becomes of them on the way is in `signals`.
+    remarks       what a user should know of the stages before anything is done.
     tail_frames   silence that follows the input, at its rate, so that what rings is heard to its end.
     """
 
@@ -42,6 +43,7 @@ class RenderPlan:
     dither: bool = False
     tail_frames: int = 0
     seed: int = 0
+    remarks: tuple[str, ...] = ()
 
     @cached_property
     def signals(self) -> tuple[Signal, ...]:
@@ -181,7 +183,8 @@ def assemble(
     fused = fuse(stages)
     changed = bool(fused) or not source.is_integer or source.bits > sink.bits
     wanted = dither == "tpdf" or (dither == "auto" and changed and sink.bits <= MAX_DITHERED_BITS)
-    plan = RenderPlan(fs, channels, fused, source, sink, wanted and sink.is_integer)
+    remarks = tuple(dict.fromkeys(remark for stage in stages for remark in stage.remarks))
+    plan = RenderPlan(fs, channels, fused, source, sink, wanted and sink.is_integer, remarks=remarks)
     tail = min(round(_tail_s(plan) * fs), round(MAX_TAIL_S * fs)) if tail_s == "auto" else round(tail_s * fs)
     return replace(plan, tail_frames=tail)
 
