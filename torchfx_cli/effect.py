@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from torchfx_cli.effects.table import KINDS
@@ -25,19 +26,23 @@ class Gain(Filter):
 
 
 class Normalize(Module):
-    """Brings the highest absolute sample of the whole input to `peak` (linear, 1 = full scale); silence stays."""
+    """Brings the highest absolute sample of an input to `peak` (linear, 1 = full scale); silence stays."""
+
+    peak: float
 
     def __init__(self, peak: float = 1.0) -> None:
         super().__init__()
         if not 0.0 < peak < float("inf"):
             raise ValueError(f"peak is linear, above 0; got {peak!r}")
-        self.peak = peak
+        self._keep("peak", peak)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`x` of any shape, floating point; one factor for all channels."""
+        """`x` [..., channels, frames] or [frames], floating point: one factor for all channels of an example."""
         self._check(x)
-        highest = x.abs().max() if x.numel() else x.new_zeros(())
-        return x * (self.peak / highest.double() if highest > 0 else 1.0)
+        if not x.numel():
+            return x
+        highest = x.abs().amax(dim=tuple(range(x.ndim))[-2:], keepdim=True).double()
+        return (x * torch.where(highest > 0, self.peak / highest, 1.0)).to(x.dtype)
 
     def extra_repr(self) -> str:
         return f"peak={self.peak:g}"

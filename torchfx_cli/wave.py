@@ -28,6 +28,8 @@ from torchfx_cli.stream.formats import choose_output
 from torchfx_cli.stream.reader import open_source
 from torchfx_cli.stream.writer import Output
 
+MAX_CHANNELS = 1024
+A_FEW_CHANNELS = 64  # more than frames only where the sound is a moment
 FLOAT32_BITS = 24  # integers of so many bits are exact in float32
 
 
@@ -49,7 +51,8 @@ class _InMemory:
 class Wave:
     """`ys` [channels, frames], floating point, 1 = full scale; `fs` in Hz.
 
-    A one-dimensional array is one channel. Integers are refused: their scale would be a guess.
+    A one-dimensional array is one channel. Integers are refused: their scale would be a guess; so is what looks like
+    [frames, channels]: more than 1,024 channels, or more than 64 and more than frames. Raises TypeError, ValueError.
     """
 
     def __init__(self, samples: npt.ArrayLike | Tensor, fs: float) -> None:
@@ -59,6 +62,9 @@ class Wave:
         if ys.ndim not in (1, 2):
             raise ValueError(f"Wave holds [channels, frames], not {list(ys.shape)}")
         self.ys = ys.unsqueeze(0) if ys.ndim == 1 else ys
+        if len(self.ys) > MAX_CHANNELS or len(self.ys) > max(self.frames, A_FEW_CHANNELS):
+            raise ValueError(f"Wave holds [channels, frames]; {list(self.ys.shape)} would be {self.channels} channels "
+                             f"of {self.frames} frames: turn it over, with .T")
         self.fs = checked_rate(fs)
         self.tags: Mapping[str, str] = {}
 

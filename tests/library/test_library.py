@@ -528,3 +528,39 @@ def test_filters_have_parameters_of_their_own() -> None:
     assert len(classes) > 15
     for one in classes:
         assert not any(param.kind == param.VAR_KEYWORD for param in inspect.signature(one).parameters.values()), one
+
+
+EACH = [FILTERS.HiButterworth(80, fs=FS), FILTERS.LoElliptic(80, fs=FS), FILTERS.LinkwitzRiley(80, fs=FS),
+        FILTERS.Peaking(80, 3, fs=FS), FILTERS.Notch(50, fs=FS), FILTERS.FIR([1, 0.5]),
+        FILTERS.LoShelving(80, 3, fs=FS), FILTERS.DesignableFIR(101, 5000, FS), FILTERS.SOS([[1, 0, 0, 1, 0.5, 0]]),
+        fx.effect.Gain(3), fx.effect.Compressor(-20, fs=FS), fx.effect.Mono(), MANY, CROSSOVER, FILTERS.Notch(50) + FILTERS.Notch(60)]
+
+
+@pytest.mark.parametrize("module", EACH, ids=lambda module: type(module).__name__)
+@pytest.mark.parametrize("name", ["cutoff", "cutoff_hz", "order", "gain", "frequency", "q", "taps", "num_taps",
+                                  "ripple", "coefficients", "spec", "stage", "threshold", "b", "a", "sos"])
+def test_what_was_designed_cannot_be_said_to_be_something_else(module: torch.nn.Module, name: str) -> None:
+    before = repr(module)
+    with pytest.raises(AttributeError, match=r"cannot be set: make a new one|has no .* of its own; make its parts"):
+        setattr(module, name, 1000.0)
+    assert repr(module) == before
+
+
+def test_a_rate_may_be_given_once_by_its_name() -> None:
+    module = FILTERS.LoButterworth(1000)
+    module.fs = FS
+    torch.testing.assert_close(module(noise()), FILTERS.LoButterworth(1000, fs=FS)(noise()), rtol=0, atol=0)
+    module.fs = FS  # the same again is no change
+    for rated in (module, FILTERS.LoButterworth(1000, fs=96_000), fx.effect.Compressor(-20, fs=96_000)):
+        with pytest.raises(ValueError, match=r"Hz, not 8000 Hz; make one for each rate"):
+            rated.fs = 8000
+    with pytest.raises(AttributeError, match="Chain has no fs of its own"):
+        MANY.fs = FS
+
+
+def test_normalize_takes_a_gain_for_each_example() -> None:
+    x = torch.stack([noise(2, 100), 0.1 * noise(2, 100), torch.zeros(2, 100)])
+    y = fx.effect.Normalize(0.5)(x)
+    torch.testing.assert_close(y.abs().amax((1, 2)), torch.tensor([0.5, 0.5, 0.0], dtype=x.dtype))
+    torch.testing.assert_close(y[0] / y[0].abs().max(), x[0] / x[0].abs().max())
+    assert fx.effect.Normalize(0.5)(x[0, 0]).abs().max() == pytest.approx(0.5)

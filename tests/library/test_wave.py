@@ -96,3 +96,15 @@ def test_wrong_use_is_a_clear_error(tmp_path: Path, do, error: type[Exception], 
     with pytest.raises(error, match=words):
         do(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["old.wav"]
+
+
+@pytest.mark.parametrize("shape", [(48_000, 2), (1025, 48_000), (100, 2), (65, 64)])
+def test_frames_in_the_place_of_channels_are_refused(shape: tuple[int, int]) -> None:
+    words = rf"\[{shape[0]}, {shape[1]}\] would be {shape[0]} channels of {shape[1]} frames"
+    with pytest.raises(ValueError, match=words):
+        fx.Wave(np.zeros(shape), 48_000)
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (64, 0), (64, 1), (1024, 1024)])
+def test_a_moment_in_a_few_channels_is_a_wave(shape: tuple[int, int]) -> None:
+    assert fx.Wave(np.zeros(shape), 48_000).channels == shape[0]

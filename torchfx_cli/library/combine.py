@@ -8,17 +8,28 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import groupby
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from torchfx_cli.design import stages
+from torchfx_cli.effects.kind import params_of
+from torchfx_cli.effects.table import KINDS
 from torchfx_cli.library import units
 from torchfx_cli.library.cores import Cores, Row, apart
 from torchfx_cli.plan.fuse import fuse_linear
 from torchfx_cli.render import modules, native_forward
+
+
+@cache
+def designed_names() -> frozenset[str]:
+    """Attributes that would say something else than what was designed: keys and fields of every kind, and results."""
+    fields = {name for kind in KINDS.values() for key, (field, _) in params_of(kind.record).items()
+              for name in (key, field.name)}
+    return frozenset(fields | {"spec", "stage", "coefficients", "row", "delay_frames", "num_taps", "b", "a", "sos"})
 
 
 class Module(nn.Module):
@@ -29,6 +40,21 @@ class Module(nn.Module):
 
     def __add__(self, other: nn.Module) -> Sum:
         return Sum(*_parts(self, Sum), *_parts(other, Sum))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """What a filter is, it is for life; a sample rate may be given once."""
+        if name == "fs" and (take_rate := getattr(self, "take_rate", None)):
+            take_rate(value)
+        elif name == "fs" or name in designed_names():
+            is_ours = name in vars(self) or hasattr(self, "take_rate")
+            raise AttributeError(f"{self._name()}.{name} cannot be set: make a new one with it" if is_ours else
+                                 f"{self._name()} has no {name} of its own; make its parts with it")
+        else:
+            super().__setattr__(name, value)
+
+    def _keep(self, name: str, value: Any) -> None:
+        """Set one of the names that nobody else may set."""
+        super().__setattr__(name, value)
 
     def _check(self, x: Tensor) -> None:
         if not isinstance(x, Tensor):

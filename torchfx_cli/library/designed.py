@@ -36,14 +36,17 @@ class Filter(Linear):
     """
 
     coefficients: Tensor
+    spec: StageSpec
+    fs: float | None
+    stage: stages.Linear | None
 
     def __init__(self, stage: str | StageSpec, fs: float | None = None, **settings: object) -> None:
         super().__init__()
-        self.spec = stage if isinstance(stage, StageSpec) else parsed(stage, settings, type(self).__name__)
+        self._keep("spec", stage if isinstance(stage, StageSpec) else parsed(stage, settings, type(self).__name__))
         if self.spec.is_measured:
             raise ValueError(f"{self.spec.kind} needs the whole recording: use fx.effect")
-        self.fs: float | None = None
-        self.stage: stages.Linear | None = None
+        self._keep("fs", None)
+        self._keep("stage", None)
         self._suits_any_rate = self.spec.is_flat or (fs is None and self.spec.suits_any_rate)
         if fs is not None or self._suits_any_rate:
             self.take_rate(1.0 if fs is None else fs)
@@ -54,7 +57,7 @@ class Filter(Linear):
             return
         fs = checked_rate(fs)
         if self.fs is None:
-            self.fs = fs
+            self._keep("fs", fs)
             self.compute_coefficients()
             self.to(device)
         elif self.fs != fs:
@@ -66,10 +69,11 @@ class Filter(Linear):
             raise ValueError(self._needs_a_rate())
         device = self.coefficients.device if self.stage else None
         try:
-            (self.stage,) = stages.linear([self.spec.design(Signal(self.fs, 1))])
+            (stage,) = stages.linear([self.spec.design(Signal(self.fs, 1))])
         except TorchfxError as error:
             raise ValueError(str(error)) from None
-        values = self.stage.build(_Coefficients())
+        self._keep("stage", stage)
+        values = stage.build(_Coefficients())
         self.register_buffer("coefficients", torch.tensor(values, dtype=torch.float64, device=device))
         return self.coefficients
 

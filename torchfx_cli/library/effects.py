@@ -32,10 +32,13 @@ class Effect(Module):
     as written after -e. `fs` in Hz comes from the first wave where it is not given.
     """
 
+    spec: StageSpec
+    fs: float | None
+
     def __init__(self, stage: str | StageSpec, fs: float | None = None, **settings: object) -> None:
         super().__init__()
-        self.spec = stage if isinstance(stage, StageSpec) else parsed(stage, settings, type(self).__name__)
-        self.fs: float | None = None
+        self._keep("spec", stage if isinstance(stage, StageSpec) else parsed(stage, settings, type(self).__name__))
+        self._keep("fs", None)
         if fs is not None:
             self.take_rate(fs)
 
@@ -44,7 +47,7 @@ class Effect(Module):
         fs = checked_rate(fs)
         if self.fs not in (None, fs):
             raise ValueError(f"{self._name()} was made for {self.fs:g} Hz, not {fs:g} Hz; make one for each rate")
-        self.fs = fs
+        self._keep("fs", fs)
 
     def stage(self, channels: int) -> Stage:
         """The designed stage; ValueError where there is no rate yet, or it cannot exist."""
