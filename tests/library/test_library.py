@@ -533,7 +533,8 @@ def test_filters_have_parameters_of_their_own() -> None:
 EACH = [FILTERS.HiButterworth(80, fs=FS), FILTERS.LoElliptic(80, fs=FS), FILTERS.LinkwitzRiley(80, fs=FS),
         FILTERS.Peaking(80, 3, fs=FS), FILTERS.Notch(50, fs=FS), FILTERS.FIR([1, 0.5]),
         FILTERS.LoShelving(80, 3, fs=FS), FILTERS.DesignableFIR(101, 5000, FS), FILTERS.SOS([[1, 0, 0, 1, 0.5, 0]]),
-        fx.effect.Gain(3), fx.effect.Compressor(-20, fs=FS), fx.effect.Mono(), MANY, CROSSOVER, FILTERS.Notch(50) + FILTERS.Notch(60)]
+        fx.effect.Gain(3),
+        fx.effect.Compressor(-20, fs=FS), fx.effect.Mono(), MANY, CROSSOVER, FILTERS.Notch(50) + FILTERS.Notch(60)]
 
 
 @pytest.mark.parametrize("module", EACH, ids=lambda module: type(module).__name__)
