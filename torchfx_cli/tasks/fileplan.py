@@ -19,6 +19,7 @@ from torchfx_cli.stream.reader import Source, open_source
 from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.tasks.job import Job, Settings
 
+FEW_BLOCKS = 4  # which are done sooner than two threads have begun
 MAX_BLOCK_SAMPLES = 1 << 26
 MAX_FIR_BYTES = 1 << 31
 PIPE_FORMAT = "wav"  # of the standard output, where nobody says otherwise
@@ -44,9 +45,9 @@ class JobPlan:
 
     @property
     def overlaps(self) -> bool:
-        """Whether reading and writing while computing pays: not for one block. A pipe may keep waiting, too."""
-        is_one_block = self.facts.frames is not None and self.facts.frames <= self.block_frames
-        return not is_one_block or STDIO in (self.job.source, self.job.output)
+        """Whether reading and writing while computing pays: not for a few blocks. A pipe may keep waiting, too."""
+        is_short = self.facts.frames is not None and self.facts.frames <= FEW_BLOCKS * self.block_frames
+        return not is_short or STDIO in (self.job.source, self.job.output)
 
 
 def describe_job(job: Job, settings: Settings) -> JobPlan:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from functools import partial
-from queue import Empty, Full, Queue
+from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from torchfx_cli.tasks import interruption
@@ -96,27 +95,28 @@ class _Channel(Generic[T]):
     def __init__(self, check: Callable[[], None]) -> None:
         self.closed = False
         self.failure: BaseException | None = None  # of the sender
-        self._items: Queue[Any] = Queue(DEPTH)
+        self._items: SimpleQueue[Any] = SimpleQueue()
+        self._room: SimpleQueue[None] = SimpleQueue()  # a bounded Queue takes three times as long
+        for _ in range(DEPTH):
+            self._room.put(None)
         self._check, self._owner = check, threading.current_thread()
 
     def close(self) -> None:
         """Whoever waits need not wait longer."""
         self.closed = True
-        with suppress(Empty):
-            while True:
-                self._items.get_nowait()
-        with suppress(Full):
-            self._items.put_nowait(_END)
+        self._room.put(None)
+        self._items.put(_END)
 
     def put(self, item: object) -> bool:
         """Wait for room; False where the channel was closed."""
         while not self.closed:
             self._look()
             try:
-                self._items.put(item, timeout=POLL_S)
-                return True
-            except Full:
+                self._room.get(timeout=POLL_S)
+            except Empty:
                 continue
+            self._items.put(item)
+            return True
         return False
 
     def items(self) -> Iterator[T]:
@@ -129,6 +129,7 @@ class _Channel(Generic[T]):
                 continue
             if item is _END:
                 break
+            self._room.put(None)
             yield item
         if self.failure:
             raise self.failure
