@@ -29,9 +29,9 @@ def test_files_that_are_alike_share_one_plan(tmp_path: Path) -> None:
     assert planned(tmp_path / "c.wav", channels=2).plan is not first.plan
 
 
-@pytest.mark.parametrize(("frames", "overlaps"), [(0, False), (1, False), (FS // 2, False), (FS // 2 + 1, True)])
-def test_threads_are_worth_while_from_the_second_block(tmp_path: Path, frames: int, overlaps: bool) -> None:
-    todo = planned(tmp_path / "a.wav", frames)
+@pytest.mark.parametrize(("frames", "overlaps"), [(0, False), (1, False), (1 << 18, False), ((1 << 18) + 1, True)])
+def test_threads_are_worth_while_for_more_than_a_few_samples(tmp_path: Path, frames: int, overlaps: bool) -> None:
+    todo = planned(tmp_path / "a.wav", frames, channels=2)
     assert todo.block_frames == FS // 2
     assert todo.overlaps is overlaps
 

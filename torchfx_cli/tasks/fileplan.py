@@ -11,7 +11,7 @@ from torchfx_cli.design.stage import Stage, output_of
 from torchfx_cli.errors import FileError
 from torchfx_cli.kernel.base import fft_bytes
 from torchfx_cli.plan.assemble import Dither, RenderPlan, assemble
-from torchfx_cli.samples import SampleFormat, Signal, block_frames
+from torchfx_cli.samples import BLOCK_SAMPLES, SampleFormat, Signal, block_frames
 from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.formats import OutputFormat, choose_output
 from torchfx_cli.stream.pipereader import open_stdin
@@ -19,7 +19,7 @@ from torchfx_cli.stream.reader import Source, open_source
 from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.tasks.job import Job, Settings
 
-FEW_BLOCKS = 4  # which are done sooner than two threads have begun
+FEW_SAMPLES = 4 * BLOCK_SAMPLES  # which are done sooner than two threads have begun
 MAX_BLOCK_SAMPLES = 1 << 26
 MAX_FIR_BYTES = 1 << 31
 PIPE_FORMAT = "wav"  # of the standard output, where nobody says otherwise
@@ -45,8 +45,8 @@ class JobPlan:
 
     @property
     def overlaps(self) -> bool:
-        """Whether reading and writing while computing pays: not for a few blocks. A pipe may keep waiting, too."""
-        is_short = self.facts.frames is not None and self.facts.frames <= FEW_BLOCKS * self.block_frames
+        """Whether reading and writing while computing pays: not for a few samples. A pipe may keep waiting, too."""
+        is_short = self.facts.frames is not None and self.facts.frames * self.facts.channels <= FEW_SAMPLES
         return not is_short or STDIO in (self.job.source, self.job.output)
 
 
