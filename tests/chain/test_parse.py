@@ -189,7 +189,7 @@ def test_the_ends_of_a_range_are_included() -> None:
     ("- Gain: 3", "Gain: unknown stage 'Gain'; did you mean gain?"),
     ("- presets: x", "presets: unknown stage 'presets'; did you mean preset?"),
     ("- qqq", "qqq: unknown stage 'qqq' (known: highpass, lowpass, bandpass"),
-    ("- notch: {freq: 80, frequency: 90}", "notch: unknown key 'freq'; did you mean frequency? (keys: frequency, q)"),
+    ("- notch: {freq: 80, frequency: 90}", "notch: unknown key 'freq'; did you mean frequency? (keys: frequency, q, bandwidth)"),
     ("- invert: {by: 3}", "invert: unknown key 'by' (it takes no keys)"),
     ("- highpass: {order: 2}", "highpass.cutoff: missing; allowed: a number above 0"),
     ("- highpass", "highpass.cutoff: missing; allowed: a number above 0"),

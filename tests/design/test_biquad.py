@@ -7,10 +7,13 @@ import pytest
 from scipy.signal import sosfreqz
 from support.designing import design
 
+from torchfx_cli.chain.parse import join
+from torchfx_cli.chain.spec import design_chain
 from torchfx_cli.design import biquad
-from torchfx_cli.design.stages import Sections, response
+from torchfx_cli.design.stages import Sections, Stage, response
 from torchfx_cli.effects.kind import Origin
 from torchfx_cli.effects.table import KINDS
+from torchfx_cli.errors import ChainError
 
 RATES = (8000, 44100, 48000, 96000, 192000)
 
@@ -129,3 +132,52 @@ def test_the_k_weighting_of_bs_1770_is_a_cookbook_shelf_and_highpass() -> None:
     # The standard's numerator 1 -2 1 is not scaled to unity gain: 0.0433 dB more, at every frequency.
     rlb_db = 20 * np.log10(gains[2] / gains[3])
     assert rlb_db == pytest.approx(np.full(400, -0.0433), abs=1e-4)
+
+
+def designed(effect: str, fs: float) -> tuple[Stage, ...]:
+    return design_chain(join([], [effect]), fs, 1)
+
+
+@pytest.mark.parametrize("fs", [44_100, 96_000])
+@pytest.mark.parametrize("hz", [100, 1000, 8000])
+@pytest.mark.parametrize("octaves", [0.5, 1.0, 2.0])
+def test_a_bandwidth_is_the_cookbooks(fs: int, hz: float, octaves: float) -> None:
+    """The cookbook's own formula of alpha, with its coefficients written out."""
+    w = 2 * np.pi * hz / fs
+    alpha = np.sin(w) * np.sinh(np.log(2) / 2 * octaves * w / np.sin(w))
+    a = 10 ** (6 / 40)
+    cos = np.cos(w)
+    for effect, b, den in (
+            (f"peaking:frequency={hz},gain=6", [1 + alpha * a, -2 * cos, 1 - alpha * a],
+             [1 + alpha / a, -2 * cos, 1 - alpha / a]),
+            (f"notch:frequency={hz}", [1, -2 * cos, 1], [1 + alpha, -2 * cos, 1 - alpha]),
+            (f"bandpass:frequency={hz}", [alpha, 0, -alpha], [1 + alpha, -2 * cos, 1 - alpha]),
+            (f"allpass:frequency={hz}", [1 - alpha, -2 * cos, 1 + alpha], [1 + alpha, -2 * cos, 1 - alpha])):
+        (stage,) = designed(f"{effect},bandwidth={octaves}", fs)
+        np.testing.assert_allclose(stage.sos, [np.array([*b, *den]) / den[0]], rtol=0, atol=1e-12)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("slope", [0.3, 0.7, 1.0])
+@pytest.mark.parametrize("gain", [-12, 6])
+def test_a_shelfs_slope_is_the_cookbooks(slope: float, gain: float) -> None:
+    fs, hz = 48_000, 1000
+    w, a = 2 * np.pi * hz / fs, 10 ** (gain / 40)
+    alpha, cos = np.sin(w) / 2 * np.sqrt((a + 1 / a) * (1 / slope - 1) + 2), np.cos(w)
+    root = 2 * np.sqrt(a) * alpha
+    b = [a * ((a + 1) - (a - 1) * cos + root), 2 * a * ((a - 1) - (a + 1) * cos), a * ((a + 1) - (a - 1) * cos - root)]
+    den = [(a + 1) + (a - 1) * cos + root, -2 * ((a - 1) + (a + 1) * cos), (a + 1) + (a - 1) * cos - root]
+    (stage,) = designed(f"low_shelf:frequency={hz},gain={gain},slope={slope}", fs)
+    np.testing.assert_allclose(stage.sos, [np.array([*b, *den]) / den[0]], rtol=0, atol=1e-12)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("effect", "words"), [
+    ("peaking:frequency=100,gain=3,q=1,bandwidth=1", "bandwidth: contradicts q"),
+    ("low_shelf:frequency=100,gain=3,q=1,slope=1", "slope: contradicts q"),
+    ("low_shelf:frequency=100,gain=3,order=1,slope=1", "slope: has no meaning for order 1"),
+    ("allpass:frequency=100,order=1,bandwidth=1", "bandwidth: has no meaning for order 1"),
+    ("bandpass:bandwidth=1", "frequency missing"), ("bandpass:low=3,high=5,bandwidth=1", "contradicts"),
+    ("low_shelf:frequency=100,gain=3,slope=2", "allowed"),
+])
+def test_two_words_for_one_width_are_refused(effect: str, words: str) -> None:
+    with pytest.raises(ChainError, match=words):
+        join([], [effect])

@@ -194,6 +194,7 @@ SETTINGS = {
     "order": st.integers(1, 40), "family": st.sampled_from(FAMILIES), "ripple_db": st.floats(1e-4, 20.0),
     "attenuation_db": st.floats(3.1, 200.0), "q": st.none() | st.floats(1e-3, 1e4), "gain_db": st.floats(-300.0, 300.0),
     "poles_hz": st.lists(FREQUENCIES, min_size=1, max_size=6).map(tuple), "unity_hz": st.just(0.0) | FREQUENCIES,
+    "bandwidth": st.none() | st.floats(1e-3, 10.0), "slope": st.none() | st.floats(1e-3, 1.0),
     "zeros_hz": st.lists(st.just(0.0) | FREQUENCIES, max_size=4).map(tuple),
 }
 

@@ -7,7 +7,7 @@ transform; the coefficients are those of the cookbook, without its loss of digit
 
 from __future__ import annotations
 
-from math import atan, hypot, pi, tan
+from math import atan, hypot, log, pi, sin, sinh, sqrt, tan
 
 import numpy as np
 
@@ -40,6 +40,18 @@ def upper_edge_hz(frequency_hz: float, q: float, fs: float) -> float:
     """Where a band-pass or notch of this q has half its power above the frequency: s - 1/s = 1/q."""
     s = 0.5 / q + hypot(1.0, 0.5 / q)
     return atan(s * tan(pi * frequency_hz / fs)) * fs / pi
+
+
+def q_of_bandwidth(octaves: float, frequency_hz: float, fs: float) -> float:
+    """The q whose digital filter has this bandwidth: between -3 dB points, or those of half the gain of a peak."""
+    w = 2.0 * pi * frequency_hz / fs
+    return 0.5 / sinh(min(700.0, 0.5 * log(2.0) * octaves * w / sin(w)))  # beyond, a float64 has no number for it
+
+
+def q_of_slope(slope: float, gain_db: float) -> float:
+    """The q of a shelf of this slope; 1 is as steep as it gets without an overshoot."""
+    a = 10.0 ** (gain_db / 40.0)
+    return 1.0 / sqrt((a + 1.0 / a) * (1.0 / slope - 1.0) + 2.0)
 
 
 def allpass(frequency_hz: float, q: float, order: int, fs: float) -> Array:

@@ -13,11 +13,14 @@ from torchfx_cli.effects.kind import (
     Complaint,
     Kind,
     StageSpec,
+    bandwidth,
     first_order_has_no_q,
     frequency,
+    one_width,
     order,
     quality,
     steepness,
+    width,
 )
 from torchfx_cli.samples import Signal, hertz
 
@@ -28,18 +31,24 @@ class AllpassSpec(StageSpec):
 
     frequency_hz: float = frequency("-90 degrees (order 1) or -180 degrees (order 2) here")
     q: float = quality("steepness (order 2 only)", Q_BUTTERWORTH)
+    bandwidth: float | None = bandwidth("octaves over which the phase turns from -90 to -270 degrees, instead of q")
     order: int = order("1 or 2", 2, high=2)
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""
-        return first_order_has_no_q(self.order, given)
+        yield from first_order_has_no_q(self.order, given)
+        yield from one_width(given)
+        if self.order == 1 and "bandwidth" in given:
+            yield "bandwidth", "has no meaning for order 1; leave it out, or write order: 2"
 
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""
         fs = source.fs
         check_frequencies(self, fs)
-        section = biquad.allpass(self.frequency_hz, self.q, self.order, fs)
-        label = f"allpass {hertz(self.frequency_hz)} {steepness(self.order, self.q)}"
+        q = self.q if self.bandwidth is None else biquad.q_of_bandwidth(self.bandwidth, self.frequency_hz, fs)
+        section = biquad.allpass(self.frequency_hz, q, self.order, fs)
+        steep = steepness(self.order, self.q) if self.bandwidth is None else width(self.q, self.bandwidth)
+        label = f"allpass {hertz(self.frequency_hz)} {steep}"
         return validated(self, fs, section, label, (self.frequency_hz, 0.0))
 
 

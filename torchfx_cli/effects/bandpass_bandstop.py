@@ -10,7 +10,19 @@ from torchfx_cli.design.prototypes import edge_db
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.checks import check_family, check_frequencies, validated
 from torchfx_cli.effects.classical import FAMILIES, cookbook_problems, family_problems, family_words, sections_of
-from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, frequency, listed, order, param, quality
+from torchfx_cli.effects.kind import (
+    Complaint,
+    Kind,
+    StageSpec,
+    bandwidth,
+    frequency,
+    listed,
+    one_width,
+    order,
+    param,
+    quality,
+    width,
+)
 from torchfx_cli.effects.notch import notched
 from torchfx_cli.errors import DesignError
 from torchfx_cli.samples import Signal, hertz
@@ -29,14 +41,16 @@ class BandSpec(StageSpec):
                                   low=3.1, high=200.0)
     frequency_hz: float | None = frequency("centre, for the cookbook section (with q, instead of low and high)", None)
     q: float | None = quality("Q of the cookbook section; its peak gain is 0 dB", None)
+    bandwidth: float | None = bandwidth("octaves between its -3 dB points, instead of q")
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""
-        edges, centre = {"low", "high"} & set(given), {"frequency", "q"} & set(given)
+        edges, centre = {"low", "high"} & set(given), {"frequency", "q", "bandwidth"} & set(given)
+        yield from one_width(given)
         if edges and centre:
             yield "", f"{listed(edges)} contradicts {listed(centre)}: write low and high, or frequency and q"
         elif len(edges or centre) < 2:
-            missing = (("frequency", "q") if centre else ("low", "high"))
+            missing = (("frequency", *sorted(centre - {"frequency"} or {"q"})) if centre else ("low", "high"))
             absent = [key for key in missing if key not in given]
             yield "", f"{listed(absent)} missing: write low and high, or frequency and q"
         elif centre:
@@ -50,11 +64,12 @@ class BandSpec(StageSpec):
         """See `StageSpec`."""
         fs = source.fs
         check_frequencies(self, fs)
-        if self.frequency_hz is not None and self.q is not None:
-            label = f"{self.kind} {hertz(self.frequency_hz)} q {self.q:g}"
+        if self.frequency_hz is not None and (self.q is not None or self.bandwidth is not None):
+            label = f"{self.kind} {hertz(self.frequency_hz)} {width(self.q or 0.0, self.bandwidth)}"
+            q = self.q or biquad.q_of_bandwidth(self.bandwidth or 0.0, self.frequency_hz, fs)
             if self.kind == "bandstop":
-                return notched(self, self.frequency_hz, self.q, fs, label)
-            return validated(self, fs, biquad.bandpass(self.frequency_hz, self.q, fs), label, (self.frequency_hz, 0.0))
+                return notched(self, self.frequency_hz, q, fs, label)
+            return validated(self, fs, biquad.bandpass(self.frequency_hz, q, fs), label, (self.frequency_hz, 0.0))
         if self.low_hz is None or self.high_hz is None or not self.low_hz < self.high_hz:
             raise DesignError(f"{self.origin}: needs low and high, low below high, or frequency and q")
         check_family(self, self.origin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from torchfx_cli.design import biquad
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.checks import check_frequencies, validated
-from torchfx_cli.effects.kind import Kind, StageSpec, frequency, quality
+from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, bandwidth, frequency, one_width, quality, width
 from torchfx_cli.samples import Signal, hertz
 
 HALF_POWER_DB = -10.0 * np.log10(2.0)
@@ -21,11 +22,19 @@ class NotchSpec(StageSpec):
 
     frequency_hz: float = frequency("what is removed")
     q: float = quality("frequency over bandwidth", 30.0)
+    bandwidth: float | None = bandwidth("octaves between the -3 dB points, instead of q")
+
+    def problems(self, given: Collection[str]) -> Iterator[Complaint]:
+        """See `StageSpec`."""
+        return one_width(given)
 
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""
-        check_frequencies(self, source.fs)
-        return notched(self, self.frequency_hz, self.q, source.fs, f"notch {hertz(self.frequency_hz)} q {self.q:g}")
+        fs = source.fs
+        check_frequencies(self, fs)
+        q = self.q if self.bandwidth is None else biquad.q_of_bandwidth(self.bandwidth, self.frequency_hz, fs)
+        return notched(self, self.frequency_hz, q, fs,
+                       f"notch {hertz(self.frequency_hz)} {width(self.q, self.bandwidth)}")
 
 
 def notched(spec: StageSpec, frequency_hz: float, q: float, fs: float, label: str) -> Stage:

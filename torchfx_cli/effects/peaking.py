@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from torchfx_cli.design import biquad
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.checks import check_frequencies, validated
-from torchfx_cli.effects.kind import Kind, StageSpec, frequency, gain, quality
+from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, bandwidth, frequency, gain, one_width, quality, width
 from torchfx_cli.samples import Signal, hertz
 
 
@@ -18,13 +19,19 @@ class PeakingSpec(StageSpec):
     frequency_hz: float = frequency("centre")
     gain_db: float = gain("gain at the centre")
     q: float = quality("centre over bandwidth", 1.0)
+    bandwidth: float | None = bandwidth("octaves between the points of half the gain in dB, instead of q")
+
+    def problems(self, given: Collection[str]) -> Iterator[Complaint]:
+        """See `StageSpec`."""
+        return one_width(given)
 
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""
         fs = source.fs
         check_frequencies(self, fs)
-        label = f"peaking {hertz(self.frequency_hz)} {self.gain_db:+g} dB q {self.q:g}"
-        section = biquad.peaking(self.frequency_hz, self.gain_db, self.q, fs)
+        q = self.q if self.bandwidth is None else biquad.q_of_bandwidth(self.bandwidth, self.frequency_hz, fs)
+        label = f"peaking {hertz(self.frequency_hz)} {self.gain_db:+g} dB {width(self.q, self.bandwidth)}"
+        section = biquad.peaking(self.frequency_hz, self.gain_db, q, fs)
         return validated(self, fs, section, label, (self.frequency_hz, self.gain_db))
 
 

@@ -16,7 +16,9 @@ from torchfx_cli.effects.kind import (
     first_order_has_no_q,
     frequency,
     gain,
+    one_width,
     order,
+    param,
     quality,
     steepness,
 )
@@ -30,19 +32,26 @@ class ShelfSpec(StageSpec):
     frequency_hz: float = frequency("middle of the slope: half of the gain in dB")
     gain_db: float = gain("gain on the shelf")
     q: float = quality("steepness (order 2 only)", Q_BUTTERWORTH)
+    slope: float | None = param("steepness instead of q (order 2 only); 1 is the steepest without an overshoot",
+                                default=None, low=1e-3, high=1.0)
     order: int = order("1 or 2", 2, high=2)
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""
-        return first_order_has_no_q(self.order, given)
+        yield from first_order_has_no_q(self.order, given)
+        yield from one_width(given, "slope")
+        if self.order == 1 and "slope" in given:
+            yield "slope", "has no meaning for order 1; leave it out, or write order: 2"
 
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""
         fs = source.fs
         check_frequencies(self, fs)
         make = biquad.low_shelf if self.kind == "low_shelf" else biquad.high_shelf
-        section = make(self.frequency_hz, self.gain_db, self.q, self.order, fs)
-        label = f"{self.kind} {hertz(self.frequency_hz)} {self.gain_db:+g} dB {steepness(self.order, self.q)}"
+        q = self.q if self.slope is None else biquad.q_of_slope(self.slope, self.gain_db)
+        section = make(self.frequency_hz, self.gain_db, q, self.order, fs)
+        steep = steepness(self.order, self.q) if self.slope is None else f"slope {self.slope:g}"
+        label = f"{self.kind} {hertz(self.frequency_hz)} {self.gain_db:+g} dB {steep}"
         return validated(self, fs, section, label, (self.frequency_hz, self.gain_db / 2.0))
 
 
