@@ -27,6 +27,10 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def faults(found: Gathered) -> dict[str, str]:
+    return {one.path: one.fault for one in found.inputs if one.fault is not None}
+
+
 def paths(found: Gathered) -> list[str]:
     return [one.path for one in found.inputs]
 
@@ -200,7 +204,8 @@ def test_names_that_are_one_elsewhere_are_both_done_and_remarked_on(tree: Path, 
 
 def test_many_remarks_are_told_in_few_lines(tree: Path) -> None:
     for number in range(30):
-        (tree / "in" / f"gone{number}.wav").symlink_to("nowhere.wav")
+        for name in (f"t{number}.wav", f"T{number}.wav"):
+            (tree / "in" / name).touch()
     remarks = gather(["in"]).remarks
     assert len(remarks) == 21
     assert remarks[-1] == "... and 10 more remarks"
@@ -222,7 +227,7 @@ def test_the_output_folder_is_never_searched(tree: Path) -> None:
     assert "in/processed/a.wav" in paths(found), "with an output folder of its own this is a folder like others"
 
 
-def test_loops_dangling_links_and_special_files_are_left_out_and_counted(tree: Path) -> None:
+def test_loops_and_special_files_are_left_out_and_counted_and_dangling_links_are_faults(tree: Path) -> None:
     (tree / "in" / "sub" / "up").symlink_to(tree / "in")
     (tree / "in" / "gone.wav").symlink_to("nowhere.wav")
     (tree / "in" / "link.wav").symlink_to("a.wav")
@@ -232,10 +237,12 @@ def test_loops_dangling_links_and_special_files_are_left_out_and_counted(tree: P
         server.bind(str(tree / "in" / "s.wav"))
         found = gather(["in"])
     assert "in/link.wav" in paths(found)
-    assert len(found.inputs) == 5
+    assert len(found.inputs) == 7
     assert found.skipped["reached twice through links"] == 1
     assert found.skipped["no regular file"] == 2
-    assert sorted(line.split(":")[0] for line in found.remarks) == ["in/gone.wav", "in/self.wav"]
+    assert faults(found) == {"in/gone.wav": "a link that leads nowhere",
+                             "in/self.wav": "Too many levels of symbolic links"}
+    assert [one.fault is None for one in found.inputs] == [True] * 5 + [False] * 2, "others keep their numbers"
 
 
 def test_nothing_at_all_says_where_and_what_was_looked_for(tree: Path) -> None:
@@ -277,7 +284,7 @@ def test_folders_may_be_nested_deeper_than_calls(tree: Path, monkeypatch: pytest
             os.rmdir("d")
 
 
-def test_a_folder_that_cannot_be_read_costs_a_remark(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_read_is_an_input_with_a_fault(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scandir = os.scandir
 
     def refusing(folder: str) -> object:
@@ -287,5 +294,14 @@ def test_a_folder_that_cannot_be_read_costs_a_remark(tree: Path, monkeypatch: py
 
     monkeypatch.setattr(os, "scandir", refusing)
     found = gather(["in"])
-    assert paths(found) == ["in/a.wav", "in/b.flac"]
-    assert found.remarks == ["in/sub: cannot be searched: Permission denied"]
+    assert paths(found) == ["in/a.wav", "in/b.flac", "in/sub"]
+    assert faults(found) == {"in/sub": "cannot be searched: Permission denied"}
+
+
+def test_sounds_that_cannot_be_decoded_are_counted_by_their_kind(tree: Path) -> None:
+    for name in ("1.m4a", "2.M4A", "sub/3.wma", "4.mp2", "5.jpg", "6.wv"):
+        (tree / "in" / name).touch()
+    found = gather(["in"], exclude=["*.wv"])
+    assert {reason: found.skipped[reason] for reason in found.skipped if reason[0] not in "hi"} == {
+        "m4a: cannot be decoded here": 2, "wma: cannot be decoded here": 1, "mp2: cannot be decoded here": 1,
+        "no audio": 2, "excluded": 1}

@@ -35,12 +35,14 @@ class Input:
     relative  its place under an output folder.
     root      the folder, or the fixed beginning of the pattern, that it was found under; None where it was named.
     listed    it was named all the same, in a list that gives its root.
+    fault     why it cannot be read, or searched if it is a folder.
     """
 
     path: str
     relative: str
     root: str | None
     listed: bool = False
+    fault: str | None = None
 
     @property
     def is_named(self) -> bool:
@@ -60,7 +62,7 @@ class Gathered:
 def gather(words: Sequence[str], *, files_from: str | None = None, zero: bool = False, include: Sequence[str] = (),
            exclude: Sequence[str] = (), output: str | None = None, stdin: BinaryIO | None = None,
            left_out: Callable[[str, str], None] | None = None) -> Gathered:
-    """All inputs that `words` and the list `files_from` (a path, or - for `stdin`) mean, each once.
+    """All inputs that `words` and the list `files_from` (a path, or - for `stdin`) mean, each once; faulty ones last.
 
     zero              names in `files_from` end with NUL, not with a line.
     include, exclude  patterns for what is found in folders and by patterns; of its name, or of its relative path. A
@@ -73,7 +75,7 @@ def gather(words: Sequence[str], *, files_from: str | None = None, zero: bool = 
     if STDIN in words and files_from == STDIN:
         raise UsageError("the standard input cannot be both an input and the list of them")
     found = Gathered(skipped=LeftOut(left_out))
-    finder = Finder(include, exclude, output, found.skipped, found.remarks)
+    finder = Finder(include, exclude, output, found.skipped)
     empty: list[str] = []
     for word in words:
         count = len(found.inputs)
@@ -84,7 +86,7 @@ def gather(words: Sequence[str], *, files_from: str | None = None, zero: bool = 
         found.lists.append(files_from)
         names = read_names(files_from, zero=zero, stdin=stdin)
         found.inputs += _listed(names, found.skipped, mirrored=output is not None)
-    found.inputs = _once(found.inputs, found.skipped)
+    found.inputs = sorted(_once(found.inputs, found.skipped), key=lambda one: one.fault is not None)
     if not found.inputs:
         raise RunError(_nothing(empty, files_from, found.skipped))
     found.remarks += [f"no audio files in {word}" for word in empty]
@@ -100,7 +102,7 @@ def _of_word(word: str, finder: Finder, found: Gathered, *, mirrored: bool) -> I
     if word == STDIN:
         yield _named(word)
     elif os.path.isdir(word):
-        yield from (Input(path, relative, word) for path, relative in finder.folder(word))
+        yield from (Input(path, relative, word, fault=fault) for path, relative, fault in finder.folder(word))
     elif os.path.lexists(word):
         yield _named(word)
     elif word.endswith(LIST_MARK) and len(word) > 1:
@@ -108,7 +110,7 @@ def _of_word(word: str, finder: Finder, found: Gathered, *, mirrored: bool) -> I
         yield from _listed(read_commented(word[:-1]), found.skipped, mirrored=mirrored)
     elif is_pattern(word):
         root, matches = finder.pattern(word)
-        yield from (Input(path, relative, root) for path, relative in matches)
+        yield from (Input(path, relative, root, fault=fault) for path, relative, fault in matches)
     else:
         yield _named(word)
 
