@@ -94,6 +94,38 @@ def test_another_chain_is_done_anew(run: Any, tree: Path) -> None:
     assert [level(Path("out", name)) for name in NAMES] == [2000, 2002, 2004]
 
 
+@pytest.mark.parametrize("how", [[], ["--hash"], ["--hash", "--jobs", "2"]], ids=" ".join)
+def test_a_comment_in_the_chain_redoes_nothing_and_a_parameter_does(run: Any, tree: Path, how: list[str]) -> None:
+    todo = ["process", "in", "-c", "eq.yaml", "-o", "out", *how]
+    Path("eq.yaml").write_text("chain: [gain: -6]\n")
+    assert run(*todo).code == 0
+    Path("eq.yaml").write_text("# Half of it.\nname: quiet\nchain:\n  - gain: -6.0 dB  # at most\n")
+    assert run(*todo, "--resume").told[-1] == "0 ok, 0 warned, 0 failed, 3 skipped"
+    Path("eq.yaml").write_text("chain: [gain: -6.01]\n")
+    assert run(*todo, "--resume").told[-1] == "3 ok, 0 warned, 0 failed, 0 skipped"
+
+
+def test_in_place_a_comment_in_the_chain_redoes_nothing(run: Any, tree: Path) -> None:
+    todo = ["process", "in", "-c", "eq.yaml", "--in-place", "--backup", ".bak", "--hash", "--jobs", "2"]
+    Path("eq.yaml").write_text("chain: [gain: -6]\n")
+    assert run(*todo).code == 0
+    Path("eq.yaml").write_text("# Half of it.\nchain: [gain: -6]\n")
+    assert run(*todo, "--resume").told[-1] == "0 ok, 0 warned, 0 failed, 3 skipped"
+    Path("eq.yaml").write_text("chain: [gain: -7]\n")
+    assert run(*todo, "--resume").code == 2
+
+
+@pytest.mark.parametrize(("how", "redone"), [(["--hash"], 0), (["--hash", "--keep-mtime"], 0), ([], 3)])
+def test_a_moved_and_touched_input_folder_is_redone_without_hashes_alone(
+        run: Any, tree: Path, how: list[str], redone: int) -> None:
+    assert run("process", "in", "-e", HALF, "-o", "out", *how).code == 0
+    Path("in").rename("there")
+    for name in NAMES:
+        os.utime(Path("there", name))
+    done = run("process", "there", "-e", HALF, "-o", "out", "--resume", *how)
+    assert done.told[-1] == f"{redone} ok, 0 warned, 0 failed, {3 - redone} skipped"
+
+
 def test_the_report_and_the_list_of_failures_feed_the_next_run(run: Any, tree: Path) -> None:
     Path("in/new\nline.wav").write_bytes(b"no sound")
     done = run("process", "in", "-e", HALF, "-o", "out", "--report", "r.json", "--failed", "f", "-0")

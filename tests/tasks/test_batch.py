@@ -6,6 +6,7 @@ import faulthandler
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from torchfx_cli.chain.parse import join
+from torchfx_cli.chain.parse import join, parse_chain
 from torchfx_cli.errors import RunError
 from torchfx_cli.tasks import journal, onefile, workers
 from torchfx_cli.tasks.job import Job, Settings
@@ -291,6 +292,26 @@ def test_equal_size_and_time_hide_a_change_but_not_from_hashes(batch: list[Job])
     os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert statuses(run(batch, resume=True)) == ["skipped"] * 5
     assert statuses(run(batch, resume=True, hashes=True)) == ["skipped"] * 3 + ["ok", "skipped"]
+
+
+def test_with_hashes_the_bytes_count_and_neither_times_nor_places(batch: list[Job]) -> None:
+    run(batch, hashes=True, jobs=2)
+    for job in batch:
+        os.utime(job.source, ns=(0, 0))
+    moved = [replace(job, source=job.source.rename(job.source.with_name(f"moved{job.source.name}"))) for job in batch]
+    os.utime(batch[0].output, ns=(0, 0))
+    copy = batch[1].output.read_bytes()
+    batch[1].output.unlink()
+    (batch[1].output.parent / "other.wav").touch()  # so that the copy gets another inode
+    batch[1].output.write_bytes(copy)
+    assert statuses(run(moved, resume=True, hashes=True, jobs=2)) == ["skipped"] * 5
+    moved[2].source.write_bytes(moved[3].source.read_bytes())
+    assert statuses(run(moved, resume=True, hashes=True, jobs=2)) == ["skipped"] * 2 + ["ok"] + ["skipped"] * 2
+    louder = Settings(parse_chain("chain: [gain: -5.99]"))
+    assert statuses(run(moved, louder, resume=True, hashes=True)) == ["ok"] * 5
+    os.utime(moved[3].source, ns=(1, 1))
+    assert statuses(run(moved, louder, resume=True)) == ["skipped"] * 3 + ["ok", "skipped"]
+    assert statuses(run(moved, louder, resume=True, hashes=True)) == ["skipped"] * 3 + ["ok", "skipped"], "has no sum"
 
 
 def test_a_journal_torn_at_any_byte_is_believed_where_it_is_whole(batch: list[Job]) -> None:

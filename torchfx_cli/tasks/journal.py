@@ -5,8 +5,9 @@ of a run is named here, also where the run is killed the moment after; and a res
 made: the very file (its inode) that is named here, or one of the size and time that are noted.
 
 A torn line is no record; the last of several for one output counts. The journal is never believed over the disk:
-an output is done only where it is still there with the size and time that were noted (with `hashes`, the same bytes),
-made from an input that has not changed, by the same chain and settings of the same version.
+an output is done only where it is still there with the size and time that were noted, made from an input of that path,
+size and time, by the same chain and settings of the same version. With `hashes` the bytes of both count instead of the
+path and the times.
 
 While a run lives it holds a lock (flock) on its journal, so a second run into the same folder refuses. Files that are
 replaced in place are noted in the journal of their own folder, see `backup`.
@@ -48,7 +49,7 @@ class Journal:
     """The open, locked journal of the output folder `root`.
 
     work    digest of the chain and of all settings that shape an output, see `Settings.work`.
-    hashes  compare the SHA-256 of each input and output when resuming.
+    hashes  when resuming, what an input and its output hold counts, by SHA-256, not where the input lies nor its time.
     """
 
     root: Path
@@ -94,17 +95,15 @@ class Journal:
     def is_done(self, job: Job, *, strict: bool = False) -> bool:
         """Whether the output of `job` is what is wanted and what was noted."""
         record = self.record_of(job)
-        if record.get("work") != self.work or record.get("input") != os.path.abspath(job.source):
-            return False
-        if strict and record.get("warnings"):
+        if record.get("work") != self.work or (strict and record.get("warnings")):
             return False
         try:
-            now = {**_stamps("in", os.stat(job.source)), **_stamps("out", os.stat(job.output))}
             if self.hashes:
-                now |= {"in_sha256": sha256_of(job.source), "out_sha256": sha256_of(job.output)}
+                return _holds(record, "in", job.source) and _holds(record, "out", job.output)
+            now = {**_stamps("in", os.stat(job.source)), **_stamps("out", os.stat(job.output))}
         except OSError:
             return False
-        return _agree(record, now)
+        return record.get("input") == os.path.abspath(job.source) and _agree(record, now)
 
 
 class _Index:
@@ -211,7 +210,12 @@ def is_own(output: Path, record: Record) -> bool:
         facts = os.stat(output)
     except OSError:
         return False
-    return record.get("out_inode") == facts.st_ino or _agree(record, _stamps("out", facts))
+    if record.get("out_inode") == facts.st_ino or _agree(record, _stamps("out", facts)):
+        return True
+    try:
+        return _holds(record, "out", output)
+    except OSError:
+        return False
 
 
 def is_untouched(output: Path, record: Record) -> bool:
@@ -222,6 +226,12 @@ def is_untouched(output: Path, record: Record) -> bool:
 def is_changed(source: Path, record: Record) -> bool:
     """Whether `source` is another than the one that was noted, by size and time."""
     return not _agree(record, _stamps("in", os.stat(source)))
+
+
+def _holds(record: Record, which: str, path: Path) -> bool:
+    """Whether `path` holds the bytes that were noted; False where no sum was. Raises OSError."""
+    noted = record.get(f"{which}_sha256")
+    return noted is not None and record.get(f"{which}_bytes") == os.stat(path).st_size and noted == sha256_of(path)
 
 
 def _agree(record: Record, stamps: Record) -> bool:
