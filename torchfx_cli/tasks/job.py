@@ -24,7 +24,8 @@ class Settings:
     on_truncated  an input that is cut off: the file fails, or what there is of it is done, with a warning.
     on_clip       an output above full scale: the file fails, is clipped with a warning, or is turned down as a whole.
     keep_mtime    outputs get the time of their inputs.
-    noted         outputs are noted in the journal of their root before they get their names; with `hashes`, by content.
+    noted         the name of the journal in their root in which outputs are noted before they get their names; with
+                  `hashes`, by content.
     """
 
     chain: ChainSpec
@@ -43,7 +44,7 @@ class Settings:
     on_clip: OnClip = "keep"
     keep_mtime: bool = False
     tags: bool = True
-    noted: bool = False
+    noted: str = ""
     hashes: bool = False
 
     @property

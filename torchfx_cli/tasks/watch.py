@@ -80,7 +80,7 @@ def watch(place: Place, settings: Settings, listen: Listen, pace: Pace) -> Itera
     Raises RunError where the run cannot go on: a folder that is gone, a full disk, another run in the output folder.
     """
     make_root(place.root)
-    settings = replace(settings, noted=True)
+    settings = replace(settings, noted=journal.NAME)
     with journal.opened(place.root, settings.work) as notes:
         look = Look(place, settings, notes)
         while True:
