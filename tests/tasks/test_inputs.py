@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import socket
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -305,3 +308,48 @@ def test_sounds_that_cannot_be_decoded_are_counted_by_their_kind(tree: Path) -> 
     assert {reason: found.skipped[reason] for reason in found.skipped if reason[0] not in "hi"} == {
         "m4a: cannot be decoded here": 2, "wma: cannot be decoded here": 1, "mp2: cannot be decoded here": 1,
         "no audio": 2, "excluded": 1}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_list_may_have_a_byte_order_mark_or_be_utf_16_as_windows_writes_it(
+        tree: Path, encoding: str, end: str) -> None:
+    (tree / "in" / "Zoë.wav").touch()
+    wanted = ["in/a.wav", "in/Zoë.wav"]
+    mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
+    data = mark + "".join(name + end for name in wanted).encode(encoding)
+    (tree / "list.txt").write_bytes(data)
+    assert paths(gather(["list.txt@"])) == wanted
+    assert paths(gather([], files_from="list.txt")) == wanted
+    assert paths(gather([], files_from="-", stdin=io.BytesIO(data))) == wanted
+
+
+def test_a_name_that_begins_like_a_byte_order_mark_is_kept(tree: Path) -> None:
+    (tree / "\ufeffa.wav").touch()
+    assert paths(gather([], files_from="-", stdin=io.BytesIO("\ufeffa.wav\n".encode()))) == ["\ufeffa.wav"]
+    assert paths(gather([], files_from="-", stdin=io.BytesIO(b"\xff\xfea.wav\n"))) == ["\udcff\udcfea.wav"]
+    assert paths(gather([], files_from="-", zero=True, stdin=io.BytesIO("\ufeffb\0".encode()))) == ["\ufeffb"]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_name_is_found_under_another_form_of_its_accents(tree: Path, form: Literal["NFC", "NFD"]) -> None:
+    other: Literal["NFC", "NFD"] = "NFD" if form == "NFC" else "NFC"
+    there, asked = (unicodedata.normalize(each, "Éva/Zoë.wav") for each in (form, other))
+    (tree / "in" / there).parent.mkdir()
+    (tree / "in" / there).touch()
+    (tree / "list.txt").write_text(f"in/{asked}\n./in/./{asked}\n{tree}/in/{asked}\n")
+    for words in (["list.txt@"], [f"in/{asked}", f"./in/./{asked}", f"{tree}/in/{asked}"]):
+        found = gather(words, output="out")
+        assert {os.path.realpath(path) for path in paths(found)} == {str(tree / "in" / there)}
+        assert f"in/{asked}: found under another form of its accents (NFC or NFD)" in found.remarks
+    assert gather(["list.txt@"], output="out").inputs[0].relative == f"in/{there}"
+
+
+def test_of_several_forms_of_accents_none_is_guessed(tree: Path) -> None:
+    for name in ("\u1ebf.wav", "e\u0302\u0301.wav"):
+        (tree / "in" / name).touch()
+    found = gather(["in/\u00ea\u0301.wav"])
+    assert paths(found) == ["in/\u00ea\u0301.wav"], "which will fail: it is not there"
+    assert found.remarks == ["in/\u00ea\u0301.wav: not there, but 2 names in in have another form of its accents "
+                             "(NFC or NFD); give one of them as the shell completes it"]
+    assert gather(["in/Zoë.wav"]).remarks == []
