@@ -7,6 +7,7 @@ import pickle
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -410,7 +411,7 @@ def test_a_taps_file_too_large_is_not_read(tmp_path: Path) -> None:
     assert problem(f"- fir: {{file: {tmp_path}/a.npy}}").endswith("is too large: at most 32 768 KiB are read")
 
 
-def test_the_digest_covers_everything_that_was_read(tmp_path: Path) -> None:
+def test_the_digest_covers_everything_that_shapes_the_stages(tmp_path: Path) -> None:
     write(tmp_path, main="chain: [preset: sub.yaml, fir: {file: ir.txt}]", sub="chain: [gain: 1]")
     (tmp_path / "ir.txt").write_text("1\n")
     digests = [load_chain(tmp_path / "main.yaml").digest]
@@ -420,6 +421,29 @@ def test_the_digest_covers_everything_that_was_read(tmp_path: Path) -> None:
         digests.append(load_chain(tmp_path / "main.yaml").digest)
     assert len(set(digests)) == 4
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests)
+
+
+def test_the_digest_leaves_out_comments_names_spellings_and_places(tmp_path: Path) -> None:
+    write(tmp_path, main="chain: [preset: sub.yaml, fir: {file: ir.txt}]", sub="chain: [gain: 1, highpass: 1000]")
+    (tmp_path / "ir.txt").write_text("1\n")
+    digest = load_chain(tmp_path / "main.yaml").digest
+    write(tmp_path, sub="# louder\nname: other\ndescription: x\nchain:\n- gain: 1.0 dB\n\n- highpass: {cutoff: 1 kHz}")
+    assert load_chain(tmp_path / "main.yaml").digest == digest
+    (tmp_path / "moved").mkdir()
+    for name in ("main.yaml", "sub.yaml", "ir.txt"):
+        (tmp_path / name).rename(tmp_path / "moved" / name)
+    assert load_chain(tmp_path / "moved" / "main.yaml").digest == digest
+    effects = ["gain:1", "highpass:1kHz", f"fir:file={tmp_path}/moved/ir.txt"]
+    assert join([], effects).digest == digest
+    assert join([], [effects[1], effects[0], effects[2]]).digest != digest
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_stage_is_told_apart_by_all_that_it_says(kind: str) -> None:
+    """A value of a type that `repr` shortens, such as an array, would not count as a whole."""
+    (spec,) = parse_chain(f"chain:\n{KINDS[kind].example}").stages
+    plain = (int, float, str, bytes, tuple, type(None))
+    assert all(isinstance(getattr(spec, field.name), plain) for field in fields(spec) if field.compare)
 
 
 # ---- inline effects ----

@@ -94,6 +94,38 @@ def test_another_chain_is_done_anew(run: Any, tree: Path) -> None:
     assert [level(Path("out", name)) for name in NAMES] == [2000, 2002, 2004]
 
 
+@pytest.mark.parametrize("how", [[], ["--hash"], ["--hash", "--jobs", "2"]], ids=" ".join)
+def test_a_comment_in_the_chain_redoes_nothing_and_a_parameter_does(run: Any, tree: Path, how: list[str]) -> None:
+    todo = ["process", "in", "-c", "eq.yaml", "-o", "out", *how]
+    Path("eq.yaml").write_text("chain: [gain: -6]\n")
+    assert run(*todo).code == 0
+    Path("eq.yaml").write_text("# Half of it.\nname: quiet\nchain:\n  - gain: -6.0 dB  # at most\n")
+    assert run(*todo, "--resume").told[-1] == "0 ok, 0 warned, 0 failed, 3 skipped"
+    Path("eq.yaml").write_text("chain: [gain: -6.01]\n")
+    assert run(*todo, "--resume").told[-1] == "3 ok, 0 warned, 0 failed, 0 skipped"
+
+
+def test_in_place_a_comment_in_the_chain_redoes_nothing(run: Any, tree: Path) -> None:
+    todo = ["process", "in", "-c", "eq.yaml", "--in-place", "--backup", ".bak", "--hash", "--jobs", "2"]
+    Path("eq.yaml").write_text("chain: [gain: -6]\n")
+    assert run(*todo).code == 0
+    Path("eq.yaml").write_text("# Half of it.\nchain: [gain: -6]\n")
+    assert run(*todo, "--resume").told[-1] == "0 ok, 0 warned, 0 failed, 3 skipped"
+    Path("eq.yaml").write_text("chain: [gain: -7]\n")
+    assert run(*todo, "--resume").code == 2
+
+
+@pytest.mark.parametrize(("how", "redone"), [(["--hash"], 0), (["--hash", "--keep-mtime"], 0), ([], 3)])
+def test_a_moved_and_touched_input_folder_is_redone_without_hashes_alone(
+        run: Any, tree: Path, how: list[str], redone: int) -> None:
+    assert run("process", "in", "-e", HALF, "-o", "out", *how).code == 0
+    Path("in").rename("there")
+    for name in NAMES:
+        os.utime(Path("there", name))
+    done = run("process", "there", "-e", HALF, "-o", "out", "--resume", *how)
+    assert done.told[-1] == f"{redone} ok, 0 warned, 0 failed, {3 - redone} skipped"
+
+
 def test_the_report_and_the_list_of_failures_feed_the_next_run(run: Any, tree: Path) -> None:
     Path("in/new\nline.wav").write_bytes(b"no sound")
     done = run("process", "in", "-e", HALF, "-o", "out", "--report", "r.json", "--failed", "f", "-0")
@@ -192,3 +224,75 @@ def test_a_batch_needs_one_second_look_only_where_it_is_wanted(run: Any, tree: P
     assert done.out.count("may clip: an input at full scale could reach +30.0 dBFS") == 3
     assert "3 files, 0:00 of audio; needs about" in done.err
     assert not Path("out").exists()
+
+
+@pytest.fixture
+def locked(tree: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that cannot be listed, in `tree`, for the superuser as well."""
+    scandir = os.scandir
+
+    def refusing(folder: str = ".") -> Any:
+        if str(folder).endswith("in/locked"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    (tree / "in" / "locked").mkdir()
+    return tree
+
+
+@pytest.mark.parametrize("options", [
+    ["-o", "out"], ["-o", "out", "--jobs", "2", "--hash"], [], ["-o", "out", "--resume", "--name", "{number}{ext}"],
+    ["--in-place", "--backup", ".bak"], ["-o", "out", "--skip-existing"]], ids=" ".join)
+def test_a_folder_that_cannot_be_listed_fails_also_under_quiet_and_all_else_is_done(
+        run: Any, locked: Path, options: list[str]) -> None:
+    done = run("process", "in", "-e", HALF, "-q", "--report", "r.json", "--failed", "f", *options)
+    assert done.code == 3
+    assert done.told == ["in/locked: cannot be searched: Permission denied"]
+    report = json.loads(Path("r.json").read_text())
+    assert report["counts"] == {"ok": 3, "warned": 0, "failed": 1, "skipped": 0, "not_done": 0}
+    assert [(file["input"], file["status"]) for file in report["files"]][-1] == ("in/locked", "failed")
+    assert Path("f").read_bytes() == b"", "it is no file; a list would leave it out"
+
+
+def test_a_folder_that_cannot_be_listed_stops_a_run_that_is_to_fail_fast_and_a_dry_run_tells_it(
+        run: Any, locked: Path) -> None:
+    dry = run("process", "in", "-e", HALF, "-o", "out", "--dry-run")
+    assert dry.code == 3
+    assert "in/locked: cannot be searched: Permission denied" in dry.told
+    fast = run("process", "in", "-e", HALF, "-o", "out", "--fail-fast")
+    assert (fast.code, fast.told[-1]) == (3, "0 ok, 0 warned, 1 failed, 0 skipped, 3 not done")
+    alone = run("process", "in/locked", "-e", HALF, "-o", "out2", "-q")
+    assert (alone.code, len(alone.told)) == (3, 1)
+
+
+def test_a_file_that_vanishes_before_its_turn_fails_and_is_in_the_report_and_the_list(
+        run: Any, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchfx_cli.cli import batch
+
+    planned = batch.plan_jobs
+
+    def vanishing(*arguments: Any, **more: Any) -> Any:
+        jobs = planned(*arguments, **more)
+        Path("in/sub/b.wav").unlink()
+        return jobs
+
+    monkeypatch.setattr(batch, "plan_jobs", vanishing)
+    done = run("process", "in", "-e", HALF, "-o", "out", "-q", "--jobs", "2", "--report", "r.json", "--failed", "f")
+    assert (done.code, len(done.told)) == (3, 1)
+    assert done.told[0].startswith("in/sub/b.wav: does not exist")
+    assert [file["input"] for file in json.loads(Path("r.json").read_text())["files"]
+            if file["status"] == "failed"] == ["in/sub/b.wav"]
+    assert Path("f").read_bytes() == b"in/./sub/b.wav\n"
+
+
+def test_sounds_of_other_kinds_are_told_by_their_kind(run: Any, tree: Path) -> None:
+    for number in range(12):
+        Path(f"in/{number}.m4a").touch()
+    done = run("process", "in", "-e", HALF, "-o", "out")
+    assert (done.code, done.told[0]) == (0, "left out: 12 m4a: cannot be decoded here, 1 no audio")
+    Path("other").mkdir()
+    Path("other/a.wma").touch()
+    nothing = run("process", "other", "-e", HALF, "-o", "out", "-q")
+    assert nothing.code == 1
+    assert nothing.told[-1].endswith("left out: 1 wma: cannot be decoded here")

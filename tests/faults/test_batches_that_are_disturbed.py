@@ -16,12 +16,13 @@ from pathlib import Path
 
 import pytest
 from support.invariants import check_exit, check_told, nothing_lost
-from support.trees import Tree, environment, make_tree
+from support.trees import TORCHFX, Tree, environment, make_tree
 
 from torchfx_cli.tasks.journal import NAME
 
 KILLS = 50
-JOURNAL = (re.escape(NAME), r"\d+")  # beside outputs, the output folder holds the journal and the mirrored folders
+JOURNAL = (re.escape(NAME) + r"(-\d+)?", r"\d+")  # beside outputs, there are journals and the mirrored folders
+HALVES = (("--include", "[ab].*"), ("--include", "[cd].*"))  # of the inputs
 
 
 def parts(folder: Path) -> list[Path]:
@@ -120,7 +121,7 @@ def test_ctrl_c_at_a_terminal_reaches_workers_too_and_they_leave_it_to_the_run(t
     check_resumed(tree)
 
 
-def test_two_runs_into_one_folder_at_once_the_second_refuses(tree: Tree) -> None:
+def test_a_resumed_run_refuses_while_another_is_at_work_in_its_folder(tree: Tree) -> None:
     first = tree.start()
     with held(first, lambda: journal_bytes(tree) > 0):
         second = tree.run("--resume")
@@ -129,6 +130,77 @@ def test_two_runs_into_one_folder_at_once_the_second_refuses(tree: Tree) -> None
     _, told = first.communicate(timeout=60)
     assert first.returncode == 0, told
     check_exit(0, tree.truth)
+
+
+@pytest.mark.parametrize("how", [(), ("--hash", "--keep-mtime")], ids=" ".join)
+def test_two_runs_share_a_folder_and_the_next_one_knows_what_both_have_done(tree: Tree, how: tuple[str, ...]) -> None:
+    first = tree.start(*HALVES[0], *how)
+    with held(first, lambda: journal_bytes(tree) > 0):
+        second = tree.run(*HALVES[1], *how)
+        assert second.returncode == 0, second.stderr
+        assert "8 ok, " in second.stderr
+    _, told = first.communicate(timeout=60)
+    assert first.returncode == 0, told
+    check_exit(0, tree.truth)
+    assert {path.name for path in tree.out.glob(".*")} == {NAME, f"{NAME}-2"}
+    resumed = tree.run("--resume", *how)
+    assert resumed.stderr.splitlines()[-1] == "0 ok, 0 warned, 0 failed, 16 skipped"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+def test_of_two_runs_that_share_a_folder_one_is_stopped_and_the_other_does_not_mind(
+        tree: Tree, number: int, code: int) -> None:
+    rng = random.Random(number)
+    stopped = 0
+    for turn in range(4):
+        with nothing_lost(tree.inputs, tree.truth, killed=True, also=JOURNAL):
+            victim = tree.start(*HALVES[turn % 2], "--hash")
+            while journal_bytes(tree) == 0 and victim.poll() is None:
+                time.sleep(0.005)
+            other = tree.start(*HALVES[1 - turn % 2])
+            time.sleep(rng.uniform(0.0, 0.3))
+            victim.send_signal(number)
+            victim.communicate(timeout=20)
+            _, told = other.communicate(timeout=60)
+        assert other.returncode == 0, told
+        assert "8 ok, " in told
+        stopped += victim.returncode == code
+        check_resumed(tree)
+        shutil.rmtree(tree.out)
+    assert stopped >= 1, "the signals came too late to prove anything"
+
+
+def test_a_run_that_fails_fast_leaves_the_one_beside_it_alone(tree: Tree) -> None:
+    victim = tree.source / "0" / "a.wav"
+    whole = victim.read_bytes()
+    victim.write_bytes(b"")
+    other = tree.start(*HALVES[1])
+    with held(other, lambda: journal_bytes(tree) > 0):
+        fast = tree.run(*HALVES[0], "--fail-fast")
+        assert fast.returncode == 3, fast.stderr
+    _, told = other.communicate(timeout=60)
+    assert other.returncode == 0, told
+    victim.write_bytes(whole)
+    check_resumed(tree, "--hash")
+
+
+def test_six_runs_at_a_time_as_xargs_starts_them_do_every_file(tree: Tree) -> None:
+    if shutil.which("xargs") is None:
+        pytest.skip("needs xargs")
+    (tree.folder / "links").mkdir()
+    links = []
+    for number in range(50):
+        links.append(tree.folder / "links" / f"{number}.wav")
+        os.link(tree.inputs[0], links[-1])
+    xargs = ["xargs", "-0", "-P", "6", "-n", "7", *TORCHFX, "process", "-e", "gain:-6", "-q", "-o", f"{tree.out}/"]
+    names = b"".join(bytes(path) + b"\0" for path in links)
+    tree.out.mkdir()
+    done = subprocess.run(xargs, input=names, capture_output=True, env=environment(), timeout=120)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len(list(tree.out.glob("*.wav"))) == 50, "the last run had a single file"
+    resumed = subprocess.run([*TORCHFX, "process", str(tree.folder / "links"), "-e", "gain:-6", "-o", str(tree.out),
+                              "--resume"], capture_output=True, text=True, env=environment(), timeout=120)
+    assert resumed.stderr.splitlines()[-1] == "0 ok, 0 warned, 0 failed, 50 skipped"
 
 
 def test_a_full_disk_stops_the_batch_and_keeps_what_is_done(tree: Tree, tmpfs: Callable[[str], Path]) -> None:

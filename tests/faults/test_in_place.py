@@ -126,6 +126,23 @@ def test_an_interrupted_run_loses_no_original_whatever_the_options(
     assert caught > ROUNDS, "the signals came too early or too late to prove anything"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_of_two_runs_in_one_folder_one_is_stopped_and_the_other_does_not_mind(
+        model: tuple[Path, dict[str, bytes]], tmp_path: Path, number: int) -> None:
+    takes = fresh(model, tmp_path, "--hash")
+    victim = takes.start("--include", "?[ab].*")
+    while not (takes.folder / NAME).exists() and victim.poll() is None:
+        time.sleep(0.001)
+    other = takes.start("--include", "?[cd].*")
+    time.sleep(0.05)
+    victim.send_signal(number)
+    victim.communicate(timeout=20)
+    _, told = other.communicate(timeout=20)
+    assert other.returncode == 0, told
+    assert set(takes.done()) >= {name for name in takes.old if name[1] in "cd"}
+    takes.check_resumed()
+
+
 @pytest.mark.parametrize("links", [True, False])
 @pytest.mark.parametrize("fault", [
     *(f"fsync:error=EIO:when={when}" for when in range(1, 6)),

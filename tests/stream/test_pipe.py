@@ -392,3 +392,33 @@ def test_a_write_that_waits_can_be_cancelled(monkeypatch: pytest.MonkeyPatch) ->
         assert not waiting.is_alive()
     os.close(reads)
     os.close(writes)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("frames", [500, 501])
+@pytest.mark.parametrize("container", ["WAV", "WAVEX", "RF64", "AIFF", "CAF", "W64", "AU"])
+def test_a_second_file_behind_the_samples_is_told_and_is_no_part_of_them(
+        tmp_path: Path, pipe: Callable[..., int], container: str, frames: int, count: int) -> None:
+    """As `cat` joins them."""
+    alone = sound_bytes(container, "PCM_24", SOUND[:frames, :1])
+    truth = drained(as_file(tmp_path, alone))
+    file, stream = as_file(tmp_path, alone * count), open_pipe(pipe(alone * count))
+    for source in (file, stream):
+        np.testing.assert_array_equal(drained(source), truth)
+        padded = container == "CAF" and len(truth) % 2  # libsndfile does so, but no CAF is to be
+        assert any("holds a second stream; only the first 0.0 s was read" in warning or (
+            (container == "AU" or padded) and warning.endswith(" bytes behind the samples are not read")
+        ) for warning in source.warnings)
+
+
+def test_what_lies_behind_the_samples_of_a_wave64_is_not_heard(tmp_path: Path) -> None:
+    """libsndfile takes it for samples."""
+    alone = sound_bytes("W64", "PCM_16", SOUND[:501])
+    data = alone.index(b"data")
+    guid = alone[data + 4 : data + 16]
+    behind = bytes(-len(alone) % 8) + b"summ" + guid + struct.pack("<q", 24 + 800) + b"\1" * 800
+    source = as_file(tmp_path, alone + behind)
+    assert source.facts.frames == 501
+    with soundfile.SoundFile(io.BytesIO(alone)) as truth:
+        np.testing.assert_array_equal(drained(source), truth.read(dtype="int16"))
+    assert source.warnings == []

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import json
 import os
+import shutil
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from torchfx_cli.chain.parse import join
+from torchfx_cli.chain.parse import join, parse_chain
 from torchfx_cli.errors import RunError
 from torchfx_cli.tasks import journal, onefile, workers
 from torchfx_cli.tasks.job import Job, Settings
@@ -240,7 +243,8 @@ def test_a_resumed_run_replaces_nothing_but_what_a_run_has_made(batch: list[Job]
 def test_a_run_that_was_killed_before_the_renaming_does_not_disown_what_was_made_before(batch: list[Job]) -> None:
     run(batch[:1])
     with batch[1].source.open("rb") as never_named:
-        journal.note(batch[0], Settings(SETTINGS.chain, noted=True), batch[0].source.stat(), never_named.fileno(), 0)
+        settings = Settings(SETTINGS.chain, noted=journal.NAME)
+        journal.note(batch[0], settings, batch[0].source.stat(), never_named.fileno(), 0)
     assert statuses(run(batch[:1], resume=True)) == ["ok"]
     assert statuses(run(batch[:1], resume=True)) == ["skipped"]
 
@@ -293,6 +297,26 @@ def test_equal_size_and_time_hide_a_change_but_not_from_hashes(batch: list[Job])
     assert statuses(run(batch, resume=True, hashes=True)) == ["skipped"] * 3 + ["ok", "skipped"]
 
 
+def test_with_hashes_the_bytes_count_and_neither_times_nor_places(batch: list[Job]) -> None:
+    run(batch, hashes=True, jobs=2)
+    for job in batch:
+        os.utime(job.source, ns=(0, 0))
+    moved = [replace(job, source=job.source.rename(job.source.with_name(f"moved{job.source.name}"))) for job in batch]
+    os.utime(batch[0].output, ns=(0, 0))
+    copy = batch[1].output.read_bytes()
+    batch[1].output.unlink()
+    (batch[1].output.parent / "other.wav").touch()  # so that the copy gets another inode
+    batch[1].output.write_bytes(copy)
+    assert statuses(run(moved, resume=True, hashes=True, jobs=2)) == ["skipped"] * 5
+    moved[2].source.write_bytes(moved[3].source.read_bytes())
+    assert statuses(run(moved, resume=True, hashes=True, jobs=2)) == ["skipped"] * 2 + ["ok"] + ["skipped"] * 2
+    louder = Settings(parse_chain("chain: [gain: -5.99]"))
+    assert statuses(run(moved, louder, resume=True, hashes=True)) == ["ok"] * 5
+    os.utime(moved[3].source, ns=(1, 1))
+    assert statuses(run(moved, louder, resume=True)) == ["skipped"] * 3 + ["ok", "skipped"]
+    assert statuses(run(moved, louder, resume=True, hashes=True)) == ["skipped"] * 3 + ["ok", "skipped"], "has no sum"
+
+
 def test_a_journal_torn_at_any_byte_is_believed_where_it_is_whole(batch: list[Job]) -> None:
     run(batch[:2])
     path = batch[0].output.parent / journal.NAME
@@ -343,17 +367,91 @@ def test_what_is_no_journal_ends_the_run_with_a_line(batch: list[Job], kind: str
     assert batch[0].source.read_bytes() == before
 
 
-def test_a_second_run_on_the_same_folder_refuses_and_names_the_first(batch: list[Job]) -> None:
+@pytest.mark.parametrize("shared", [1, 3])
+def test_a_resumed_run_refuses_while_others_are_at_work_and_names_one(batch: list[Job], shared: int) -> None:
     root = batch[0].output.parent
     root.mkdir()
-    with journal.opened(root, "work"), pytest.raises(RunError, match=f"in use by process {os.getpid()}; wait"):
-        run(batch)
-    assert statuses(run(batch)) == ["ok"] * 5
+    with contextlib.ExitStack() as others:
+        entered = [others.enter_context(journal.opened(root, "work", shared=True)) for _ in range(shared)]
+        assert [one.name for one in entered] == [f"{journal.NAME}{end}" for end in ("", "-2", "-3")[:shared]]
+        with pytest.raises(RunError, match=f"in use by process {os.getpid()}; wait"):
+            run(batch, resume=True)
+        assert statuses(run(batch)) == ["ok"] * 5, "a run that is not resumed shares the folder"
+    assert names(root) == [journal.NAME, *(f"{journal.NAME}-{number}" for number in range(2, shared + 2)),
+                           *(f"{number}.wav" for number in range(5))]
+    assert statuses(run(batch, resume=True)) == ["skipped"] * 5
+
+
+def test_of_several_journals_the_record_that_was_noted_last_counts(batch: list[Job]) -> None:
+    """With --keep-mtime and one size, all outputs of a name look alike."""
+    quiet = Settings(parse_chain("chain: [gain: -1]"), keep_mtime=True, overwrite=True)
+    loud = replace(quiet, chain=parse_chain("chain: [gain: 1]"))
+    root = batch[0].output.parent
+    root.mkdir()
+    with journal.opened(root, "work", shared=True):
+        run(batch, quiet)
+    run(batch, loud)
+    assert statuses(run(batch, loud, resume=True)) == ["skipped"] * 5
+    assert statuses(run(batch, quiet, resume=True)) == ["ok"] * 5
+    assert statuses(run(batch, quiet, resume=True)) == ["skipped"] * 5
+
+
+@pytest.mark.parametrize("kind", ["killed", "copied"])
+def test_an_output_that_may_be_of_an_earlier_chain_is_made_anew(batch: list[Job], kind: str) -> None:
+    """Killed before the renaming, or with other inodes, on another disk; size and time tell nothing."""
+    job, *_ = batch
+    quiet = Settings(parse_chain("chain: [gain: -1]"), keep_mtime=True)
+    loud = replace(quiet, chain=parse_chain("chain: [gain: 1]"), overwrite=True, noted=journal.NAME)
+    run([job], quiet)
+    if kind == "copied":
+        run([job], loud)
+    copy = job.output.with_name("copy")
+    shutil.copy2(job.output, copy)
+    if kind == "killed":
+        with copy.open("rb") as never_named:
+            journal.note(job, loud, job.source.stat(), never_named.fileno(), 0)
+    else:
+        kept = job.output.rename(job.output.with_name("kept"))  # so that its inode is not used again
+        copy.rename(job.output)
+        assert kept.stat().st_ino != job.output.stat().st_ino
+    assert statuses(run([job], loud, resume=True)) == ["ok"]
+    assert statuses(run([job], loud, resume=True)) == ["skipped"]
+
+
+def test_of_two_runs_that_made_one_output_the_one_whose_file_it_is_counts(
+        batch: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other one noted it later, and gave the name earlier."""
+    settings = Settings(parse_chain("chain: [gain: -1]"), keep_mtime=True, overwrite=True)
+    other = replace(settings, chain=parse_chain("chain: [gain: 1]"))
+    noted = journal.note
+
+    def note(job: Job, *arguments: Any) -> None:
+        noted(job, *arguments)
+        monkeypatch.setattr(journal, "note", noted)
+        assert statuses(run(batch[:1], other, jobs=1, fresh=True, is_batch=False)) == ["ok"]
+
+    monkeypatch.setattr(journal, "note", note)
+    root = batch[0].output.parent
+    root.mkdir()
+    with journal.opened(root, "work", shared=True):
+        pass
+    assert statuses(run(batch[:1], settings, fresh=True, is_batch=False)) == ["ok"]
+    assert sorted(name for name in names(root) if name.startswith(".")) == [journal.NAME, f"{journal.NAME}-2"]
+    assert statuses(run(batch[:1], other, resume=True)) == ["ok"]
+    assert statuses(run(batch[:1], other, resume=True)) == ["skipped"]
+
+
+def test_a_single_file_is_noted_where_a_batch_was(batch: list[Job]) -> None:
+    assert statuses(run(batch[:4])) == ["ok"] * 4
+    assert statuses(run(batch[4:], is_batch=False)) == ["ok"], "as xargs leaves it for the last run"
+    assert statuses(run(batch, resume=True)) == ["skipped"] * 5
 
 
 def test_the_journal_says_what_was_made_from_what(batch: list[Job]) -> None:
     run(batch[:1], hashes=True)
+    before_ns = time.time_ns()
     began, record = map(json.loads, (batch[0].output.parent / journal.NAME).read_text().splitlines())
+    assert before_ns - 60 * 10**9 < record.pop("noted_ns") < before_ns
     assert began["run"] == os.getpid()
     facts = batch[0].output.stat()
     assert record == {

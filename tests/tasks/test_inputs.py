@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import socket
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -25,6 +28,10 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path.touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def faults(found: Gathered) -> dict[str, str]:
+    return {one.path: one.fault for one in found.inputs if one.fault is not None}
 
 
 def paths(found: Gathered) -> list[str]:
@@ -200,7 +207,8 @@ def test_names_that_are_one_elsewhere_are_both_done_and_remarked_on(tree: Path, 
 
 def test_many_remarks_are_told_in_few_lines(tree: Path) -> None:
     for number in range(30):
-        (tree / "in" / f"gone{number}.wav").symlink_to("nowhere.wav")
+        for name in (f"t{number}.wav", f"T{number}.wav"):
+            (tree / "in" / name).touch()
     remarks = gather(["in"]).remarks
     assert len(remarks) == 21
     assert remarks[-1] == "... and 10 more remarks"
@@ -222,7 +230,7 @@ def test_the_output_folder_is_never_searched(tree: Path) -> None:
     assert "in/processed/a.wav" in paths(found), "with an output folder of its own this is a folder like others"
 
 
-def test_loops_dangling_links_and_special_files_are_left_out_and_counted(tree: Path) -> None:
+def test_loops_and_special_files_are_left_out_and_counted_and_dangling_links_are_faults(tree: Path) -> None:
     (tree / "in" / "sub" / "up").symlink_to(tree / "in")
     (tree / "in" / "gone.wav").symlink_to("nowhere.wav")
     (tree / "in" / "link.wav").symlink_to("a.wav")
@@ -232,10 +240,12 @@ def test_loops_dangling_links_and_special_files_are_left_out_and_counted(tree: P
         server.bind(str(tree / "in" / "s.wav"))
         found = gather(["in"])
     assert "in/link.wav" in paths(found)
-    assert len(found.inputs) == 5
+    assert len(found.inputs) == 7
     assert found.skipped["reached twice through links"] == 1
     assert found.skipped["no regular file"] == 2
-    assert sorted(line.split(":")[0] for line in found.remarks) == ["in/gone.wav", "in/self.wav"]
+    assert faults(found) == {"in/gone.wav": "a link that leads nowhere",
+                             "in/self.wav": "Too many levels of symbolic links"}
+    assert [one.fault is None for one in found.inputs] == [True] * 5 + [False] * 2, "others keep their numbers"
 
 
 def test_nothing_at_all_says_where_and_what_was_looked_for(tree: Path) -> None:
@@ -277,7 +287,7 @@ def test_folders_may_be_nested_deeper_than_calls(tree: Path, monkeypatch: pytest
             os.rmdir("d")
 
 
-def test_a_folder_that_cannot_be_read_costs_a_remark(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_read_is_an_input_with_a_fault(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scandir = os.scandir
 
     def refusing(folder: str) -> object:
@@ -287,5 +297,59 @@ def test_a_folder_that_cannot_be_read_costs_a_remark(tree: Path, monkeypatch: py
 
     monkeypatch.setattr(os, "scandir", refusing)
     found = gather(["in"])
-    assert paths(found) == ["in/a.wav", "in/b.flac"]
-    assert found.remarks == ["in/sub: cannot be searched: Permission denied"]
+    assert paths(found) == ["in/a.wav", "in/b.flac", "in/sub"]
+    assert faults(found) == {"in/sub": "cannot be searched: Permission denied"}
+
+
+def test_sounds_that_cannot_be_decoded_are_counted_by_their_kind(tree: Path) -> None:
+    for name in ("1.m4a", "2.M4A", "sub/3.wma", "4.mp2", "5.jpg", "6.wv"):
+        (tree / "in" / name).touch()
+    found = gather(["in"], exclude=["*.wv"])
+    assert {reason: found.skipped[reason] for reason in found.skipped if reason[0] not in "hi"} == {
+        "m4a: cannot be decoded here": 2, "wma: cannot be decoded here": 1, "mp2: cannot be decoded here": 1,
+        "no audio": 2, "excluded": 1}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_list_may_have_a_byte_order_mark_or_be_utf_16_as_windows_writes_it(
+        tree: Path, encoding: str, end: str) -> None:
+    (tree / "in" / "Zoë.wav").touch()
+    wanted = ["in/a.wav", "in/Zoë.wav"]
+    mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
+    data = mark + "".join(name + end for name in wanted).encode(encoding)
+    (tree / "list.txt").write_bytes(data)
+    assert paths(gather(["list.txt@"])) == wanted
+    assert paths(gather([], files_from="list.txt")) == wanted
+    assert paths(gather([], files_from="-", stdin=io.BytesIO(data))) == wanted
+
+
+def test_a_name_that_begins_like_a_byte_order_mark_is_kept(tree: Path) -> None:
+    (tree / "\ufeffa.wav").touch()
+    assert paths(gather([], files_from="-", stdin=io.BytesIO("\ufeffa.wav\n".encode()))) == ["\ufeffa.wav"]
+    assert paths(gather([], files_from="-", stdin=io.BytesIO(b"\xff\xfea.wav\n"))) == ["\udcff\udcfea.wav"]
+    assert paths(gather([], files_from="-", zero=True, stdin=io.BytesIO("\ufeffb\0".encode()))) == ["\ufeffb"]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_name_is_found_under_another_form_of_its_accents(tree: Path, form: Literal["NFC", "NFD"]) -> None:
+    other: Literal["NFC", "NFD"] = "NFD" if form == "NFC" else "NFC"
+    there, asked = (unicodedata.normalize(each, "Éva/Zoë.wav") for each in (form, other))
+    (tree / "in" / there).parent.mkdir()
+    (tree / "in" / there).touch()
+    (tree / "list.txt").write_text(f"in/{asked}\n./in/./{asked}\n{tree}/in/{asked}\n")
+    for words in (["list.txt@"], [f"in/{asked}", f"./in/./{asked}", f"{tree}/in/{asked}"]):
+        found = gather(words, output="out")
+        assert {os.path.realpath(path) for path in paths(found)} == {str(tree / "in" / there)}
+        assert f"in/{asked}: found under another form of its accents (NFC or NFD)" in found.remarks
+    assert gather(["list.txt@"], output="out").inputs[0].relative == f"in/{there}"
+
+
+def test_of_several_forms_of_accents_none_is_guessed(tree: Path) -> None:
+    for name in ("\u1ebf.wav", "e\u0302\u0301.wav"):
+        (tree / "in" / name).touch()
+    found = gather(["in/\u00ea\u0301.wav"])
+    assert paths(found) == ["in/\u00ea\u0301.wav"], "which will fail: it is not there"
+    assert found.remarks == ["in/\u00ea\u0301.wav: not there, but 2 names in in have another form of its accents "
+                             "(NFC or NFD); give one of them as the shell completes it"]
+    assert gather(["in/Zoë.wav"]).remarks == []

@@ -98,7 +98,7 @@ def test_what_a_watch_has_done_the_next_one_leaves_alone(place: Place) -> None:
     os.utime(place.root / "a.wav", (1, 1))  # older than its input, but the journal knows better
     with open(place.root / "a.wav", "rb") as made:
         job = Job(source, place.root / "a.wav", root=place.root)
-        journal.note(job, replace(SETTINGS, noted=True), source.stat(), made.fileno(), 0)
+        journal.note(job, replace(SETTINGS, noted=journal.NAME), source.stat(), made.fileno(), 0)
     assert watched(place, once=True) == []
 
 
@@ -226,7 +226,7 @@ def test_looking_at_many_files_that_are_done_is_quick(place: Place) -> None:
     """4,000 files took a minute when the journal was read for each."""
     root = place.root
     root.mkdir()
-    settings = replace(SETTINGS, noted=True)
+    settings = replace(SETTINGS, noted=journal.NAME)
     with journal.opened(root, settings.work) as notes:
         for number in range(1500):
             source, output = Path(place.folder) / f"{number}.wav", root / f"{number}.wav"

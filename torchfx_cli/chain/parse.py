@@ -11,7 +11,6 @@ after a mistake, so `ChainError.problems` lists all of them, those of included f
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
@@ -35,7 +34,7 @@ from torchfx_cli.chain.inline import effect_node
 from torchfx_cli.chain.limits import first_beyond
 from torchfx_cli.chain.presets import locate
 from torchfx_cli.chain.schema import PRESET, TOP_KEYS
-from torchfx_cli.chain.spec import ChainSpec
+from torchfx_cli.chain.spec import ChainSpec, digest_of
 from torchfx_cli.chain.stage import name_and_body, read_stage, unique_keys
 from torchfx_cli.chain.values import read_text
 from torchfx_cli.effects import fir
@@ -60,7 +59,6 @@ def load_chain(path: str | os.PathLike[str]) -> ChainSpec:
 def parse_chain(text: str, file: str = "chain.yaml", folder: str | os.PathLike[str] = "") -> ChainSpec:
     """The chain in `text`; `file` names it in messages, relative names start from `folder`. Raises ChainError."""
     reading = _Reading()
-    reading.note(text.encode("utf-8", "surrogatepass"))
     return reading.finish(_Source(reading, file, Path(folder)).chain(text))
 
 
@@ -81,10 +79,8 @@ def join(chains: SequenceOf[ChainSpec], effects: SequenceOf[str] = ()) -> ChainS
     reading = _Reading()
     stages = [stage for chain in chains for stage in chain.stages]
     for chain in chains:
-        reading.note(chain.digest.encode())
         reading.files += chain.files
     for effect in effects:
-        reading.note(effect.encode("utf-8", "surrogatepass"))
         stages += _Source(reading, f"-e {quoted(effect)}", Path(), numbered=False).effect(effect)
     if len(stages) > MAX_STAGES:
         reading.complain(f"{len(stages)} stages in all; at most {MAX_STAGES} are allowed")
@@ -98,7 +94,6 @@ class _Reading:
     def __init__(self) -> None:
         self.files: list[str] = []
         self._problems: list[str] = []
-        self._contents = hashlib.sha256()
         self._open: dict[str, str] = {}
         self._done: dict[str, ChainSpec] = {}
         self._taps_files: dict[str, bytes] = {}
@@ -113,17 +108,12 @@ class _Reading:
             raise ChainError(self._problems)
         if beyond := first_beyond(chain.stages):
             raise ChainError(printable(beyond))
-        return replace(chain, digest=self._contents.hexdigest(), files=tuple(self.files))
-
-    def note(self, content: bytes) -> None:
-        """Adds to the digest; the length keeps `ab` + `c` apart from `a` + `bc`."""
-        self._contents.update(len(content).to_bytes(8, "big") + content)
+        return replace(chain, digest=digest_of(chain.stages), files=tuple(self.files))
 
     def taps_file(self, path: str) -> bytes:
-        """The content of the file, read and added to the digest once however often it is named. Raises Mistake."""
+        """The content of the file, read once however often it is named. Raises Mistake."""
         if path not in self._taps_files:
             self._taps_files[path] = read_bytes(path, MAX_TAPS_FILE_BYTES)
-            self.note(self._taps_files[path])
             self.files.append(path)
         return self._taps_files[path]
 
@@ -137,7 +127,6 @@ class _Reading:
             if len(self._open) == MAX_INCLUDES:
                 raise Mistake(f"more than {MAX_INCLUDES} files inside one another are not allowed")
             content = read_bytes(path, MAX_FILE_BYTES)
-            self.note(content)
             self.files.append(identity)
             self._open[identity] = path.name
             self._done[identity] = _Source(self, str(path), path.parent).chain(content)

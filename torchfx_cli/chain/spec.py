@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
 
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.kind import StageSpec
@@ -13,8 +17,7 @@ from torchfx_cli.samples import Signal
 class ChainSpec:
     """A chain as written, presets already put in their places.
 
-    `digest` is the SHA-256 of everything that was read to make it (chain files, presets, taps files), `files` where
-    that was read.
+    `digest` is `digest_of` its stages, `files` where it was read (chain files, presets, taps files).
     """
 
     name: str
@@ -22,6 +25,31 @@ class ChainSpec:
     description: str = ""
     digest: str = ""
     files: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+
+def digest_of(stages: Sequence[StageSpec]) -> str:
+    """The SHA-256 of all that `stages` say, in hexadecimal: comments, names, spellings and places do not count."""
+    return hashlib.sha256(repr(_said(tuple(stages), {})).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _said(value: Any, sums: dict[int, str]) -> Any:
+    """`value` in plain words; `sums` are those of contents that were met before, by their identity."""
+    if isinstance(value, StageSpec):
+        return type(value).__name__, *((each.name, _said_in(value, each, sums)) for each in fields(value)
+                                       if each.compare)
+    if isinstance(value, tuple):
+        return tuple(_said(one, sums) for one in value)
+    if isinstance(value, bytes):
+        if id(value) not in sums:
+            sums[id(value)] = hashlib.sha256(value).hexdigest()
+        return sums[id(value)]
+    return value
+
+
+def _said_in(spec: StageSpec, each: Field[Any], sums: dict[int, str]) -> Any:
+    """Of a file only its kind: what it held is in another field."""
+    value, about = getattr(spec, each.name), each.metadata.get("param")
+    return os.path.splitext(value)[1].lower() if value and about and about.form == "path" else _said(value, sums)
 
 
 def design_chain(chain: ChainSpec, fs: float, channels: int = 1) -> tuple[Stage, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -116,6 +117,6 @@ def _jobs(given: ProcessOptions, inputs: list[finding.Input]) -> list[Job]:
 
 
 def _failed(report: Report, inputs: Sequence[finding.Input], *, zero: bool) -> bytes:
-    """A list that gives the same outputs when it is fed back; a pipe cannot be read again."""
-    failed = [inputs[number] for number in report.failed]
+    """A list that gives the same outputs when it is fed back; no pipe, and no folder that could not be searched."""
+    failed = [inputs[number] for number in report.failed if not os.path.isdir(inputs[number].path)]
     return lists.as_list([finding.in_list(one) for one in failed if one.path != finding.STDIN], zero=zero)

@@ -26,6 +26,8 @@ def show_plans(jobs: Sequence[Job], settings: Settings, engine: str, *, as_json:
     code, plans = 0, []
     for job in jobs:
         try:
+            if job.fault:
+                raise FileError(job.fault)
             todo = None if job.skip else describe_job(job, settings)
         except FileError as error:
             code = max(code, error.exit_code)

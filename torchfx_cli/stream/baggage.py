@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from torchfx_cli.stream.chunks import Chunk, Layout
+from torchfx_cli.stream.chunks import FILES, Chunk, Layout
 from torchfx_cli.stream.diagnose import reading
 from torchfx_cli.stream.timeline import Timeline
 
@@ -76,7 +76,7 @@ class Baggage:
             return ()
         data, unsure = self.layout.data, self.layout.is_unfinished or self.layout.is_streamed
         end = data.start if data and unsure else self.file_bytes
-        structure = _STRUCTURE.get(self.layout.kind, _STRUCTURE["WAV"])
+        structure = _STRUCTURE.get(self.layout.kind, _STRUCTURE["WAV"]) | FILES
         return tuple(chunk for chunk in self.layout.chunks if chunk.name not in structure and chunk.start < end)
 
     def foreign_chunks(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ MAX_CHUNKS = 4096
 MAX_TEXT_BYTES = 1 << 15
 # Bytes behind the last chunk that are none themselves: sizes off by a few bytes are common and harmless.
 HARMLESS_BYTES = 8
+FILES = frozenset({"RIFF", "RIFX", "RF64", "FORM", "riff", "caff"})  # begin a file, and are no chunk inside one
 # Sizes that programs write into a pipe because they cannot come back to correct them: sox, arecord, ffmpeg.
 _STREAMED = (range(0x7FFFF000, 0x80000001), range(0xFFFFFF00, 0x100000000))
 
@@ -54,6 +55,12 @@ class Layout:
     @property
     def data(self) -> Chunk | None:
         return self.first("data", "SSND")
+
+    @property
+    def joined(self) -> tuple[Chunk, ...]:
+        """Whole files of this kind behind the samples, as `cat` joins them."""
+        data = self.data
+        return tuple(chunk for chunk in self.chunks if data and chunk.start > data.start and chunk.name in FILES)
 
     @property
     def held_bytes(self) -> int:
@@ -107,7 +114,7 @@ def walk(fd: int, file_bytes: int) -> Layout | None:
     head = os.pread(fd, 12, 0)
     if head[:4] == b".snd" and len(head) == 12:
         start, size = struct.unpack(">II", head[4:])
-        return Layout("AU", (Chunk("data", start, size),), file_bytes, file_bytes, True)
+        return Layout("AU", (Chunk("data", start, size),), file_bytes, min(start + size, file_bytes), True)
     grammar = GRAMMARS.get(head[:4])
     form = head[8:12]
     if grammar is None or (grammar.kind in ("WAV", "RF64") and form not in b"WAVE"[: len(form)]):
@@ -136,7 +143,9 @@ def _chunks(fd: int, file_bytes: int, grammar: Grammar) -> Iterator[Chunk]:
         yield chunk
         if chunk.size < 0:
             return
-        at = _end(chunk, grammar)
+        end = chunk.start + chunk.size
+        is_joined = chunk.name == "data" and end < file_bytes and os.pread(fd, 4, end) in GRAMMARS
+        at = end if is_joined else _end(chunk, grammar)  # not all programs fill up the last chunk of a file
 
 
 def _named(fd: int, name: bytes, start: int, size: int, sizes64: dict[str, int], grammar: Grammar) -> Chunk:
@@ -167,7 +176,8 @@ def repaired_header(layout: Layout | None) -> dict[int, bytes]:
     """Position -> bytes that make libsndfile read all there is, where it would read nothing; else empty.
 
     A WAV or RF64 whose size is 0 though samples follow (its recorder died), a CAF whose size is -1 (legal) or too
-    large, and an AU whose size is too large: from 2^31 - 24 on libsndfile reads nothing.
+    large, and an AU whose size is too large: from 2^31 - 24 on libsndfile reads nothing. Nor does it read a WAV
+    or an AIFF that is followed by another one, which it is not to see.
     """
     if layout is None or layout.data is None:
         return {}
@@ -181,7 +191,13 @@ def repaired_header(layout: Layout | None) -> dict[int, bytes]:
         return {data.start - 12: struct.pack(">q", rest + 4)}
     if layout.kind == "AU" and data.size > rest:
         return {8: struct.pack(">I", 0xFFFFFFFF)}
-    return {}
+    return {chunk.start - 8: b"JUNK" for chunk in layout.joined if layout.kind in ("WAV", "RF64", "AIFF")}
+
+
+def seen_bytes(layout: Layout | None, file_bytes: int) -> int:
+    """How much of the file libsndfile is to see: of a Wave64 it takes all that follows for samples."""
+    data = layout.data if layout is not None and layout.kind == "W64" else None
+    return file_bytes if data is None or data.size <= 0 else min(file_bytes, data.start + data.size)
 
 
 def aiff_frames(fd: int, layout: Layout) -> int | None:

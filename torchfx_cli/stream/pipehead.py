@@ -123,7 +123,7 @@ def ending(layout: Layout, size: int, pipe: InPipe) -> Layout:
         chunks = tuple(told if chunk is data else chunk for chunk in layout.chunks)
         return replace(layout, chunks=chunks, end=data.start if unfinished else ENDLESS)
     if layout.kind == "AU":
-        return replace(layout, end=ENDLESS)
+        return replace(layout, end=data.start + size)
     end = data.start + size + size % 2
     pipe.skip(end - pipe.go_on())
     tail = tuple(_chunks_here(pipe, layout.big_endian))

@@ -56,6 +56,8 @@ class Promises:
         """After the last sample; `promised`: frames, by libsndfile."""
         if facts.container == "OGG":
             self._check_ogg(facts, frames_read)
+        if self._layout is not None and self._layout.joined:
+            self.warn(_second_stream(facts, frames_read))
         if self._stream is not None and frames_read:
             promised = self._stream.frames
         if promised is not None and frames_read < promised:

@@ -89,7 +89,8 @@ class Source:
         self._layout = chunks.walk(self._fd, self._stat.st_size)
         self._check_marks()
         patches = chunks.repaired_header(self._layout)
-        self._parts = patched(self._stat.st_size, patches) if patches else None
+        seen_bytes = chunks.seen_bytes(self._layout, self._stat.st_size)
+        self._parts = patched(seen_bytes, patches) if patches or seen_bytes < self._stat.st_size else None
         self._promises = Promises(self._fd, self._layout, on_truncated)
         self._path = path
         stream = self._open_first()

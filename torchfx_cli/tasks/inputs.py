@@ -35,12 +35,14 @@ class Input:
     relative  its place under an output folder.
     root      the folder, or the fixed beginning of the pattern, that it was found under; None where it was named.
     listed    it was named all the same, in a list that gives its root.
+    fault     why it cannot be read, or searched if it is a folder.
     """
 
     path: str
     relative: str
     root: str | None
     listed: bool = False
+    fault: str | None = None
 
     @property
     def is_named(self) -> bool:
@@ -60,7 +62,7 @@ class Gathered:
 def gather(words: Sequence[str], *, files_from: str | None = None, zero: bool = False, include: Sequence[str] = (),
            exclude: Sequence[str] = (), output: str | None = None, stdin: BinaryIO | None = None,
            left_out: Callable[[str, str], None] | None = None) -> Gathered:
-    """All inputs that `words` and the list `files_from` (a path, or - for `stdin`) mean, each once.
+    """All inputs that `words` and the list `files_from` (a path, or - for `stdin`) mean, each once; faulty ones last.
 
     zero              names in `files_from` end with NUL, not with a line.
     include, exclude  patterns for what is found in folders and by patterns; of its name, or of its relative path. A
@@ -73,7 +75,7 @@ def gather(words: Sequence[str], *, files_from: str | None = None, zero: bool = 
     if STDIN in words and files_from == STDIN:
         raise UsageError("the standard input cannot be both an input and the list of them")
     found = Gathered(skipped=LeftOut(left_out))
-    finder = Finder(include, exclude, output, found.skipped, found.remarks)
+    finder = Finder(include, exclude, output, found.skipped)
     empty: list[str] = []
     for word in words:
         count = len(found.inputs)
@@ -83,8 +85,8 @@ def gather(words: Sequence[str], *, files_from: str | None = None, zero: bool = 
     if files_from is not None:
         found.lists.append(files_from)
         names = read_names(files_from, zero=zero, stdin=stdin)
-        found.inputs += _listed(names, found.skipped, mirrored=output is not None)
-    found.inputs = _once(found.inputs, found.skipped)
+        found.inputs += _listed(names, found, mirrored=output is not None)
+    found.inputs = sorted(_once(found.inputs, found.skipped), key=lambda one: one.fault is not None)
     if not found.inputs:
         raise RunError(_nothing(empty, files_from, found.skipped))
     found.remarks += [f"no audio files in {word}" for word in empty]
@@ -100,28 +102,30 @@ def _of_word(word: str, finder: Finder, found: Gathered, *, mirrored: bool) -> I
     if word == STDIN:
         yield _named(word)
     elif os.path.isdir(word):
-        yield from (Input(path, relative, word) for path, relative in finder.folder(word))
+        yield from (Input(path, relative, word, fault=fault) for path, relative, fault in finder.folder(word))
     elif os.path.lexists(word):
         yield _named(word)
     elif word.endswith(LIST_MARK) and len(word) > 1:
         found.lists.append(word[:-1])
-        yield from _listed(read_commented(word[:-1]), found.skipped, mirrored=mirrored)
+        yield from _listed(read_commented(word[:-1]), found, mirrored=mirrored)
     elif is_pattern(word):
         root, matches = finder.pattern(word)
-        yield from (Input(path, relative, root) for path, relative in matches)
+        yield from (Input(path, relative, root, fault=fault) for path, relative, fault in matches)
     else:
-        yield _named(word)
+        yield _named(_respelled(word, found.remarks))
 
 
 def _named(path: str) -> Input:
     return Input(path, os.path.basename(path.rstrip("/")), None)
 
 
-def _listed(names: Iterable[str], skipped: LeftOut, *, mirrored: bool) -> Iterator[Input]:
+def _listed(names: Iterable[str], found: Gathered, *, mirrored: bool) -> Iterator[Input]:
     """The inputs in a list; `mirrored` under an output folder, where they keep their relative paths."""
     for name in names:
+        if not name.isascii():
+            name = _respelled(name, found.remarks)
         if os.path.isdir(name):
-            skipped.note(name, "a folder in a list")
+            found.skipped.note(name, "a folder in a list")
         elif TREE_MARK in name:
             root, relative = name.split(TREE_MARK, 1)
             plain = os.path.normpath(relative.lstrip("/"))
@@ -133,6 +137,39 @@ def _listed(names: Iterable[str], skipped: LeftOut, *, mirrored: bool) -> Iterat
             path = "./-" if name == STDIN else name
             plain = os.path.normpath(path)
             yield Input(path, plain if mirrored and _is_below(plain) else os.path.basename(path), None)
+
+
+def _respelled(path: str, remarks: list[str]) -> str:
+    """`path` as it stands on the disk, where only the form of accents differs and one name alone fits.
+
+    A Mac writes an accent as a character of its own (NFD), others write the letter with it (NFC).
+    """
+    if path.isascii() or os.path.lexists(path):
+        return path
+    place = "/" if path.startswith("/") else ""
+    for part in path.split("/"):
+        if not os.path.lexists(os.path.join(place, part)):
+            fitting = _names_like(part, place or ".")
+            if len(fitting) != 1:
+                if fitting:
+                    remarks.append(f"{path}: not there, but {len(fitting)} names in {place or '.'} have another form "
+                                   "of its accents (NFC or NFD); give one of them as the shell completes it")
+                return path
+            part = fitting[0]
+        place = os.path.join(place, part)
+    remarks.append(f"{path}: found under another form of its accents (NFC or NFD)")
+    return place
+
+
+def _names_like(name: str, folder: str) -> list[str]:
+    try:
+        return [other for other in os.listdir(folder) if _composed(other) == _composed(name)]
+    except OSError:
+        return []
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _is_below(plain: str) -> bool:
@@ -167,7 +204,7 @@ def _twins(paths: Iterable[str]) -> Iterator[str]:
     """What differs only in case, or in how accents are written, is one name for other systems."""
     first: dict[str, str] = {}
     for path in paths:
-        key = path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
+        key = path.lower() if path.isascii() else _composed(path).casefold()
         other = first.setdefault(key, path)
         if other is not path:
             yield f"{other} and {path} are one name where case or the form of accents does not count"

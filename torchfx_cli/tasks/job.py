@@ -24,8 +24,9 @@ class Settings:
     on_truncated  an input that is cut off: the file fails, or what there is of it is done, with a warning.
     on_clip       an output above full scale: the file fails, is clipped with a warning, or is turned down as a whole.
     keep_mtime    outputs get the time of their inputs.
-    noted         outputs are noted in the journal of their root before they get their names; with `hashes`, by content.
-    is_batch      noted in the journal; otherwise a file or two, without one.
+    noted         the name of the journal in their root in which outputs are noted before they get their names; with
+                  `hashes`, by content.
+    is_batch      noted in the journal; otherwise a file or two, without one where none is kept.
     jobs          files at a time.
     resume        leave out what the journal says was done.
     fail_fast     the first failed file ends the run.
@@ -51,7 +52,7 @@ class Settings:
     on_clip: OnClip = "keep"
     keep_mtime: bool = False
     tags: bool = True
-    noted: bool = False
+    noted: str = ""
     hashes: bool = False
     is_batch: bool = False
     jobs: int = 1

@@ -7,6 +7,7 @@ program writes each name has the mark, which others hardly ever write: so it kno
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 from collections.abc import Sequence
 from typing import BinaryIO
@@ -28,18 +29,16 @@ def read_names(path: str, *, zero: bool = False, stdin: BinaryIO | None = None) 
     data = _content(path, stdin)
     if zero or (data.endswith(b"\0") and is_own(data)):
         return [os.fsdecode(name) for name in data.split(b"\0") if name]
+    data = _plain(data)
     if b"\0" in data:
         raise UsageError(f"the list {printable(path)} has NUL characters in it: give -0 if find -print0 wrote it; "
-                         "a text in UTF-16 or a sound file is no list")
+                         "a sound file or a text in UTF-16 without a mark is no list")
     return [os.fsdecode(line) for line in (line.removesuffix(b"\r") for line in data.split(b"\n")) if line]
 
 
 def read_commented(path: str) -> list[str]:
-    """The same for a list that people write: without empty lines, `# remarks` and an editor's byte order mark."""
-    names = read_names(path)
-    if names:
-        names[0] = names[0].removeprefix(os.fsdecode(codecs.BOM_UTF8))
-    return [name for name in names if name.strip() and not name.startswith("#")]
+    """The same for a list that people write: without empty lines and `# remarks`."""
+    return [name for name in read_names(path) if name.strip() and not name.startswith("#")]
 
 
 def as_list(names: Sequence[str], *, zero: bool) -> bytes:
@@ -56,6 +55,17 @@ def is_own(head: bytes) -> bool:
     """Whether a list that begins like this was written by `as_list`; its last name may be cut off."""
     *names, _ = head.split(b"\0" if b"\0" in head else b"\n")
     return bool(names) and all(os.fsencode(TREE_MARK) in name for name in names)
+
+
+def _plain(data: bytes) -> bytes:
+    """The bytes of names on lines: without the byte order mark of an editor, and from UTF-16 as Windows writes it."""
+    first = data.split(b"\n", 1)[0].removesuffix(b"\r")
+    if data.startswith(codecs.BOM_UTF8) and not os.path.lexists(first):  # a name may begin like that
+        return data.removeprefix(codecs.BOM_UTF8)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and b"\0" in data:
+        with contextlib.suppress(UnicodeError):
+            return data.decode("utf-16").encode()
+    return data
 
 
 def _content(path: str, stdin: BinaryIO | None) -> bytes:

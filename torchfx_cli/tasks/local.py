@@ -30,7 +30,7 @@ def run_jobs(jobs: Sequence[Job], settings: Settings, observer: RunObserver, rep
         remove_stale(folder)  # what a killed run has left there
     with ExitStack() as stack:
         notes = stack.enter_context(_journal(jobs, settings))
-        settings = replace(settings, noted=notes is not None)
+        settings = replace(settings, noted="" if notes is None else notes.name)
         roots = Roots(jobs)
         if settings.resume and notes is not None:
             jobs = notes.settled(jobs, strict=settings.strict)
@@ -69,11 +69,10 @@ def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, not
 
 
 def _journal(jobs: Sequence[Job], settings: Settings) -> AbstractContextManager[journal.Journal | None]:
-    """The journal of the one output folder of a batch; none for single files, and where there are several folders."""
+    """A journal of the one output folder; none where there are several, or for a single file where no batch has one."""
     roots = {job.root for job in jobs}
-    if not settings.is_batch or len(roots) != 1 or None in roots:
+    root = roots.pop() if len(roots) == 1 else None
+    if root is None or not (settings.is_batch or journal.is_kept_in(root)):
         return nullcontext()
-    root = roots.pop()
-    assert root is not None
     make_root(root)
-    return journal.opened(root, settings.work, hashes=settings.hashes)
+    return journal.opened(root, settings.work, hashes=settings.hashes, shared=not settings.resume)

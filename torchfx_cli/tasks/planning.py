@@ -33,7 +33,7 @@ MAX_PROBLEMS = 10  # shown; a mistake in the command may give one a file
 
 def plan_jobs(inputs: Sequence[Input], output: str | None, settings: Settings, *, template: str | None = None,
               chain: str = "", resume: bool = False) -> list[Job]:
-    """One job an input; raises UsageError with every conflict that can be seen beforehand.
+    """One job an input, faulty ones last; raises UsageError with every conflict that can be seen beforehand.
 
     template  of the names of outputs, see `naming`; `chain` is what {chain} stands for.
     resume    outputs of the run before are no conflict; needs one output folder.
@@ -43,8 +43,11 @@ def plan_jobs(inputs: Sequence[Input], output: str | None, settings: Settings, *
         return [_into_pipe(inputs, settings)]
     inputs = [replace(found, relative=STDIN_NAME) if found.path == piped else found for found in inputs]
     extension = None if settings.format is None else extension_of(settings.format)
+    faulty = [_faulty(found, output) for found in inputs if found.fault is not None]
     jobs = []
     for number, found in enumerate(inputs, 1):
+        if found.fault is not None:
+            continue
         path = output_path(found, output=output, inputs=len(inputs), template=template, extension=extension,
                            chain=chain, number=number)
         jobs.append(Job(_path(found.path), Path(path), root=_root_of(found, output, path)))
@@ -55,7 +58,7 @@ def plan_jobs(inputs: Sequence[Input], output: str | None, settings: Settings, *
     else:
         problems += _occupied(jobs, settings, journal.root_of(jobs) if resume and jobs else None)
     _refuse(problems)
-    return jobs
+    return [*jobs, *faulty]
 
 
 def _into_pipe(inputs: Sequence[Input], settings: Settings) -> Job:
@@ -78,8 +81,11 @@ def plan_in_place(inputs: Sequence[Input], backup: str, settings: Settings, *, r
     """One job an input, which is replaced by its output and kept as its name with the suffix `backup`."""
     problems: list[str] = []
     records = cache(journal.replaced_in) if resume else None
-    jobs = []
+    jobs, faulty = [], []
     for found in inputs:
+        if found.fault is not None:
+            faulty.append(Job(Path(found.path), Path(found.path), fault=found.fault))
+            continue
         is_link = os.path.islink(found.path)  # it stays one: the file that it leads to is replaced
         path = Path(os.path.realpath(found.path) if is_link else found.path)
         job = Job(Path(found.path), path, overwrite=True, backup=Path(f"{path}{backup}"))
@@ -89,14 +95,25 @@ def plan_in_place(inputs: Sequence[Input], backup: str, settings: Settings, *, r
     problems += [f"{job.backup} would be the backup of {job.source}, and is an input" for job in jobs
                  if job.backup in names]
     _refuse(problems)
-    return jobs
+    return [*jobs, *faulty]
+
+
+def _faulty(found: Input, output: str | None) -> Job:
+    """The job that fails for what was found in a folder and cannot be read."""
+    root = _folder_of(found, output)
+    return Job(Path(found.path), root / found.relative, root=root, fault=found.fault)
 
 
 def _root_of(found: Input, output: str | None, path: str) -> Path | None:
-    if output is None:
-        top = os.path.dirname(found.path) if found.root is None else found.root
-        return _one_path(os.path.join(top, DEFAULT_FOLDER))
-    return None if os.path.normpath(path) == os.path.normpath(output) else _one_path(output)
+    is_file = output is not None and os.path.normpath(path) == os.path.normpath(output)
+    return None if is_file else _folder_of(found, output)
+
+
+def _folder_of(found: Input, output: str | None) -> Path:
+    if output is not None:
+        return _one_path(output)
+    top = os.path.dirname(found.path) if found.root is None else found.root
+    return _one_path(os.path.join(top, DEFAULT_FOLDER))
 
 
 @lru_cache(maxsize=16)

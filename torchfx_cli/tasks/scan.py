@@ -5,13 +5,28 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.stream.formats import is_audio_name
 from torchfx_cli.tasks import patterns
 from torchfx_cli.tasks.folders import DEFAULT_FOLDER, identity_of
 
-Found = tuple[str, str]  # a path, and the same below the folder that is searched
+# Extensions of sounds that cannot be decoded here.
+UNDECODED = frozenset((
+    ".3ga", ".aa", ".aac", ".aax", ".ac3", ".adts", ".alac", ".amr", ".ape", ".asf", ".dff", ".dsf", ".dts",
+    ".eac3", ".m4a", ".m4b", ".m4p", ".m4r", ".mka", ".mkv", ".mlp", ".mov", ".mp+", ".mp1", ".mp2", ".mp4",
+    ".mpa", ".mpc", ".mpp", ".ofr", ".ofs", ".qcp", ".ra", ".ram", ".shn", ".spx", ".tak", ".thd", ".tta",
+    ".webm", ".wma", ".wv",
+))
+
+
+class Found(NamedTuple):
+    """A path, and the same below the folder that is searched; a fault where it cannot be read or searched."""
+
+    path: str
+    relative: str
+    fault: str | None = None
 
 
 class LeftOut(Counter[str]):
@@ -28,22 +43,24 @@ class LeftOut(Counter[str]):
 
 
 class Finder:
-    """Searches folders; notes what it leaves out in `skipped`, and remarks on what is odd.
+    """Searches folders; notes what it leaves out in `skipped`.
 
     output  the output folder of the run, never searched; None: no folder called `processed` is.
     """
 
-    def __init__(self, include: Sequence[str], exclude: Sequence[str], output: str | None, skipped: LeftOut,
-                 remarks: list[str]) -> None:
+    def __init__(self, include: Sequence[str], exclude: Sequence[str], output: str | None, skipped: LeftOut) -> None:
         self._include = [patterns.compiled(pattern.rstrip("/")) for pattern in include]
         self._exclude = [patterns.compiled(pattern.rstrip("/")) for pattern in exclude]
         self._output = identity_of(output) if output is not None else None
         self._default = output is None
-        self._skipped, self._remarks = skipped, remarks
+        self._skipped = skipped
         self._entered: set[tuple[int, int]] = set()
 
     def folder(self, top: str) -> Iterator[Found]:
-        """Each sound file under `top`: in order of names, those of a folder before those of the folders in it."""
+        """Each sound file under `top`: in order of names, those of a folder before those of the folders in it.
+
+        What cannot be searched or reached is among them, each with its fault.
+        """
         return self._search(top, None, None)
 
     def pattern(self, pattern: str) -> tuple[str, Iterator[Found]]:
@@ -63,17 +80,22 @@ class Finder:
         while waiting:
             folder, below, depth = waiting.pop()
             prefix, folders = os.path.join(folder, ""), []
-            for entry in self._entries(folder or "."):
+            try:
+                entries = self._entries(folder or ".")
+            except OSError as error:
+                yield Found(folder, below.rstrip("/"), f"cannot be searched: {error.strerror}")
+                continue
+            for entry in entries:
                 path, relative = prefix + entry.name, below + entry.name
                 if _is_folder(entry):
                     if depth != deepest and self._is_searched(entry.name, path, relative):
                         folders.append((path, relative + "/", depth + 1))
-                elif (wanted is None or wanted.fullmatch(relative)) and self._is_wanted(entry, path, relative):
-                    yield path, relative
+                elif (wanted is None or wanted.fullmatch(relative)) and self._is_wanted(entry.name, path, relative):
+                    yield from self._file(entry, path, relative)
             waiting += reversed(folders)
 
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
-        """What is in `folder`; each is entered once, however links lead to it."""
+        """What is in `folder`; each is entered once, however links lead to it. Raises OSError."""
         identity = identity_of(folder)
         if identity is not None and identity == self._output:
             self._skipped.note(folder, "in the output folder")
@@ -81,12 +103,8 @@ class Finder:
         if identity in self._entered:
             self._skipped.note(folder, "reached twice through links")
             return []
-        try:
-            with os.scandir(folder) as entries:
-                found = sorted(entries, key=_name_of)
-        except OSError as error:
-            self._remarks.append(f"{folder}: cannot be searched: {error.strerror}")
-            return []
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=_name_of)
         if identity is not None:
             self._entered.add(identity)
         return found
@@ -103,16 +121,19 @@ class Finder:
         self._skipped.note(path, reason)
         return False
 
-    def _is_wanted(self, entry: os.DirEntry[str], path: str, relative: str) -> bool:
-        name = entry.name
+    def _is_wanted(self, name: str, path: str, relative: str) -> bool:
+        extension = os.path.splitext(name)[1].lower()
+        is_audio = is_audio_name(name)
         if name.startswith("."):
             reason = "hidden"
-        elif not is_audio_name(name):
+        elif not is_audio and extension not in UNDECODED:
             reason = "no audio"
         elif self._is_excluded(name, relative):
             reason = "excluded"
+        elif not is_audio:
+            reason = f"{extension[1:]}: cannot be decoded here"
         else:
-            return self._is_file(entry, path)
+            return True
         self._skipped.note(path, reason)
         return False
 
@@ -120,18 +141,18 @@ class Finder:
         is_included = not self._include or patterns.matches(self._include, name, relative)
         return not is_included or patterns.matches(self._exclude, name, relative)
 
-    def _is_file(self, entry: os.DirEntry[str], path: str) -> bool:
+    def _file(self, entry: os.DirEntry[str], path: str, relative: str) -> Iterator[Found]:
         try:
             if entry.is_file():
-                return True
+                yield Found(path, relative)
+                return
             if entry.is_symlink():
                 os.stat(path)  # says why a link leads to nothing
             self._skipped.note(path, "no regular file")
         except FileNotFoundError:
-            self._remarks.append(f"{path}: a link that leads nowhere")
+            yield Found(path, relative, "a link that leads nowhere")
         except OSError as error:
-            self._remarks.append(f"{path}: {error.strerror}")
-        return False
+            yield Found(path, relative, str(error.strerror))
 
 
 def _name_of(entry: os.DirEntry[str]) -> str:

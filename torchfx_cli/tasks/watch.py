@@ -67,7 +67,7 @@ def watch(place: Place, settings: Settings, listen: Listen, pause: Callable[[flo
     Raises RunError where the run cannot go on: a folder that is gone, a full disk, another run in the output folder.
     """
     make_root(place.root)
-    settings = replace(settings, noted=True)
+    settings = replace(settings, noted=journal.NAME)
     with journal.opened(place.root, settings.work) as notes:
         look = Look(place, settings, notes)
         while True:
@@ -137,7 +137,7 @@ class Look:
 
     def ripe(self) -> list[Job]:
         """Jobs for all files that are whole and not dealt with; each is told of once."""
-        found = dict(self._found())
+        found = self._found()
         self._seen = {path: seen for path, seen in self._seen.items() if path in found}
         self.unripe = 0
         jobs = []
@@ -157,11 +157,13 @@ class Look:
             seen.is_settled = True
         return jobs
 
-    def _found(self) -> Iterator[tuple[str, str]]:
+    def _found(self) -> dict[str, str]:
+        """The place of each file below the folder, by its path."""
         place = self._place
         if not os.path.isdir(place.folder):
             raise RunError(f"the watched folder {place.folder} is gone")
-        return Finder(place.include, place.exclude, str(place.root), LeftOut(), []).folder(place.folder)
+        finder = Finder(place.include, place.exclude, str(place.root), LeftOut())
+        return {found.path: found.relative for found in finder.folder(place.folder) if found.fault is None}
 
     def _sighting(self, path: str) -> Sighting | None:
         try:
