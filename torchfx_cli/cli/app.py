@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +25,7 @@ HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 MistypedError: Any = typer.BadParameter.__mro__[2]
 
 
+@cache
 def app() -> Any:
     """The whole command line as one command object; `.main(arguments, standalone_mode=False)` runs it."""
     program = typer.Typer(
