@@ -25,6 +25,7 @@ from torchfx_cli.samples import SampleFormat
 FLOAT64 = SampleFormat("float64")
 RATES = (8000, 44100, 48000, 96000, 192000)
 WINDOWS = {"hamming": "hamming", "hann": "hann", "blackman": "blackman", "blackmanharris": "blackmanharris",
+           "nuttall": "nuttall", "flattop": "flattop", "bartlett": "bartlett", "parzen": "parzen",
            "kaiser": ("kaiser", 8.6), "rectangular": "boxcar"}
 
 

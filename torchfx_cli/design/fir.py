@@ -27,6 +27,8 @@ _COSINES = {
     "hamming": (0.54, 0.46),
     "blackman": (0.42, 0.5, 0.08),
     "blackmanharris": (0.35875, 0.48829, 0.14128, 0.01168),
+    "nuttall": (0.3635819, 0.4891775, 0.1365995, 0.0106411),
+    "flattop": (0.21557895, 0.41663158, 0.277263158, 0.083578947, 0.006947368),
 }
 MAX_DIGITS = 1000  # of one number: the smallest float64 has 767
 _WORD_OR_COMMENT = re.compile(r"[^\s,;#]+|#[^\r\n]*")
@@ -69,7 +71,17 @@ def window_of(name: str, taps: int, beta: float) -> Array:
     if name == "kaiser":
         return np.kaiser(taps, beta)
     x = np.linspace(-np.pi, np.pi, taps) if taps > 1 else np.zeros(1)
+    if name == "bartlett":
+        return 1.0 - np.abs(x) / np.pi
+    if name == "parzen":
+        return _parzen(taps)
     return sum((c * np.cos(k * x) for k, c in enumerate(_COSINES[name])), np.zeros(taps))
+
+
+def _parzen(taps: int) -> Array:
+    """Piecewise cubic, a convolution of two triangles; its ends lie half a tap outside."""
+    r = np.abs(np.arange(taps) - (taps - 1) / 2.0) / (taps / 2.0)
+    return np.where(r <= 0.5, 1.0 - 6.0 * r * r * (1.0 - r), 2.0 * (1.0 - r) ** 3)
 
 
 def _reference(low: float, high: float) -> float:

@@ -15,7 +15,8 @@ from torchfx_cli.effects.kind import MAX_HZ, Complaint, Kind, StageSpec, frequen
 from torchfx_cli.errors import DesignError
 from torchfx_cli.samples import Signal, hertz
 
-WINDOWS = ("hamming", "hann", "blackman", "blackmanharris", "kaiser", "rectangular")
+WINDOWS = ("hamming", "hann", "blackman", "blackmanharris", "nuttall", "flattop", "bartlett", "parzen", "kaiser",
+           "rectangular")
 MAX_TAPS = fir.MAX_TAPS
 DESIGNS = ("lowpass_hz", "highpass_hz", "bandpass_hz", "bandstop_hz")
 FILES = (".txt", ".csv", ".npy", ".wav")
