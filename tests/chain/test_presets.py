@@ -13,7 +13,7 @@ from torchfx_cli.errors import ChainError
 SHIPPED = sorted((Path(__file__).parents[2] / "presets").glob("*.yaml"))
 WANTED = {
     "podcast-voice", "hum-removal-50hz", "hum-removal-60hz", "rumble-filter", "telephone", "am-radio",
-    "deemphasis-50us", "deemphasis-75us", "riaa-playback", "three-band-eq", "ten-band-eq",
+    "deemphasis-50us", "deemphasis-75us", "deemphasis-cd", "riaa-playback", "three-band-eq", "ten-band-eq",
     "crossover-low", "crossover-high", "a-weighting", "c-weighting", "k-weighting",
     "speech-recognition", "dc-removal", "normalize-peak",
 }

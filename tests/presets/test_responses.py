@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ from torchfx_cli.chain.parse import load_chain
 from torchfx_cli.chain.spec import design_chain
 from torchfx_cli.design.stages import Stage, response
 from torchfx_cli.effects.normalize import Normalize
+from torchfx_cli.effects.peaking import PeakingSpec
 from torchfx_cli.errors import DesignError
+from torchfx_cli.samples import Signal
 
 PRESETS = Path(__file__).parents[2] / "presets"
 RATES = (44100, 48000, 96000, 192000)
@@ -41,6 +44,8 @@ EXPECTED: dict[str, list[tuple[float, float | None, float]]] = {
     # -10 log10(1 + (2 pi f tau)^2)
     "deemphasis-50us": [(0.0, 0.0, EXACT), (1000.0, -0.41, CLOSE), (3183.1, -3.01, CLOSE), (10000.0, -10.36, CLOSE),
                         (15000.0, -13.66, CLOSE)],
+    "deemphasis-cd": [(0.0, 0.0, EXACT), (1000.0, -0.37, CLOSE), (3183.1, -2.63, CLOSE), (10000.0, -7.60, CLOSE),
+                      (20000.0, -9.49, CLOSE)],
     "deemphasis-75us": [(0.0, 0.0, EXACT), (1000.0, -0.87, CLOSE), (2122.1, -3.01, CLOSE), (10000.0, -13.66, CLOSE),
                         (15000.0, -17.07, CLOSE)],
     # The table of IEC 60098.
@@ -143,3 +148,22 @@ def test_what_fits_into_8_khz_works_there(name: str) -> None:
     for at_hz, wanted_db, tolerance_db in EXPECTED[name]:
         if wanted_db is not SILENT and at_hz <= 1000.0:
             assert gain_db(stages, at_hz, 8000)[0] == pytest.approx(wanted_db, abs=tolerance_db), at_hz
+
+
+@pytest.mark.parametrize("fs", [44_100, 48_000, 96_000])
+def test_the_deemphasis_of_cds_is_the_analogue_one(fs: int) -> None:
+    at_hz = np.geomspace(20.0, 20_000.0, 300)
+    wanted = (1 + 2j * np.pi * at_hz * 15e-6) / (1 + 2j * np.pi * at_hz * 50e-6)
+    assert np.abs(gain_db(stages_of("deemphasis-cd", fs), at_hz, fs) - 20 * np.log10(np.abs(wanted))).max() < 0.02
+
+
+@pytest.mark.parametrize(("fs", "centre_hz", "octaves"), [(48_000, 1000, 1.0), (48_000, 4000, 0.97),
+                                                          (44_100, 16_000, 0.34)])
+def test_the_ten_bands_are_as_wide_as_is_said(fs: int, centre_hz: float, octaves: float) -> None:
+    """Between the points of half the gain in dB of a band of 6 dB."""
+    specs = load_chain(PRESETS / "ten-band-eq.yaml").stages
+    (spec,) = (spec for spec in specs if isinstance(spec, PeakingSpec) and spec.frequency_hz == centre_hz)
+    band = replace(spec, gain_db=6.0).design(Signal(fs, 1))
+    at_hz = np.geomspace(centre_hz / 4, min(centre_hz * 4, fs / 2 * 0.9999), 20_000)
+    inside = at_hz[gain_db((band,), at_hz, fs) >= 3.0]
+    assert np.log2(inside[-1] / inside[0]) == pytest.approx(octaves, abs=0.02)
