@@ -2,7 +2,7 @@
 
 libsndfile clamps a header that promises too much, says nothing about it, and reads a header that was never
 finished as 0 frames. So the sizes are read here too: RIFF, RIFX, RF64 (EBU Tech 3306), AIFF, Wave64, CAF and
-AU by their chunks; Ogg (RFC 3533) by its pages (MP3: see mpegwalk.py). Reads are small and bounded; no promised size is
+AU by their chunks (MP3: see mpegwalk.py, Ogg: oggpages.py). Reads are small and bounded; no promised size is
 ever allocated.
 """
 
@@ -205,29 +205,6 @@ def flac_header_is_final(fd: int) -> bool:
 
 MAX_FALSE_MARKS = 1000  # of pages, in an Ogg
 MARKS_WINDOW_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class OggPages:
-    """`streams`: streams that begin after another has ended (1 = a plain file). `is_whole`: the last page ends one."""
-
-    streams: int
-    is_whole: bool
-
-
-def ogg_pages(fd: int, file_bytes: int) -> OggPages:
-    """Walk the pages from the start; one small read each."""
-    at, streams, began, last_flags = 0, 0, False, 0
-    while at < file_bytes:
-        header = os.pread(fd, 27 + 255, at)
-        if len(header) < 27 or header[:4] != b"OggS":
-            break
-        last_flags = header[5]
-        begins = bool(last_flags & 2)
-        streams += begins and not began
-        began = begins
-        at += 27 + header[26] + sum(header[27 : 27 + header[26]])
-    return OggPages(streams, bool(last_flags & 4) and at <= file_bytes)
 
 
 def false_pages(fd: int, file_bytes: int) -> int | None:
