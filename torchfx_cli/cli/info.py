@@ -43,7 +43,7 @@ def _show(name: str, *, check: bool, as_json: bool) -> int:
         show.say(json.dumps(record))
     elif not code:
         show.say(*_lines(record))
-    return code
+    return FileError.exit_code if record.get("damaged") else code
 
 
 def _facts(path: Path, *, check: bool) -> dict[str, Any]:
@@ -67,6 +67,7 @@ def _facts(path: Path, *, check: bool) -> dict[str, Any]:
         if check:
             peak = _read_all(source, facts)
             record |= {"frames": source.frames_read, "duration_s": source.frames_read / facts.fs, "peak": peak}
+            record["damaged"] = source.damaged
         return record | {"warnings": list(source.warnings), "notes": list(source.notes)}
 
 

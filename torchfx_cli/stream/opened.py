@@ -18,6 +18,7 @@ from torchfx_cli.stream import chunks
 from torchfx_cli.stream.baggage import MAX_BYTES, MAX_VALUES
 from torchfx_cli.stream.chunks import Layout
 from torchfx_cli.stream.diagnose import why_not_opened
+from torchfx_cli.stream.flacstream import Flac, look
 from torchfx_cli.stream.id3names import frame_count
 from torchfx_cli.stream.sound import Block, LibraryError, Part, PartedFile, error_of, open_to_read, patched, read_into
 
@@ -37,7 +38,8 @@ class Opened:
     """The sound in the file open as `fd`; raises ReadError where there is none.
 
     is_patched  whether sizes in the header were corrected.
-    mp3, ogg    what the headers of such a file say.
+    mp3, ogg, flac  what the headers of such a file say.
+    flac_frames     how many there are by the last frame of a FLAC.
     """
 
     _sound: soundfile.SoundFile
@@ -46,6 +48,8 @@ class Opened:
     _parts: list[Part] | None = None
     mp3: Stream | None = None
     ogg: OggStream | None = None
+    flac: Flac | None = None
+    flac_frames: int = 0
 
     def __init__(self, fd: int, path: Path, file_bytes: int, layout: Layout | None) -> None:
         self._fd, self._file_bytes = fd, file_bytes
@@ -55,6 +59,8 @@ class Opened:
         self._parts = patched(file_bytes, patches) if patches else None
         if os.pread(fd, 4, 0) == b"OggS":
             self._open_ogg()
+        elif (flac := look(fd, file_bytes)) is not None:
+            self._open_flac(flac)
         else:
             self._open_first(path)
 
@@ -64,9 +70,17 @@ class Opened:
         return self._sound if self._splice is None else self._splice.sound
 
     @property
+    def subtype(self) -> str:
+        """libsndfile's name; of samples wider than it knows, that of what they are read as."""
+        is_wide = self.flac is not None and self.flac.bits == 32
+        return "PCM_32" if is_wide else self.sound.subtype
+
+    @property
     def frames(self) -> int | None:
         """How many there are by the file's own words, None where it says nothing or nonsense."""
         frames = self.sound.frames if self._splice is None else self._splice.frames
+        if frames == UNKNOWN_FRAMES and self.flac is not None and self.flac.frames:
+            frames = self.flac_frames
         return frames if 0 <= frames <= self._file_bytes * MAX_FRAMES_PER_BYTE else None
 
     @property
@@ -126,6 +140,13 @@ class Opened:
                 self._splice = Splice(self._fd, self.ogg, self._file_bytes * MAX_FRAMES_PER_BYTE)
         if self._splice is None:
             self._sound = self._open()
+
+    def _open_flac(self, flac: Flac) -> None:
+        self.flac, self.flac_frames = flac, flac.last_end(self._fd)
+        if not flac.can_be_read:
+            raise ReadError(f"FLAC of {flac.bits} bits a sample cannot be decoded here; 8, 12, 16, 20, 24 and 32 can")
+        self._parts = flac.parts(self.flac_frames, self._file_bytes)
+        self._sound = self._open()
 
     def _open_first(self, path: Path) -> None:
         """Of MP3 only what is whole. libsndfile does not look for one behind foreign bytes, so that is done by name."""

@@ -24,6 +24,7 @@ from torchfx_cli.stream import chunks
 from torchfx_cli.stream.baggage import Baggage
 from torchfx_cli.stream.chunks import Layout
 from torchfx_cli.stream.diagnose import why_not_opened
+from torchfx_cli.stream.flacstream import look
 from torchfx_cli.stream.inpipe import ENDLESS, InPipe, kept_somewhere, spooled
 from torchfx_cli.stream.opened import UNKNOWN_FRAMES
 from torchfx_cli.stream.pipehead import align, can_stream, ending, head_of, promised_bytes, size_patch
@@ -95,11 +96,12 @@ class PipeSource(Source):
                 raise ReadError(why_not_opened(self._fd, self._head_bytes, "no data chunk"))
             self._size = promised_bytes(self._layout, pipe.head)
             self._promises = Promises(self._fd, self._layout, on_truncated)
+            self._sum = self._promises.sum_of(look(self._fd, self._head_bytes))
             self._tell_library()
             self._sound = self._open()
             frames = self._sound.frames
             is_told = self._size >= 0 and frames != UNKNOWN_FRAMES
-            self.facts = self._facts(self._sound, frames if is_told else None)
+            self.facts = self._facts(self._sound, self._sound.subtype, frames if is_told else None)
         except BaseException:
             self.close()
             raise
@@ -165,6 +167,8 @@ class PipeSource(Source):
             self.frames_read += max(0, count)
             self._check_stream()
             if count > 0:
+                if self._sum is not None:
+                    self._sum.update(block[:count])
                 yield block[:count]
             elif not self._begin_lap():
                 break
@@ -201,6 +205,7 @@ class PipeSource(Source):
         self._promises = Promises(self._fd, layout, self._on_truncated)
         self._promises.check_header(facts, is_patched=True)
         self._promises.check_end(facts, facts.frames, self.frames_read)
+        self._promises.check_sum(self._sum)
         self._warn_of_chunks(layout)
 
     def _warn_of_chunks(self, layout: Layout | None) -> None:

@@ -13,6 +13,7 @@ from torchfx_cli.stream import chunks
 from torchfx_cli.stream.chunks import Layout
 from torchfx_cli.stream.diagnose import why_not_opened
 from torchfx_cli.stream.facts import FileFacts
+from torchfx_cli.stream.flacstream import Flac, SampleSum
 from torchfx_cli.stream.formats import sample_bytes
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ OnTruncated = Literal["fail", "keep"]
 class Promises:
     """Compares; `warnings`, `notes` and `truncated` are what was found so far.
 
+    `is_wrong`: a sum or a count in the header does not fit.
+
     fd, layout    of the open file.
     on_truncated  whether a file that holds less than it promises is an error or a warning.
     """
@@ -34,7 +37,7 @@ class Promises:
     def __init__(self, fd: int, layout: Layout | None, on_truncated: OnTruncated) -> None:
         self.warnings: list[str] = []
         self.notes: list[str] = []
-        self.truncated = False
+        self.truncated = self.is_wrong = False
         self._fd, self._layout, self._on_truncated = fd, layout, on_truncated
         self._mp3: Stream | None = None
         self._ogg: OggStream | None = None
@@ -49,6 +52,7 @@ class Promises:
         if opened is not None:
             self._mp3, self._ogg = opened.mp3, opened.ogg
             self._check_holes(facts, opened)
+            self._check_flac(facts, opened)
         if self._mp3 is not None:
             self._check_mp3(facts, self._mp3)
         elif layout is not None and layout.data is not None:
@@ -56,6 +60,16 @@ class Promises:
             self._check_aiff(facts, chunks.aiff_frames(self._fd, layout))
         elif layout is not None and layout.kind == "WAV" and not facts.frames:  # else behind thousands of chunks
             raise ReadError(why_not_opened(self._fd, facts.file_bytes, "no data chunk"))
+
+    def sum_of(self, flac: Flac | None) -> SampleSum | None:
+        """To be fed with all samples of a FLAC that gives a sum of them; None for what gives none."""
+        return SampleSum(flac) if flac is not None and any(flac.md5) else None
+
+    def check_sum(self, found: SampleSum | None) -> None:
+        """After `check_end`: samples of which some are missing cannot fit."""
+        if found is not None and not self.truncated and not found.fits:
+            self.is_wrong = True
+            self.warn("the samples do not fit the MD5 sum in the header: damaged, or changed without a new sum")
 
     def check_end(self, facts: FileFacts, promised: int | None, frames_read: int) -> None:
         """After the last sample; `promised`: frames, by libsndfile."""
@@ -103,6 +117,14 @@ class Promises:
             self._cut(_silence(opened.holes, facts.fs))
         elif opened.holes is None and opened.ogg is not None and opened.ogg.has_gap:
             self._cut("damaged: pages are missing in many places, and the frames of all of them")
+
+    def _check_flac(self, facts: FileFacts, opened: Opened) -> None:
+        flac = opened.flac
+        if flac is not None and opened.flac_frames > flac.frames > 0:
+            self.is_wrong = True
+            self.warn(f"the header promises {flac.frames} frames, but {opened.flac_frames} are there and are read")
+        if flac is not None and flac.end < facts.file_bytes:
+            self.notes.append("a tag behind the last frame is not read")
 
     def _check_ogg(self, facts: FileFacts, stream: OggStream, frames_read: int) -> None:
         if stream.streams > 1:

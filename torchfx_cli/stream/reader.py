@@ -70,7 +70,8 @@ class Source:
         self._promises = Promises(self._fd, self._layout, on_truncated)
         self._path = path
         self._opened = Opened(self._fd, path, self._stat.st_size, self._layout)
-        self.facts = self._facts(self._opened.sound, self._opened.frames)
+        self.facts = self._facts(self._opened.sound, self._opened.subtype, self._opened.frames)
+        self._sum = self._promises.sum_of(self._opened.flac)
         self._promises.check_header(self.facts, self._opened.is_patched, self._opened)
 
     @property
@@ -86,6 +87,11 @@ class Source:
     def truncated(self) -> bool:
         """Whether the file was found to hold less than it promises."""
         return self._promises.truncated
+
+    @property
+    def damaged(self) -> bool:
+        """Whether it was found to be damaged: to hold less than it promises, or other samples."""
+        return self._promises.truncated or self._promises.is_wrong
 
     def __enter__(self) -> Source:
         return self
@@ -141,25 +147,29 @@ class Source:
             self._check_stream()
             if count <= 0:
                 break
+            if self._sum is not None:
+                self._sum.update(block[:count])
             yield block[:count]
         self._check_unchanged()
         self._promises.check_end(self.facts, self._opened.promised, self.frames_read)
+        self._promises.check_sum(self._sum)
 
     def rewind(self) -> None:
         """Go back to the first frame."""
         self.frames_read = self.repaired = 0
+        self._sum = self._promises.sum_of(self._opened.flac)
         with reading():
             self._opened.rewind()
 
-    def _facts(self, sound: soundfile.SoundFile, frames: int | None) -> FileFacts:
+    def _facts(self, sound: soundfile.SoundFile, subtype: str, frames: int | None) -> FileFacts:
         return FileFacts(
             path=self._path,
             fs=sound.samplerate,
             channels=sound.channels,
             container=sound.format,
-            subtype=sound.subtype,
+            subtype=subtype,
             frames=frames,
-            sample_format=read_format(sound.subtype),
+            sample_format=read_format(subtype),
             tags=read_tags(sound, chunks.aiff_copyright(self._fd, self._layout)),
             channel_map=channel_map(sound),
             file_bytes=self._stat.st_size,
