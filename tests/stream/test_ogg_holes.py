@@ -17,6 +17,7 @@ from torchfx_cli.__main__ import main
 from torchfx_cli.errors import ReadError
 from torchfx_cli.stream.oggpages import crc_of, pages, sealed
 from torchfx_cli.stream.reader import open_source
+from torchfx_cli.stream.speakers import from_ogg
 
 SECONDS = 6
 CODECS = [("VORBIS", 44100, 1), ("VORBIS", 48000, 6), ("OPUS", 48000, 2), ("OPUS", 16000, 1)]
@@ -74,6 +75,7 @@ def test_the_crc_is_that_of_the_pages_of_others(tmp_path: Path) -> None:
 def test_of_a_whole_file_nothing_is_said(tmp_path: Path, subtype: str, fs: int, channels: int) -> None:
     content = ogg(subtype, fs, channels)
     whole = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)[0]
+    whole = whole[:, from_ogg(channels) or range(channels)]
     for before, behind in ((b"", b""), (b"", b"TAG" + bytes(125))):
         found, told, truncated = read(put(tmp_path / "a.ogg", before + content + behind))
         assert (told, truncated) == ([], False)

@@ -17,6 +17,7 @@ from torchfx_cli.stream.sound import Part
 MAX_GAPS = 1000
 _MAGICS = {b"\x01vorbis": 3, b"OpusHead": 2}  # with which a stream begins, and how many packets are headers
 _PRE_SKIP = 10  # where OpusHead says how many frames a decoder leaves out at the beginning
+_FAMILY = 18  # where it says how channels are mapped
 OPUS_HZ = 48000
 
 
@@ -56,6 +57,12 @@ class OggStream:
     @property
     def is_opus(self) -> bool:
         return _magic(self.first) == b"OpusHead"
+
+    @property
+    def has_speakers(self) -> bool:
+        """Whether its channels are for speakers by their number; Opus may have others (mapping family 2 and more)."""
+        at = HEADER_BYTES + self.first[26]
+        return bool(_magic(self.first)) and (not self.is_opus or self.first[at + _FAMILY : at + _FAMILY + 1] == b"\1")
 
     @property
     def pre_skip(self) -> int:

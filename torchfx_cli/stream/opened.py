@@ -7,6 +7,7 @@ damaged MP3 only what is whole is given (see mpegwalk.py), of an Ogg with gaps e
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,18 @@ from torchfx_cli.stream.chunks import Layout
 from torchfx_cli.stream.diagnose import why_not_opened
 from torchfx_cli.stream.flacstream import Flac, look
 from torchfx_cli.stream.id3names import frame_count
-from torchfx_cli.stream.sound import Block, LibraryError, Part, PartedFile, error_of, open_to_read, patched, read_into
+from torchfx_cli.stream.sound import (
+    Block,
+    LibraryError,
+    Part,
+    PartedFile,
+    channel_map,
+    error_of,
+    open_to_read,
+    patched,
+    read_into,
+)
+from torchfx_cli.stream.speakers import USUAL, from_ogg
 
 if TYPE_CHECKING:
     from torchfx_cli.stream.mpegstream import Stream
@@ -46,6 +58,7 @@ class Opened:
     _splice: Splice | None = None
     _parted: PartedFile | None = None
     _parts: list[Part] | None = None
+    _order: Sequence[int] | None = None
     mp3: Stream | None = None
     ogg: OggStream | None = None
     flac: Flac | None = None
@@ -97,7 +110,17 @@ class Opened:
 
     def read(self, block: Block) -> int:
         """Fill `block` [frames, channels] from here on; frames read, fewer only at the end or on an error."""
-        return read_into(self.sound, block) if self._splice is None else self._splice.read(block)
+        count = read_into(self.sound, block) if self._splice is None else self._splice.read(block)
+        if self._order is not None and count > 0:
+            block[:count] = block[:count, self._order]
+        return count
+
+    @property
+    def channel_map(self) -> tuple[int, ...]:
+        """libsndfile's speaker number of each channel, or () where the file does not say."""
+        sound = self.sound
+        has_speakers = self.ogg is not None and self.ogg.has_speakers
+        return channel_map(sound) or (USUAL.get(sound.channels, ()) if has_speakers else ())
 
     def rewind(self) -> None:
         """Go back to the first frame, by opening anew: not every stream can seek, and not every seek is exact."""
@@ -140,6 +163,8 @@ class Opened:
                 self._splice = Splice(self._fd, self.ogg, self._file_bytes * MAX_FRAMES_PER_BYTE)
         if self._splice is None:
             self._sound = self._open()
+        if self.ogg is not None and self.ogg.has_speakers:
+            self._order = from_ogg(self.sound.channels)
 
     def _open_flac(self, flac: Flac) -> None:
         self.flac, self.flac_frames = flac, flac.last_end(self._fd)

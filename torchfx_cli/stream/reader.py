@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -70,7 +71,9 @@ class Source:
         self._promises = Promises(self._fd, self._layout, on_truncated)
         self._path = path
         self._opened = Opened(self._fd, path, self._stat.st_size, self._layout)
-        self.facts = self._facts(self._opened.sound, self._opened.subtype, self._opened.frames)
+        self.facts = replace(
+            self._facts(self._opened.sound, self._opened.subtype, self._opened.frames),
+            channel_map=self._opened.channel_map)
         self._sum = self._promises.sum_of(self._opened.flac)
         self._promises.check_header(self.facts, self._opened.is_patched, self._opened)
 

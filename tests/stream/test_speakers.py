@@ -1,0 +1,60 @@
+"""Speakers keep their places from one kind of file to another; each channel has its own level, so that a swap shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from support.rewrite import rewrite
+
+from torchfx_cli.stream.reader import open_source
+from torchfx_cli.stream.speakers import USUAL
+
+FS = 48000
+LFE_LEVEL = 0.05  # the lowest by far: Opus makes it up to a third louder
+# Places in Vorbis and Opus, of the speakers in the order of WAV (Vorbis I, 4.3.9).
+IN_OGG = {1: [0], 2: [0, 1], 3: [0, 2, 1], 4: [0, 1, 2, 3], 5: [0, 2, 1, 3, 4], 6: [0, 2, 1, 5, 3, 4],
+          7: [0, 2, 1, 6, 5, 3, 4], 8: [0, 2, 1, 7, 5, 6, 3, 4]}
+
+
+def tones(channels: int) -> np.ndarray:
+    """Low enough for an LFE."""
+    level = 0.9 * 0.75 ** np.arange(channels)
+    if channels > 5:
+        level[3] = LFE_LEVEL
+    return level * np.sin(2 * np.pi * 60 * np.arange(2 * FS) / FS)[:, None]
+
+
+def levels(samples: np.ndarray) -> np.ndarray:
+    return np.abs(samples[FS // 2 : -FS // 2]).max(axis=0)
+
+
+def close(found: np.ndarray, wanted: np.ndarray) -> bool:
+    near = np.abs(found / wanted - 1) < np.where(wanted < 2 * LFE_LEVEL, 0.4, 0.12)  # neighbours differ by 25 %
+    return bool(near.all())
+
+
+@pytest.mark.parametrize("channels", range(1, 9))
+@pytest.mark.parametrize("name", ["a.ogg", "a.opus"])
+def test_speakers_keep_their_places_into_ogg_and_back(tmp_path: Path, name: str, channels: int) -> None:
+    """5.1 of a WAV came out of a player with the centre right and the LFE on the left."""
+    wav, ogg = tmp_path / "in.wav", tmp_path / name
+    soundfile.write(wav, tones(channels), FS, "FLOAT", format="WAVEX")
+    rewrite(ogg, wav)
+    there = levels(soundfile.read(ogg, always_2d=True)[0])
+    wanted = levels(tones(channels))
+    assert close(there[IN_OGG[channels]], wanted), there
+    with open_source(ogg) as source:
+        assert close(levels(np.concatenate(list(source.blocks(4800)))), wanted)
+
+
+@pytest.mark.parametrize("channels", range(3, 9))
+@pytest.mark.parametrize("name", ["a.ogg", "a.opus", "a.flac"])
+def test_what_means_speakers_by_their_number_tells_them(tmp_path: Path, name: str, channels: int) -> None:
+    wav = tmp_path / "in.wav"
+    soundfile.write(wav, tones(channels), FS, "PCM_24")
+    rewrite(tmp_path / name, wav)
+    with open_source(tmp_path / name) as source:
+        assert source.facts.channel_map == USUAL[channels]
