@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from support.oddfiles import data_chunk, extensible_chunk, put, riff
 from support.rewrite import rewrite
 
 from torchfx_cli.stream.reader import open_source
-from torchfx_cli.stream.speakers import USUAL
+from torchfx_cli.stream.speakers import USUAL, mask_of
 
 FS = 48000
 LFE_LEVEL = 0.05  # the lowest by far: Opus makes it up to a third louder
@@ -58,3 +59,27 @@ def test_what_means_speakers_by_their_number_tells_them(tmp_path: Path, name: st
     rewrite(tmp_path / name, wav)
     with open_source(tmp_path / name) as source:
         assert source.facts.channel_map == USUAL[channels]
+
+
+@pytest.mark.parametrize("mask", [0x7, 0x33, 0x37, 0x60F, 0x3F, 0x13F, 0x70F, 0x63F, 0xFF, 0x2D03F, 0x4])
+@pytest.mark.parametrize("name", ["a.wav", "a.rf64"])
+def test_every_mask_of_a_wav_is_kept(tmp_path: Path, name: str, mask: int) -> None:
+    """libsndfile knows those of 1, 2, 4, 6 and 8 channels, one each; all others became 0, in silence."""
+    channels = mask.bit_count()
+    wav = put(tmp_path, riff(extensible_chunk(channels, 16, 16, mask), data_chunk(np.zeros((99, channels), "<i2"))))
+    rewrite(tmp_path / name, wav)
+    content = (tmp_path / name).read_bytes()
+    at = content.index(b"fmt ") + 8
+    assert (content[at : at + 2], int.from_bytes(content[at + 20 : at + 24], "little")) == (b"\xfe\xff", mask)
+    with open_source(wav) as source, open_source(tmp_path / name) as copy:
+        assert source.facts.channel_map == copy.facts.channel_map
+        assert mask_of(source.facts.channel_map) == mask
+
+
+@pytest.mark.parametrize("channels", range(3, 9))
+@pytest.mark.parametrize("name", ["a.ogg", "a.flac"])
+def test_speakers_that_the_number_tells_become_a_mask(tmp_path: Path, name: str, channels: int) -> None:
+    soundfile.write(tmp_path / name, tones(channels), FS)
+    rewrite(tmp_path / "b.wav", tmp_path / name)
+    with open_source(tmp_path / "b.wav") as source:
+        assert (source.facts.container, source.facts.channel_map) == ("WAVEX", USUAL[channels])

@@ -29,6 +29,7 @@ from torchfx_cli.stream.opened import Opened
 from torchfx_cli.stream.promises import OnTruncated, Promises
 from torchfx_cli.stream.repair import Repair
 from torchfx_cli.stream.sound import Block, channel_map
+from torchfx_cli.stream.speakers import of_wave
 
 OnNan = Literal["fail", "repair"]
 
@@ -73,7 +74,7 @@ class Source:
         self._opened = Opened(self._fd, path, self._stat.st_size, self._layout)
         self.facts = replace(
             self._facts(self._opened.sound, self._opened.subtype, self._opened.frames),
-            channel_map=self._opened.channel_map)
+            channel_map=self._opened.channel_map or of_wave(self._fd, self._layout))
         self._sum = self._promises.sum_of(self._opened.flac)
         self._promises.check_header(self.facts, self._opened.is_patched, self._opened)
 
@@ -174,7 +175,7 @@ class Source:
             frames=frames,
             sample_format=read_format(subtype),
             tags=read_tags(sound, chunks.aiff_copyright(self._fd, self._layout)),
-            channel_map=channel_map(sound),
+            channel_map=channel_map(sound) or of_wave(self._fd, self._layout),
             file_bytes=self._stat.st_size,
         )
 

@@ -116,7 +116,7 @@ def switch(sound: soundfile.SoundFile, command: int, on: bool) -> None:
 
 
 def channel_map(sound: soundfile.SoundFile) -> tuple[int, ...]:
-    """libsndfile's speaker number of each channel, or () where the file does not say; in a FLAC their number says it."""
+    """libsndfile's speaker number of each channel, () where the file does not say; in a FLAC their number does."""
     places = _ffi.new("int[]", sound.channels)
     found = _library.sf_command(sound._file, GET_CHANNEL_MAP, places, _ffi.sizeof(places))
     usual = USUAL.get(sound.channels, ()) if sound.format == "FLAC" else ()

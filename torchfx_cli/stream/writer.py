@@ -31,6 +31,7 @@ from torchfx_cli.stream.metadata import write_tags
 from torchfx_cli.stream.oggserial import renumber
 from torchfx_cli.stream.part import Part, remove_stale
 from torchfx_cli.stream.sound import Block, LibraryError
+from torchfx_cli.stream.speakers import tell_wave
 from torchfx_cli.stream.verify import what_is_wrong
 
 __all__ = ["Output", "Written", "remove_stale"]
@@ -124,6 +125,9 @@ class Output:
             self._close_sound()
         except LibraryError as error:
             raise part.cause(error.error_string) from None
+        if self.format.major in ("WAVEX", "RF64"):
+            with part.told("writing its header"):
+                tell_wave(part.fd, self.format.channel_map)
         placed = self._add_metadata(part)
         if self.format.major == "OGG":
             with part.told("numbering its pages"):
