@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import soundfile
 from support.oddfiles import data_chunk, extensible_chunk, put, riff
 from support.rewrite import rewrite
 
+from torchfx_cli.__main__ import main
 from torchfx_cli.stream.reader import open_source
 from torchfx_cli.stream.speakers import USUAL, mask_of
 
@@ -83,3 +85,22 @@ def test_speakers_that_the_number_tells_become_a_mask(tmp_path: Path, name: str,
     rewrite(tmp_path / "b.wav", tmp_path / name)
     with open_source(tmp_path / "b.wav") as source:
         assert (source.facts.container, source.facts.channel_map) == ("WAVEX", USUAL[channels])
+
+
+@pytest.mark.parametrize(("name", "mask", "told"), [
+    ("a.wav", 0x70F, ""), ("a.flac", 0x3F, ""), ("a.flac", 0x60F, ""), ("a.flac", 0x33, ""),
+    ("a.flac", 0xFF, "FLAC does not say that its channels are FL FR FC LFE BL BR FLC FRC"),
+    ("a.aiff", 0x3F, "AIFF does not say that its channels are FL FR FC LFE BL BR"),
+    ("a.w64", 0x7, "W64 does not say that its channels are FL FR FC"), ("a.caf", 0x3, ""),
+])
+def test_what_a_container_cannot_say_of_speakers_is_one_warning(
+        tmp_path: Path, name: str, mask: int, told: str) -> None:
+    channels = mask.bit_count()
+    wav = put(tmp_path, riff(extensible_chunk(channels, 16, 16, mask), data_chunk(np.zeros((99, channels), "<i2"))))
+    assert rewrite(tmp_path / name, wav)[0] == [told] * bool(told)
+
+
+def test_info_shows_the_speakers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wav = put(tmp_path, riff(extensible_chunk(3, 16, 16, 0xB), data_chunk(np.zeros((99, 3), "<i2"))))
+    assert main(["info", os.fspath(wav)]) == 0
+    assert "\n  speakers: FL FR LFE\n" in capsys.readouterr().out

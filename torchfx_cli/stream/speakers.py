@@ -37,6 +37,8 @@ _OF_OGG = {
 # By bits of a channel mask, from the lowest on.
 _OF_BITS = (LEFT, RIGHT, CENTRE, LFE, BACK_LEFT, BACK_RIGHT, 12, 13, BACK_CENTRE, SIDE_LEFT, SIDE_RIGHT, 16, 17, 19, 18,
             20, 22, 21)
+_NAMES = ("FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR", "TC", "TFL", "TFC", "TFR", "TBL", "TBC",
+          "TBR")  # by bits, too
 _SAME = {1: CENTRE, 5: LEFT, 6: RIGHT, 7: CENTRE}  # libsndfile's second names
 _MASK_AT, _EXTENSIBLE_BYTES = 20, 40  # in a fmt chunk
 
@@ -57,6 +59,24 @@ def mask_of(speakers: Sequence[int]) -> int:
     known = [_SAME.get(speaker, speaker) for speaker in speakers]
     bits = [_OF_BITS.index(speaker) for speaker in known if speaker in _OF_BITS]
     return sum(1 << bit for bit in bits) if len(bits) == len(known) and bits == sorted(set(bits)) else 0
+
+
+def names(speakers: Sequence[int]) -> tuple[str, ...]:
+    """The usual short names of `speakers`, ? for what a mask has no bit for."""
+    known = (_SAME.get(speaker, speaker) for speaker in speakers)
+    return tuple(_NAMES[_OF_BITS.index(speaker)] if speaker in _OF_BITS else "?" for speaker in known)
+
+
+def untold(speakers: Sequence[int], word: str) -> str:
+    """What a file of the kind that `--format` calls `word` cannot say of `speakers`, "" for nothing."""
+    if len(speakers) < 3 or (word in ("wav", "rf64") and mask_of(speakers)):
+        return ""
+    found = names(speakers)
+    backs = {"SL": "BL", "SR": "BR"} if "BL" not in found and "BC" not in found else {}
+    usual = names(USUAL.get(len(speakers), ()))
+    if word in ("flac", "ogg", "opus") and tuple(backs.get(name, name) for name in found) == usual:
+        return ""
+    return f"{word.upper()} does not say that its channels are {' '.join(found)}"
 
 
 def of_wave(fd: int, layout: Layout | None) -> tuple[int, ...]:
