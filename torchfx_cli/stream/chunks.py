@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MAX_CHUNKS = 4096
 MAX_TEXT_BYTES = 1 << 15
+AU_HEADER_BYTES = 24
 # Bytes behind the last chunk that are none themselves: sizes off by a few bytes are common and harmless.
 HARMLESS_BYTES = 8
 # Sizes that programs write into a pipe because they cannot come back to correct them: sox, arecord, ffmpeg.
@@ -96,6 +97,7 @@ GRAMMARS = {
     b"RIFF": Grammar("WAV", 12, "<4sI"),
     b"RIFX": Grammar("WAV", 12, ">4sI"),
     b"RF64": Grammar("RF64", 12, "<4sI"),
+    b"BW64": Grammar("RF64", 12, "<4sI"),
     b"FORM": Grammar("AIFF", 12, ">4sI"),
     b"riff": Grammar("W64", 40, "<16sq", 8, True),
     b"caff": Grammar("CAF", 8, ">4sq", 1),
@@ -104,19 +106,26 @@ GRAMMARS = {
 
 def walk(fd: int, file_bytes: int) -> Layout | None:
     """The layout of the file open as `fd` (its position is not moved), None where it has no chunks."""
-    head = os.pread(fd, 12, 0)
+    tag_bytes = id3_bytes(os.pread(fd, 10, 0))  # in front of a WAV, where some programs put what belongs into a chunk
+    head = os.pread(fd, 12, tag_bytes)
+    if tag_bytes and head[:4] not in (b"RIFF", b"RF64"):
+        return None
     if head[:4] == b".snd" and len(head) == 12:
         start, size = struct.unpack(">II", head[4:])
-        return Layout("AU", (Chunk("data", start, size),), file_bytes, file_bytes, True)
+        text = Chunk("annotation", AU_HEADER_BYTES, start - AU_HEADER_BYTES)
+        is_told = text.size > 0 and os.pread(fd, min(text.size, MAX_TEXT_BYTES), text.start).strip(b"\0 ")
+        found = (Chunk("data", start, size), *((text,) if is_told else ()))
+        return Layout("AU", found, file_bytes, file_bytes, True)
     grammar = GRAMMARS.get(head[:4])
     form = head[8:12]
     if grammar is None or (grammar.kind in ("WAV", "RF64") and form not in b"WAVE"[: len(form)]):
         return None
     if grammar.kind == "AIFF" and form[:3] not in b"AIF"[: len(form)]:
         return None
-    chunks = tuple(_chunks(fd, file_bytes, grammar))
-    end = grammar.first
-    for chunk in chunks:
+    tag = (Chunk("id3", 0, tag_bytes),) * bool(tag_bytes)
+    chunks = tag + tuple(_chunks(fd, file_bytes, replace(grammar, first=tag_bytes + grammar.first)))
+    end = tag_bytes + grammar.first
+    for chunk in chunks[len(tag) :]:
         end = _end(chunk, grammar) if chunk.size >= 0 else file_bytes
     return Layout(grammar.kind, chunks, file_bytes, end, grammar.header[0] == ">")
 

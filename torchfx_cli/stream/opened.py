@@ -69,7 +69,14 @@ class Opened:
         _check_marks(fd, file_bytes)
         patches = chunks.repaired_header(layout)
         self.is_patched = bool(patches)
-        self._parts = patched(file_bytes, patches) if patches else None
+        if layout is not None and os.pread(fd, 4, 0) == b"BW64":  # ITU-R BS.2088: an RF64, or small, a WAV
+            patches[0] = b"RF64" if layout.first("ds64") is not None else b"RIFF"
+        tag = layout.chunks[0] if layout is not None and layout.chunks else None
+        if tag is not None and (tag.name, tag.start) == ("id3", 0):  # libsndfile counts it as samples
+            parts = patched(file_bytes, {tag.size: b"", **patches})
+            self._parts = [part for part in parts if part != (0, tag.size)]
+        elif patches:
+            self._parts = patched(file_bytes, patches)
         if os.pread(fd, 4, 0) == b"OggS":
             self._open_ogg()
         elif (flac := look(fd, file_bytes)) is not None:
