@@ -18,7 +18,8 @@ def damaged() -> Iterator[Odd]:
     yield Odd("bitflips.flac", 25, oddfiles.damaged_flac, "failed", words="FLAC stream damaged or cut off near")
     yield Odd("cut.flac", 25, oddfiles.cut_flac, "failed", words="FLAC stream damaged or cut off near")
     yield Odd("no_total.flac", 26, oddfiles.flac_without_total, "ok", FRAMES)
-    yield Odd("md5_wrong.flac", 27, lambda: patched("FLAC", b"fLaC", 26, b"\x01" * 16), "ok", FRAMES)
+    yield Odd("md5_wrong.flac", 27, lambda: patched("FLAC", b"fLaC", 26, b"\x01" * 16), "warned", FRAMES,
+              "do not fit the MD5 sum in the header")
     yield Odd("md5_none.flac", 27, lambda: patched("FLAC", b"fLaC", 26, bytes(16)), "ok", FRAMES)
     yield Odd("cut.mp3", 28, oddfiles.cut_mp3, "warned", None, "of 96000 frames (cut off)")
     yield Odd(

@@ -153,7 +153,6 @@ NOT_AUDIO: dict[str, tuple[bytes, str]] = {
     "archive.flac": (b"PK\x03\x04" + bytes(range(256)) * 4, "ZIP"),
     "zeros.wav": (bytes(4096), "only zeros"),
     "film.wav": (b"\x00\x00\x00\x20ftypM4A \x00\x00\x00\x00" + bytes(range(256)) * 4, "MP4"),
-    "broadcast.wav": (riff(fmt_chunk(), data_chunk(), magic=b"BW64"), "BW64"),
 }
 
 BROKEN_WAV: dict[str, tuple[Callable[[], bytes], str]] = {

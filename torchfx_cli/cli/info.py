@@ -43,12 +43,13 @@ def _show(name: str, *, check: bool, as_json: bool) -> int:
         show.say(json.dumps(record))
     elif not code:
         show.say(*_lines(record))
-    return code
+    return FileError.exit_code if record.get("damaged") else code
 
 
 def _facts(path: Path, *, check: bool) -> dict[str, Any]:
     from torchfx_cli.stream.load import contents
     from torchfx_cli.stream.reader import open_source
+    from torchfx_cli.stream.speakers import names
 
     with open_source(path) as source:
         facts = source.facts
@@ -58,6 +59,7 @@ def _facts(path: Path, *, check: bool) -> dict[str, Any]:
             "subtype": facts.subtype,
             "fs": facts.fs,
             "channels": facts.channels,
+            "speakers": list(names(facts.channel_map)),
             "frames": facts.frames,
             "duration_s": facts.duration_s,
             "file_bytes": facts.file_bytes,
@@ -67,6 +69,7 @@ def _facts(path: Path, *, check: bool) -> dict[str, Any]:
         if check:
             peak = _read_all(source, facts)
             record |= {"frames": source.frames_read, "duration_s": source.frames_read / facts.fs, "peak": peak}
+            record["damaged"] = source.damaged
         return record | {"warnings": list(source.warnings), "notes": list(source.notes)}
 
 
@@ -89,6 +92,8 @@ def _lines(record: dict[str, Any]) -> list[str]:
         f"{record['container']} {record['subtype']}, {record['fs']} Hz, {show.count(record['channels'], 'channel')}",
         f"{length}, {_size(record['file_bytes'])}",
     ]
+    if len(record["speakers"]) > 2:
+        lines.append(f"speakers: {' '.join(record['speakers'])}")
     if "peak" in record:
         lines.append(f"peak {show.level(record['peak'])}")
     lines += [f"{tag}: {text}" for tag, text in record["tags"].items()]

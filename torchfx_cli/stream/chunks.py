@@ -2,7 +2,7 @@
 
 libsndfile clamps a header that promises too much, says nothing about it, and reads a header that was never
 finished as 0 frames. So the sizes are read here too: RIFF, RIFX, RF64 (EBU Tech 3306), AIFF, Wave64, CAF and
-AU by their chunks; Ogg (RFC 3533) by its pages (MP3: see mpegwalk.py). Reads are small and bounded; no promised size is
+AU by their chunks (MP3: see mpegwalk.py, Ogg: oggpages.py). Reads are small and bounded; no promised size is
 ever allocated.
 """
 
@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MAX_CHUNKS = 4096
 MAX_TEXT_BYTES = 1 << 15
+AU_HEADER_BYTES = 24
 # Bytes behind the last chunk that are none themselves: sizes off by a few bytes are common and harmless.
 HARMLESS_BYTES = 8
 FILES = frozenset({"RIFF", "RIFX", "RF64", "FORM", "riff", "caff"})  # begin a file, and are no chunk inside one
@@ -103,6 +104,7 @@ GRAMMARS = {
     b"RIFF": Grammar("WAV", 12, "<4sI"),
     b"RIFX": Grammar("WAV", 12, ">4sI"),
     b"RF64": Grammar("RF64", 12, "<4sI"),
+    b"BW64": Grammar("RF64", 12, "<4sI"),
     b"FORM": Grammar("AIFF", 12, ">4sI"),
     b"riff": Grammar("W64", 40, "<16sq", 8, True),
     b"caff": Grammar("CAF", 8, ">4sq", 1),
@@ -111,19 +113,26 @@ GRAMMARS = {
 
 def walk(fd: int, file_bytes: int) -> Layout | None:
     """The layout of the file open as `fd` (its position is not moved), None where it has no chunks."""
-    head = os.pread(fd, 12, 0)
+    tag_bytes = id3_bytes(os.pread(fd, 10, 0))  # in front of a WAV, where some programs put what belongs into a chunk
+    head = os.pread(fd, 12, tag_bytes)
+    if tag_bytes and head[:4] not in (b"RIFF", b"RF64"):
+        return None
     if head[:4] == b".snd" and len(head) == 12:
         start, size = struct.unpack(">II", head[4:])
-        return Layout("AU", (Chunk("data", start, size),), file_bytes, min(start + size, file_bytes), True)
+        text = Chunk("annotation", AU_HEADER_BYTES, start - AU_HEADER_BYTES)
+        is_told = text.size > 0 and os.pread(fd, min(text.size, MAX_TEXT_BYTES), text.start).strip(b"\0 ")
+        found = (Chunk("data", start, size), *((text,) if is_told else ()))
+        return Layout("AU", found, file_bytes, min(start + size, file_bytes), True)
     grammar = GRAMMARS.get(head[:4])
     form = head[8:12]
     if grammar is None or (grammar.kind in ("WAV", "RF64") and form not in b"WAVE"[: len(form)]):
         return None
     if grammar.kind == "AIFF" and form[:3] not in b"AIF"[: len(form)]:
         return None
-    chunks = tuple(_chunks(fd, file_bytes, grammar))
-    end = grammar.first
-    for chunk in chunks:
+    tag = (Chunk("id3", 0, tag_bytes),) * bool(tag_bytes)
+    chunks = tag + tuple(_chunks(fd, file_bytes, replace(grammar, first=tag_bytes + grammar.first)))
+    end = tag_bytes + grammar.first
+    for chunk in chunks[len(tag) :]:
         end = _end(chunk, grammar) if chunk.size >= 0 else file_bytes
     return Layout(grammar.kind, chunks, file_bytes, end, grammar.header[0] == ">")
 
@@ -221,29 +230,6 @@ def flac_header_is_final(fd: int) -> bool:
 
 MAX_FALSE_MARKS = 1000  # of pages, in an Ogg
 MARKS_WINDOW_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class OggPages:
-    """`streams`: streams that begin after another has ended (1 = a plain file). `is_whole`: the last page ends one."""
-
-    streams: int
-    is_whole: bool
-
-
-def ogg_pages(fd: int, file_bytes: int) -> OggPages:
-    """Walk the pages from the start; one small read each."""
-    at, streams, began, last_flags = 0, 0, False, 0
-    while at < file_bytes:
-        header = os.pread(fd, 27 + 255, at)
-        if len(header) < 27 or header[:4] != b"OggS":
-            break
-        last_flags = header[5]
-        begins = bool(last_flags & 2)
-        streams += begins and not began
-        began = begins
-        at += 27 + header[26] + sum(header[27 : 27 + header[26]])
-    return OggPages(streams, bool(last_flags & 4) and at <= file_bytes)
 
 
 def false_pages(fd: int, file_bytes: int) -> int | None:

@@ -109,8 +109,10 @@ def why_not_opened(fd: int, file_bytes: int, library_words: str) -> str:
     if layout is not None:
         words = _wav_words(fd, layout) if layout.kind in ("WAV", "RF64") else ""
         return words or f"{layout.kind} file is damaged or cut off ({_tidy(library_words)})"
-    if head[:4] == b"BW64":
-        return "BW64 is not supported; ADM players and most editors can save it as WAV or RF64"
+    if head[:7] == b"NIST_1A" and b"shorten" in head:
+        return "a SPHERE file that is packed with shorten cannot be decoded here; w_decode or sph2pipe unpack it"
+    if head[:4] == b"OggS" and b"\x7fFLAC" in head[:64]:
+        return "Ogg FLAC cannot be decoded here; flac and ffmpeg can make a FLAC of it without loss"
     for start, magic, word in ((0, b"fLaC", "FLAC"), (0, b"OggS", "Ogg"), (0, b"ID3", "MP3")):
         if head[start : start + len(magic)] == magic:
             return f"{word} file is damaged or cut off ({_tidy(library_words)})"

@@ -12,6 +12,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,11 +24,13 @@ from torchfx_cli.stream import chunks
 from torchfx_cli.stream.baggage import Baggage
 from torchfx_cli.stream.chunks import Layout
 from torchfx_cli.stream.diagnose import why_not_opened
+from torchfx_cli.stream.flacstream import look
 from torchfx_cli.stream.inpipe import ENDLESS, InPipe, kept_somewhere, spooled
+from torchfx_cli.stream.opened import UNKNOWN_FRAMES
 from torchfx_cli.stream.pipehead import align, can_stream, ending, head_of, promised_bytes, size_patch
 from torchfx_cli.stream.promises import OnTruncated, Promises
-from torchfx_cli.stream.reader import UNKNOWN_FRAMES, OnNan, Source, open_source
-from torchfx_cli.stream.sound import Block, LibraryError, read_into
+from torchfx_cli.stream.reader import OnNan, Source, open_source
+from torchfx_cli.stream.sound import Block, LibraryError, error_of, read_into
 from torchfx_cli.stream.stdio import STDIN, STDIO, check_stdin
 
 # libsndfile believes 32 bits of a WAV. One that does not tell its size is read in laps, each of about so many bytes.
@@ -93,16 +96,19 @@ class PipeSource(Source):
                 raise ReadError(why_not_opened(self._fd, self._head_bytes, "no data chunk"))
             self._size = promised_bytes(self._layout, pipe.head)
             self._promises = Promises(self._fd, self._layout, on_truncated)
+            self._sum = self._promises.sum_of(look(self._fd, self._head_bytes))
             self._tell_library()
             self._sound = self._open()
             frames = self._sound.frames
-            self.facts = replace(self._facts(), frames=None if self._size < 0 or frames == UNKNOWN_FRAMES else frames)
+            is_told = self._size >= 0 and frames != UNKNOWN_FRAMES
+            self.facts = self._facts(self._sound, self._sound.subtype, frames if is_told else None)
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """Release the pipe; allowed more than once."""
+        self._close_sound()
         super().close()
         self._pipe.close()
 
@@ -133,6 +139,12 @@ class PipeSource(Source):
         self._pipe.forget()
         return sound
 
+    def _close_sound(self) -> None:
+        sound: soundfile.SoundFile | None = getattr(self, "_sound", None)
+        if sound is not None:
+            with suppress(LibraryError):  # nothing was written, so nothing can be lost
+                sound.close()
+
     def _tell_library(self) -> None:
         """How long the pipe is, and what its header says of it."""
         layout, pipe = self._layout, self._pipe
@@ -155,6 +167,8 @@ class PipeSource(Source):
             self.frames_read += max(0, count)
             self._check_stream()
             if count > 0:
+                if self._sum is not None:
+                    self._sum.update(block[:count])
                 yield block[:count]
             elif not self._begin_lap():
                 break
@@ -173,7 +187,7 @@ class PipeSource(Source):
     def _check_stream(self) -> None:
         if self._pipe.fault is not None:
             raise self._pipe.fault
-        super()._check_stream()
+        self._check_words(error_of(self._sound))
         if self._pipe.lost:
             where = f"near {self.frames_read / self.facts.fs:.2f} s"
             raise ReadError(f"{self.facts.container} stream damaged or cut off {where}")
@@ -191,6 +205,7 @@ class PipeSource(Source):
         self._promises = Promises(self._fd, layout, self._on_truncated)
         self._promises.check_header(facts, is_patched=True)
         self._promises.check_end(facts, facts.frames, self.frames_read)
+        self._promises.check_sum(self._sum)
         self._warn_of_chunks(layout)
 
     def _warn_of_chunks(self, layout: Layout | None) -> None:

@@ -5,6 +5,7 @@ What can be lived with is a warning; what would give a wrong or an empty output 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from torchfx_cli.errors import ReadError
@@ -12,16 +13,22 @@ from torchfx_cli.stream import chunks
 from torchfx_cli.stream.chunks import Layout
 from torchfx_cli.stream.diagnose import why_not_opened
 from torchfx_cli.stream.facts import FileFacts
+from torchfx_cli.stream.flacstream import Flac, SampleSum
 from torchfx_cli.stream.formats import sample_bytes
 
 if TYPE_CHECKING:
     from torchfx_cli.stream.mpegstream import Stream
+    from torchfx_cli.stream.oggsplice import Hole
+    from torchfx_cli.stream.oggstream import OggStream
+    from torchfx_cli.stream.opened import Opened
 
 OnTruncated = Literal["fail", "keep"]
 
 
 class Promises:
     """Compares; `warnings`, `notes` and `truncated` are what was found so far.
+
+    `is_wrong`: a sum or a count in the header does not fit.
 
     fd, layout    of the open file.
     on_truncated  whether a file that holds less than it promises is an error or a warning.
@@ -30,36 +37,48 @@ class Promises:
     def __init__(self, fd: int, layout: Layout | None, on_truncated: OnTruncated) -> None:
         self.warnings: list[str] = []
         self.notes: list[str] = []
-        self.truncated = False
+        self.truncated = self.is_wrong = False
         self._fd, self._layout, self._on_truncated = fd, layout, on_truncated
-        self._stream: Stream | None = None
+        self._mp3: Stream | None = None
+        self._ogg: OggStream | None = None
 
     def warn(self, text: str) -> None:
         if text not in self.warnings:  # a second pass sees the same things again
             self.warnings.append(text)
 
-    def check_header(self, facts: FileFacts, is_patched: bool, stream: Stream | None = None) -> None:
-        """Before the first sample is read; `is_patched`: the size in the header was corrected for libsndfile.
-
-        stream  of an MP3.
-        """
-        layout, self._stream = self._layout, stream
-        if stream is not None:
-            self._check_mp3(facts, stream)
+    def check_header(self, facts: FileFacts, is_patched: bool, opened: Opened | None = None) -> None:
+        """Before the first sample is read; `is_patched`: the size in the header was corrected for libsndfile."""
+        layout = self._layout
+        if opened is not None:
+            self._mp3, self._ogg = opened.mp3, opened.ogg
+            self._check_holes(facts, opened)
+            self._check_flac(facts, opened)
+        if self._mp3 is not None:
+            self._check_mp3(facts, self._mp3)
         elif layout is not None and layout.data is not None:
             self._check_sizes(layout, layout.data.size, facts, is_patched)
             self._check_aiff(facts, chunks.aiff_frames(self._fd, layout))
         elif layout is not None and layout.kind == "WAV" and not facts.frames:  # else behind thousands of chunks
             raise ReadError(why_not_opened(self._fd, facts.file_bytes, "no data chunk"))
 
+    def sum_of(self, flac: Flac | None) -> SampleSum | None:
+        """To be fed with all samples of a FLAC that gives a sum of them; None for what gives none."""
+        return SampleSum(flac) if flac is not None and any(flac.md5) else None
+
+    def check_sum(self, found: SampleSum | None) -> None:
+        """After `check_end`: samples of which some are missing cannot fit."""
+        if found is not None and not self.truncated and not found.fits:
+            self.is_wrong = True
+            self.warn("the samples do not fit the MD5 sum in the header: damaged, or changed without a new sum")
+
     def check_end(self, facts: FileFacts, promised: int | None, frames_read: int) -> None:
         """After the last sample; `promised`: frames, by libsndfile."""
-        if facts.container == "OGG":
-            self._check_ogg(facts, frames_read)
+        if self._ogg is not None:
+            self._check_ogg(facts, self._ogg, frames_read)
         if self._layout is not None and self._layout.joined:
             self.warn(_second_stream(facts, frames_read))
-        if self._stream is not None and frames_read:
-            promised = self._stream.frames
+        if self._mp3 is not None and frames_read:
+            promised = self._mp3.frames
         if promised is not None and frames_read < promised:
             if not frames_read:
                 raise ReadError(f"the header promises {promised} frames, none can be read")
@@ -94,13 +113,27 @@ class Promises:
         if facts.frames and promised > facts.frames:
             self._cut(f"{facts.frames} of {promised} frames (cut off)")
 
-    def _check_ogg(self, facts: FileFacts, frames_read: int) -> None:
-        pages = chunks.ogg_pages(self._fd, facts.file_bytes)
-        if pages.streams > 1:
+    def _check_holes(self, facts: FileFacts, opened: Opened) -> None:
+        """Pages of an Ogg that are missing."""
+        if opened.holes:
+            self._cut(_silence(opened.holes, facts.fs))
+        elif opened.holes is None and opened.ogg is not None and opened.ogg.has_gap:
+            self._cut("damaged: pages are missing in many places, and the frames of all of them")
+
+    def _check_flac(self, facts: FileFacts, opened: Opened) -> None:
+        flac = opened.flac
+        if flac is not None and opened.flac_frames > flac.frames > 0:
+            self.is_wrong = True
+            self.warn(f"the header promises {flac.frames} frames, but {opened.flac_frames} are there and are read")
+        if flac is not None and flac.end < facts.file_bytes:
+            self.notes.append("a tag behind the last frame is not read")
+
+    def _check_ogg(self, facts: FileFacts, stream: OggStream, frames_read: int) -> None:
+        if stream.streams > 1:
             self.warn(_second_stream(facts, frames_read))
-        elif not pages.is_whole and not frames_read:
+        elif not stream.is_whole and not frames_read:
             raise ReadError("Ogg file cut off before its first sample")
-        elif not pages.is_whole:
+        elif not stream.is_whole:
             self._cut(f"the Ogg stream has no end (cut off); {frames_read / facts.fs:.1f} s were read")
 
     def _check_mp3(self, facts: FileFacts, stream: Stream) -> None:
@@ -139,10 +172,21 @@ def _second_stream(facts: FileFacts, frames_read: int) -> str:
     return f"holds a second stream; only the first {frames_read / facts.fs:.1f} s was read"
 
 
+def _silence(holes: Sequence[Hole], fs: int) -> str:
+    frames = sum(hole.frames for hole in holes)
+    length = f"{frames} frames ({frames / fs:.2f} s) are missing and are silence"
+    if not all(hole.frames for hole in holes):
+        length = f"at least {length}" if frames else "pages are missing; how many frames is not known"
+    return f"damaged near {holes[0].begin / fs:.2f} s{_places(len(holes) - 1)}: {length}"
+
+
+def _places(more: int) -> str:
+    return f" (and {more} more such place{'s' * (more > 1)})" if more else ""
+
+
 def _damage(stream: Stream) -> str:
-    first, more = stream.holes[0], len(stream.holes) - 1
+    first, places = stream.holes[0], _places(len(stream.holes) - 1)
     packet_frames = stream.kind.frames
-    places = f" (and {more} more such place{'s' * (more > 1)})" if more else ""
     lost = f"about {stream.lost * packet_frames}"
     if stream.counted is not None and not stream.is_cut and not stream.is_joined:
         lost = f"{(stream.counted - stream.packets) * packet_frames}"

@@ -10,45 +10,28 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import soundfile
 
 from torchfx_cli.errors import ReadError
 from torchfx_cli.stream import chunks
-from torchfx_cli.stream.baggage import MAX_BYTES, MAX_VALUES, Baggage
-from torchfx_cli.stream.diagnose import open_regular, reading, why_not_opened
+from torchfx_cli.stream.baggage import Baggage
+from torchfx_cli.stream.diagnose import open_regular, reading
 from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.formats import read_format
-from torchfx_cli.stream.id3names import frame_count
 from torchfx_cli.stream.metadata import read_tags
+from torchfx_cli.stream.opened import Opened
 from torchfx_cli.stream.promises import OnTruncated, Promises
 from torchfx_cli.stream.repair import Repair
-from torchfx_cli.stream.sound import (
-    Block,
-    LibraryError,
-    Part,
-    PartedFile,
-    channel_map,
-    error_of,
-    open_to_read,
-    patched,
-    read_into,
-)
-
-if TYPE_CHECKING:
-    from torchfx_cli.stream.mpegstream import Stream
+from torchfx_cli.stream.sound import Block, channel_map
+from torchfx_cli.stream.speakers import of_wave
 
 OnNan = Literal["fail", "repair"]
-
-# A frame of FLAC that holds silence packs at most 65535 frames into about 10 bytes; more frames a byte than this are a
-# lie in any format. libsndfile says UNKNOWN_FRAMES where a FLAC does not tell.
-MAX_FRAMES_PER_BYTE = 8192
-UNKNOWN_FRAMES = 2**63 - 1
-PROBE_BYTES = 1 << 20
 
 
 def open_source(path: str | Path, *, on_nan: OnNan = "fail", on_truncated: OnTruncated = "keep") -> Source:
@@ -68,8 +51,7 @@ class Source:
     repaired     non-finite samples that were replaced in this pass.
     """
 
-    _parted: PartedFile | None = None
-    _parts: list[Part] | None = None
+    _opened: Opened
 
     def __init__(self, path: Path, on_nan: OnNan = "fail", on_truncated: OnTruncated = "keep") -> None:
         self.frames_read = self.repaired = 0
@@ -87,15 +69,14 @@ class Source:
         if not self._stat.st_size:
             raise ReadError("the file is empty (0 bytes)")
         self._layout = chunks.walk(self._fd, self._stat.st_size)
-        self._check_marks()
-        patches = chunks.repaired_header(self._layout)
-        seen_bytes = chunks.seen_bytes(self._layout, self._stat.st_size)
-        self._parts = patched(seen_bytes, patches) if patches or seen_bytes < self._stat.st_size else None
         self._promises = Promises(self._fd, self._layout, on_truncated)
         self._path = path
-        stream = self._open_first()
-        self.facts = self._facts()
-        self._promises.check_header(self.facts, bool(patches), stream)
+        self._opened = Opened(self._fd, path, self._stat.st_size, self._layout)
+        self.facts = replace(
+            self._facts(self._opened.sound, self._opened.subtype, self._opened.frames),
+            channel_map=self._opened.channel_map or of_wave(self._fd, self._layout))
+        self._sum = self._promises.sum_of(self._opened.flac)
+        self._promises.check_header(self.facts, self._opened.is_patched, self._opened)
 
     @property
     def warnings(self) -> list[str]:
@@ -111,6 +92,11 @@ class Source:
         """Whether the file was found to hold less than it promises."""
         return self._promises.truncated
 
+    @property
+    def damaged(self) -> bool:
+        """Whether it was found to be damaged: to hold less than it promises, or other samples."""
+        return self._promises.truncated or self._promises.is_wrong
+
     def __enter__(self) -> Source:
         return self
 
@@ -124,7 +110,8 @@ class Source:
         """Release the file; allowed more than once."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            self._close_sound()
+            if hasattr(self, "_opened"):
+                self._opened.close()
             os.close(fd)
 
     @property
@@ -159,103 +146,46 @@ class Source:
     def _raw_blocks(self, frames: int) -> Iterator[Block]:
         while True:
             block = np.empty((frames, self.facts.channels), self.facts.sample_format.dtype)
-            count = read_into(self._sound, block)
+            count = self._opened.read(block)
             self.frames_read += max(0, count)
             self._check_stream()
             if count <= 0:
                 break
+            if self._sum is not None:
+                self._sum.update(block[:count])
             yield block[:count]
         self._check_unchanged()
-        promised = None if self._sound.frames == UNKNOWN_FRAMES else self._sound.frames
-        self._promises.check_end(self.facts, promised, self.frames_read)
+        self._promises.check_end(self.facts, self._opened.promised, self.frames_read)
+        self._promises.check_sum(self._sum)
 
     def rewind(self) -> None:
-        """Go back to the first frame, by opening anew: not every stream can seek, and not every seek is exact."""
-        self._close_sound()
+        """Go back to the first frame."""
         self.frames_read = self.repaired = 0
+        self._sum = self._promises.sum_of(self._opened.flac)
         with reading():
-            self._sound = self._open()
+            self._opened.rewind()
 
-    def _check_marks(self) -> None:
-        """Raise ReadError for what the decoders would look at for minutes before they gave the first frame."""
-        tag = os.pread(self._fd, min(chunks.id3_bytes(os.pread(self._fd, 10, 0)), MAX_BYTES), 0)
-        if frame_count(tag, MAX_VALUES + 1) > MAX_VALUES:
-            raise ReadError(f"its ID3 tag has more than {MAX_VALUES} frames, far more than any program writes")
-        if os.pread(self._fd, 4, 0) == b"OggS":
-            at = chunks.false_pages(self._fd, self._stat.st_size)
-            if at is not None:
-                raise ReadError(f"damaged Ogg stream: from byte {at} on it holds marks of pages without pages")
-
-    def _open_first(self) -> Stream | None:
-        """Open it; of MP3, whose stream is returned, only what is whole (see mpegwalk.py).
-
-        libsndfile does not look for an MP3 behind foreign bytes, so that is done where the name says that it is one.
-        """
-        refusal: ReadError | None = None
-        try:
-            self._sound = self._open()
-        except ReadError as error:
-            if self._path.suffix.lower() != ".mp3":
-                raise
-            refusal = error
-        if refusal is None and self._sound.format != "MP3":
-            return None
-        from torchfx_cli.stream import mpegwalk
-
-        stream = mpegwalk.walk(self._fd, self._stat.st_size)
-        if stream is None:
-            raise refusal or ReadError(why_not_opened(self._fd, self._stat.st_size, "no run of packets"))
-        if refusal is not None or not stream.is_plain:
-            self._close_sound()
-            self._parts = stream.parts(self._stat.st_size)
-            self._sound = self._open()
-        return stream
-
-    def _open(self) -> soundfile.SoundFile:
-        try:
-            if self._parts is None:
-                return open_to_read(self._fd)
-            self._parted = PartedFile(self._fd, self._parts)
-            return soundfile.SoundFile(self._parted)
-        except LibraryError as error:
-            self._check_disk(0)
-            raise ReadError(why_not_opened(self._fd, self._stat.st_size, error.error_string)) from None
-
-    def _close_sound(self) -> None:
-        sound: soundfile.SoundFile | None = getattr(self, "_sound", None)
-        if sound is not None:
-            with suppress(LibraryError):  # nothing was written, so nothing can be lost
-                sound.close()
-
-    def _facts(self) -> FileFacts:
-        sound, size = self._sound, self._stat.st_size
-        believable = 0 <= sound.frames <= size * MAX_FRAMES_PER_BYTE
+    def _facts(self, sound: soundfile.SoundFile, subtype: str, frames: int | None) -> FileFacts:
         return FileFacts(
             path=self._path,
             fs=sound.samplerate,
             channels=sound.channels,
             container=sound.format,
-            subtype=sound.subtype,
-            frames=sound.frames if believable else None,
-            sample_format=read_format(sound.subtype),
+            subtype=subtype,
+            frames=frames,
+            sample_format=read_format(subtype),
             tags=read_tags(sound, chunks.aiff_copyright(self._fd, self._layout)),
-            channel_map=channel_map(sound),
-            file_bytes=size,
+            channel_map=channel_map(sound) or of_wave(self._fd, self._layout),
+            file_bytes=self._stat.st_size,
         )
 
     def _check_stream(self) -> None:
-        words = error_of(self._sound)
-        if words or (self._parted is not None and self._parted.fault is not None):
-            self._check_disk()
+        self._check_words(self._opened.error())
+
+    def _check_words(self, words: str) -> None:
+        if words:
             where = f"near {self.frames_read / self.facts.fs:.2f} s"
             raise ReadError(f"{self.facts.container} stream damaged or cut off {where} ({_short(words)})")
-
-    def _check_disk(self, at: int | None = None) -> None:
-        """Raise OSError where the disk cannot be read, which libsndfile does not say; `at`: where, None for here."""
-        if self._parted is not None and self._parted.fault is not None:
-            raise self._parted.fault
-        os.lseek(self._fd, at or 0, os.SEEK_CUR if at is None else os.SEEK_SET)
-        os.read(self._fd, PROBE_BYTES)
 
     def _check_unchanged(self) -> None:
         now = os.fstat(self._fd)

@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from torchfx_cli.stream.speakers import USUAL, to_ogg
+
 Block = npt.NDArray[np.generic]
 Part = bytes | tuple[int, int]  # of a file: (start, end), or other bytes
 LibraryError = soundfile.LibsndfileError
@@ -66,9 +68,12 @@ class Feed:
         self._sound = sound
         self._piece_frames = VORBIS_FRAMES if sound.subtype == "VORBIS" else 0
         self._rest: Block | None = None
+        self._order = to_ogg(sound.channels) if sound.format == "OGG" else None
 
     def write(self, block: Block) -> bool:
         """Append `block` [frames, channels], C-contiguous; False where an error came, see `error_of`."""
+        if self._order is not None:
+            block = np.ascontiguousarray(block[:, self._order])
         if not self._piece_frames:
             return self._put(block)
         block = block if self._rest is None else np.concatenate([self._rest, block])
@@ -111,10 +116,11 @@ def switch(sound: soundfile.SoundFile, command: int, on: bool) -> None:
 
 
 def channel_map(sound: soundfile.SoundFile) -> tuple[int, ...]:
-    """libsndfile's speaker number of each channel, or () where the file does not say."""
+    """libsndfile's speaker number of each channel, () where the file does not say; in a FLAC their number does."""
     places = _ffi.new("int[]", sound.channels)
     found = _library.sf_command(sound._file, GET_CHANNEL_MAP, places, _ffi.sizeof(places))
-    return tuple(places) if found and all(places) else ()
+    usual = USUAL.get(sound.channels, ()) if sound.format == "FLAC" else ()
+    return tuple(places) if found and all(places) else usual
 
 
 def set_channel_map(sound: soundfile.SoundFile, speakers: tuple[int, ...]) -> None:

@@ -31,6 +31,7 @@ from torchfx_cli.stream.metadata import write_tags
 from torchfx_cli.stream.oggserial import renumber
 from torchfx_cli.stream.part import Part, remove_stale
 from torchfx_cli.stream.sound import Block, LibraryError
+from torchfx_cli.stream.speakers import tell_wave, untold
 from torchfx_cli.stream.verify import what_is_wrong
 
 __all__ = ["Output", "Written", "remove_stale"]
@@ -69,6 +70,8 @@ class Output:
         self.frames = 0
         self._load = pack(tags or {}, baggage, out_format, channels)
         self.warnings, self.notes = list(self._load.warnings), list(self._load.notes)
+        words = untold(out_format.channel_map, out_format.container.word)
+        self.warnings += [words] if words else []
         self._times_ns, self._mode, self._attributes = times_ns, mode, attributes
         self._expected_bytes, self._overwrite = expected_bytes, overwrite
         self._limit_bytes = out_format.container.size_limit
@@ -124,6 +127,9 @@ class Output:
             self._close_sound()
         except LibraryError as error:
             raise part.cause(error.error_string) from None
+        if self.format.major in ("WAVEX", "RF64"):
+            with part.told("writing its header"):
+                tell_wave(part.fd, self.format.channel_map)
         placed = self._add_metadata(part)
         if self.format.major == "OGG":
             with part.told("numbering its pages"):
