@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support.trees import TORCHFX, environment, make_tree
 
-from torchfx_cli.stream.part import remove_stale
+from torchfx_cli.stream.atomicfile import remove_stale
 from torchfx_cli.tasks.journal import NAME
 
 FILES = 8

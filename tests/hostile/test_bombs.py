@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from support.bounded import torchfx
 
-from torchfx_cli.stream.baggage import Baggage
+from torchfx_cli.stream.metadatasource import MetadataSource
 from torchfx_cli.stream.richtags import TagError, read
 
 FS = 48_000
@@ -293,7 +293,7 @@ def test_a_picture_that_lies_about_its_size_is_read_no_further_than_its_block(fo
     block = bytes([6]) + len(picture).to_bytes(3, "big") + picture
     (folder / "in.flac").write_bytes(plain[:42] + block + plain[42:])
     with (folder / "in.flac").open("rb") as file, pytest.raises(TagError, match="said 4294967280 bytes, read 100"):
-        read(Baggage(file.fileno(), len(plain) + len(block), "FLAC", 2, None))
+        read(MetadataSource(file.fileno(), len(plain) + len(block), "FLAC", 2, None))
 
 
 def test_names_in_a_list_are_counted_up_to_a_bound(folder: Path) -> None:

@@ -14,7 +14,7 @@ from support.oddfiles import FS, TONE, Chunk, put
 from support.rewrite import rewrite, wav_chunks
 
 from torchfx_cli.errors import WriteError
-from torchfx_cli.stream import append, baggage, load, writer
+from torchfx_cli.stream import append, metadataplan, metadatasource, writer
 from torchfx_cli.stream.append import Extra
 from torchfx_cli.stream.formats import choose_output
 from torchfx_cli.stream.reader import open_source
@@ -116,7 +116,7 @@ def test_chunks_that_another_kind_cannot_hold_are_named_in_one_warning(tmp_path:
 
 def test_a_listing_of_a_file_names_what_it_holds_besides_samples(tmp_path: Path) -> None:
     with open_source(everything(tmp_path)) as source:
-        assert ", ".join(load.contents(source.baggage)) == (
+        assert ", ".join(metadataplan.contents(source.metadata)) == (
             "IENG, id3, bext, iXML, cue, LIST-adtl, smpl, inst, acid, _PMX, axml, chna, zzzz"
         )
 
@@ -143,7 +143,7 @@ def test_loudness_in_bext_is_carried_but_said_to_be_the_inputs(
 
 def test_channel_descriptions_do_not_go_into_a_file_of_other_channels(tmp_path: Path) -> None:
     with open_source(everything(tmp_path)) as source:
-        kept, lost = source.baggage.sorted_out(channels=2)
+        kept, lost = source.metadata.sorted_out(channels=2)
     assert lost == ("axml", "chna")
     assert "bext" in [chunk.name for chunk in kept]
 
@@ -151,7 +151,7 @@ def test_channel_descriptions_do_not_go_into_a_file_of_other_channels(tmp_path: 
 def test_a_chunk_that_is_cut_off_or_huge_is_named_and_never_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(baggage, "MAX_BYTES", 1000)
+    monkeypatch.setattr(metadatasource, "MAX_BYTES", 1000)
     front, back = [(b"huge", bytes(1001)), (b"fits", bytes(999)), oddfiles.fmt_chunk()], (b"last", bytes(8))
     source = put(tmp_path, oddfiles.riff(*front, oddfiles.data_chunk(), back)[:-4])
     assert rewrite(tmp_path / "out.wav", source)[0] == ["not carried over: huge, last"]
@@ -159,14 +159,14 @@ def test_a_chunk_that_is_cut_off_or_huge_is_named_and_never_loaded(
 
 
 def test_a_large_chunk_is_copied_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(baggage, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(metadatasource, "PIECE_BYTES", 1000)
     monkeypatch.setattr(append, "PIECE_BYTES", 999)
     large = (b"iXML", np.random.default_rng(1).bytes(12_345))
     rewrite(tmp_path / "out.wav", put(tmp_path, oddfiles.riff(large, oddfiles.fmt_chunk(), oddfiles.data_chunk())))
     assert large in list(wav_chunks((tmp_path / "out.wav").read_bytes()))
     with open_source(tmp_path / "out.wav") as source:
-        chunk = source.baggage.chunks()[0]
-        assert [len(piece) for piece in source.baggage.content(chunk)] == [1000] * 12 + [345]
+        chunk = source.metadata.chunks()[0]
+        assert [len(piece) for piece in source.metadata.content(chunk)] == [1000] * 12 + [345]
 
 
 def test_texts_that_cannot_be_copied_go_through_libsndfile(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_times_and_mode_can_be_those_of_the_input(tmp_path: Path) -> None:
     assert os.stat(tmp_path / "new.wav").st_mtime > 1e9
 
 
-def test_an_output_without_baggage_names_lost_tags_only(tmp_path: Path) -> None:
+def test_an_output_without_metadata_names_lost_tags_only(tmp_path: Path) -> None:
     with open_source(everything(tmp_path)) as source:
         chosen = choose_output("out.au", source.facts)
         with Output(tmp_path / "out.au", FS, 1, chosen, source.facts.tags) as output:

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from torchfx_cli.errors import ReadError
-from torchfx_cli.stream.load import contents, pack
+from torchfx_cli.stream.metadataplan import contents, pack
 from torchfx_cli.stream.reader import Source, open_source
 
 ROOT = Path(__file__).parents[2]
@@ -71,10 +71,10 @@ def test_a_disk_that_fails_below_the_metadata_is_told(tmp_path: Path) -> None:
     from torchfx_cli.stream.formats import choose_output
 
     with open_source(MAKERS["a.flac"](tmp_path / "a.flac")) as source:
-        facts, baggage = source.facts, source.baggage
+        facts, metadata = source.facts, source.metadata
         fail(source)
-        for step in (lambda: contents(baggage),
-                     lambda: pack(facts.tags, baggage, choose_output("out.wav", facts), facts.channels)):
+        for step in (lambda: contents(metadata),
+                     lambda: pack(facts.tags, metadata, choose_output("out.wav", facts), facts.channels)):
             with pytest.raises(ReadError) as caught:
                 step()
             assert str(caught.value) == TOLD

@@ -17,8 +17,8 @@ import soundfile
 
 from torchfx_cli.errors import ReadError, RunError, UsageError
 from torchfx_cli.stream import inpipe, pipereader, stdio
-from torchfx_cli.stream.baggage import Baggage
 from torchfx_cli.stream.formats import choose_output
+from torchfx_cli.stream.metadatasource import MetadataSource
 from torchfx_cli.stream.pipereader import PipeSource, SpooledSource, open_pipe
 from torchfx_cli.stream.pipewriter import STREAMED, PipeOutput, check_format
 from torchfx_cli.stream.reader import Source, open_source
@@ -170,9 +170,10 @@ def chunk(name: bytes, content: bytes) -> bytes:
 def test_chunks_before_the_samples_go_along_and_those_behind_are_named(pipe: Callable[..., int]) -> None:
     data = with_chunks(chunk(b"bext", bytes(603)) + chunk(b"abcd", b"xyz"), chunk(b"cue ", bytes(4)) + b"\0\0")
     with open_pipe(pipe(data)) as source:
-        baggage = source.baggage
-        assert isinstance(baggage, Baggage)
-        assert {c.name: b"".join(baggage.content(c)) for c in baggage.chunks()} == {"bext": bytes(603), "abcd": b"xyz"}
+        metadata = source.metadata
+        assert isinstance(metadata, MetadataSource)
+        contents = {chunk.name: b"".join(metadata.content(chunk)) for chunk in metadata.chunks()}
+        assert contents == {"bext": bytes(603), "abcd": b"xyz"}
         assert sum(len(block) for block in source.blocks(1000)) == len(SOUND)
     assert source.warnings == ["not carried over, because a pipe has it behind the samples: cue"]
 

@@ -26,7 +26,7 @@ from support.oddfiles import TONE, put
 from support.rewrite import rewrite, wav_chunks
 
 from torchfx_cli.errors import Interrupted, WriteError
-from torchfx_cli.stream import baggage, richtags, taglist
+from torchfx_cli.stream import metadatasource, richtags, taglist
 from torchfx_cli.stream.reader import open_source
 
 mutagen = pytest.importorskip("mutagen")
@@ -253,7 +253,7 @@ def test_a_picture_too_large_for_a_flac_is_named(tmp_path: Path, monkeypatch: py
 def test_tags_too_large_to_load_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, maker: Callable[[Path], Path]
 ) -> None:
-    for module in (baggage, taglist, richtags):
+    for module in (metadatasource, taglist, richtags):
         monkeypatch.setattr(module, "MAX_BYTES", 1000)
     warnings, _ = rewrite(tmp_path / "out.flac", maker(tmp_path))
     assert len(warnings) == 1
@@ -291,7 +291,7 @@ def test_compressed_frames_are_unpacked_only_as_far_as_tags_may_go(tmp_path: Pat
         assert [len(value) for key, value in comments_in(tmp_path / "out.flac") if key == "ALBUMARTIST"] == [1 << 20]
     else:
         assert warnings == ["not carried over: TPE2; they unpack to more than 64 MiB"]
-        assert peak_bytes < 3 * baggage.MAX_BYTES
+        assert peak_bytes < 3 * metadatasource.MAX_BYTES
 
 
 def test_damaged_tags_are_said_and_the_samples_written(tmp_path: Path) -> None:
@@ -364,7 +364,7 @@ def test_names_are_found_without_mutagen_as_mutagen_finds_them(tmp_path: Path, v
         path = rich_mp3(tmp_path, *OWN, version=version)
         names = {"TPE2", "mood", "PRIV", "POPM", "APIC"}
     with open_source(path) as source:
-        assert set(taglist.tag_names(source.baggage)) == names
+        assert set(taglist.tag_names(source.metadata)) == names
 
 
 def test_an_interruption_is_not_taken_for_a_damaged_tag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

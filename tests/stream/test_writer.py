@@ -256,8 +256,8 @@ def test_a_killed_run_leaves_a_file_that_the_next_one_removes(tmp_path: Path) ->
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from torchfx_cli.stream.part import Part\n"
-        "Part(Path(sys.argv[1]), overwrite=False)\n"
+        "from torchfx_cli.stream.atomicfile import AtomicFile\n"
+        "AtomicFile(Path(sys.argv[1]), overwrite=False)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.wav")], check=False)

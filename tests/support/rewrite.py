@@ -18,7 +18,7 @@ def rewrite(path: Path, source: Path, word: str | None = None, **options: Any) -
         facts = reader.facts
         chosen = choose_output(path, facts, word)
         size = facts.frames and facts.frames * facts.channels * chosen.bytes_per_sample
-        options = {"expected_bytes": size, "baggage": reader.baggage} | options
+        options = {"expected_bytes": size, "metadata": reader.metadata} | options
         with Output(path, facts.fs, facts.channels, chosen, facts.tags, overwrite=True, **options) as output:
             for block in reader.blocks(4800):
                 output.write(block.astype(chosen.sample_format.dtype))

@@ -47,7 +47,7 @@ def _show(name: str, *, check: bool, as_json: bool) -> int:
 
 
 def _facts(path: Path, *, check: bool) -> dict[str, Any]:
-    from torchfx_cli.stream.load import contents
+    from torchfx_cli.stream.metadataplan import contents
     from torchfx_cli.stream.reader import open_source
     from torchfx_cli.stream.speakers import names
 
@@ -64,7 +64,7 @@ def _facts(path: Path, *, check: bool) -> dict[str, Any]:
             "duration_s": facts.duration_s,
             "file_bytes": facts.file_bytes,
             "tags": dict(facts.tags),
-            "also": list(contents(source.baggage)),
+            "also": list(contents(source.metadata)),
         }
         if check:
             peak = _read_all(source, facts)

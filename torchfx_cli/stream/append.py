@@ -12,8 +12,8 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from torchfx_cli.stream.baggage import PIECE_BYTES
 from torchfx_cli.stream.chunks import GRAMMARS, walk
+from torchfx_cli.stream.metadatasource import PIECE_BYTES
 
 MAX_SIZE = 2**32 - 1
 _DS64_RIFF_SIZE = 20

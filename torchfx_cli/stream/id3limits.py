@@ -11,8 +11,8 @@ import io
 import zlib
 from typing import Any
 
-from torchfx_cli.stream.baggage import MAX_BYTES, MAX_VALUES
 from torchfx_cli.stream.id3names import frame_count
+from torchfx_cli.stream.metadatasource import MAX_BYTES, MAX_VALUES
 
 MAX_COPIED_BYTES = 1 << 33  # some seconds
 WIDE_COST = 2000  # a byte of UTF-16 is decoded by itself, in the time of copying so many

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from torchfx_cli.stream.baggage import MAX_VALUES
+from torchfx_cli.stream.metadatasource import MAX_VALUES
 
 # What libsndfile hands out as strings: one value of each.
 _STRING_FRAMES = frozenset(

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torchfx_cli.stream import richtags
-from torchfx_cli.stream.baggage import Baggage
 from torchfx_cli.stream.chunks import Chunk
 from torchfx_cli.stream.id3limits import TagError
 from torchfx_cli.stream.id3names import id3_names
+from torchfx_cli.stream.metadatasource import MetadataSource
 from torchfx_cli.stream.timedchunks import MOVERS, move
 from torchfx_cli.stream.timedtags import is_timed, move_id3, move_tags
 from torchfx_cli.stream.timeline import Timeline
@@ -32,16 +32,16 @@ class Moved:
     why: str = ""
 
 
-def move_chunks(baggage: Baggage, chunks: Sequence[Chunk], timeline: Timeline) -> Moved:
+def move_chunks(metadata: MetadataSource, chunks: Sequence[Chunk], timeline: Timeline) -> Moved:
     """`chunks` are those of one file that go into its output; those without times are not in the result."""
-    timed = {chunk: b"".join(baggage.content(chunk)) for chunk in chunks if chunk.name in MOVERS[baggage.kind]}
+    timed = {chunk: b"".join(metadata.content(chunk)) for chunk in chunks if chunk.name in MOVERS[metadata.kind]}
     contents: dict[Chunk, bytes | None] = {}
-    moved = move(baggage.kind, [(chunk.name, content) for chunk, content in timed.items()], timeline)
+    moved = move(metadata.kind, [(chunk.name, content) for chunk, content in timed.items()], timeline)
     contents |= zip(timed, moved, strict=True)
     lost: list[str] = []
     why = ""
     for chunk in (chunk for chunk in chunks if chunk.name in ("id3", "ID3")):
-        tag = b"".join(baggage.content(chunk))
+        tag = b"".join(metadata.content(chunk))
         if any(map(is_timed, id3_names(tag))):
             contents[chunk], names, why = _moved_id3(tag, timeline)
             lost += names

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 
 from torchfx_cli.stream.append import write_all
-from torchfx_cli.stream.baggage import PIECE_BYTES
+from torchfx_cli.stream.metadatasource import PIECE_BYTES
 
 FIRST_BYTES = 1 << 14  # of the pages that decide; a second of sound, more where it is quiet
 _HEADER_BYTES, _SERIAL, _CRC = 27, 14, 22  # of a page; where in it

@@ -21,14 +21,14 @@ import soundfile
 
 from torchfx_cli.errors import ReadError
 from torchfx_cli.stream import chunks
-from torchfx_cli.stream.baggage import Baggage
 from torchfx_cli.stream.chunks import Layout
 from torchfx_cli.stream.diagnose import why_not_opened
 from torchfx_cli.stream.flacstream import look
+from torchfx_cli.stream.headercheck import HeaderCheck, OnTruncated
 from torchfx_cli.stream.inpipe import ENDLESS, InPipe, kept_somewhere, spooled
+from torchfx_cli.stream.metadatasource import MetadataSource
 from torchfx_cli.stream.opened import UNKNOWN_FRAMES
 from torchfx_cli.stream.pipehead import align, can_stream, ending, head_of, promised_bytes, size_patch
-from torchfx_cli.stream.promises import OnTruncated, Promises
 from torchfx_cli.stream.reader import OnNan, Source, open_source
 from torchfx_cli.stream.sound import Block, LibraryError, error_of, read_into
 from torchfx_cli.stream.stdio import STDIN, STDIO, check_stdin
@@ -95,8 +95,8 @@ class PipeSource(Source):
             if self._layout is not None and self._layout.data is None:
                 raise ReadError(why_not_opened(self._fd, self._head_bytes, "no data chunk"))
             self._size = promised_bytes(self._layout, pipe.head)
-            self._promises = Promises(self._fd, self._layout, on_truncated)
-            self._sum = self._promises.sum_of(look(self._fd, self._head_bytes))
+            self._check = HeaderCheck(self._fd, self._layout, on_truncated)
+            self._sum = self._check.sum_of(look(self._fd, self._head_bytes))
             self._tell_library()
             self._sound = self._open()
             frames = self._sound.frames
@@ -121,9 +121,9 @@ class PipeSource(Source):
         raise RuntimeError("a pipe is read once; open_stdin(twice=True) keeps it")
 
     @property
-    def baggage(self) -> Baggage:
+    def metadata(self) -> MetadataSource:
         """What came before the samples."""
-        return Baggage(self._fd, self._head_bytes, self.facts.container, self.facts.channels, self._layout)
+        return MetadataSource(self._fd, self._head_bytes, self.facts.container, self.facts.channels, self._layout)
 
     @property
     def _head_bytes(self) -> int:
@@ -202,19 +202,20 @@ class PipeSource(Source):
         if layout is not None:
             layout = replace(layout, file_bytes=self._pipe.taken)
         facts = replace(self.facts, file_bytes=self._pipe.taken)
-        self._promises = Promises(self._fd, layout, self._on_truncated)
-        self._promises.check_header(facts, is_patched=True)
-        self._promises.check_end(facts, facts.frames, self.frames_read)
-        self._promises.check_sum(self._sum)
+        self._check = HeaderCheck(self._fd, layout, self._on_truncated)
+        self._check.check_header(facts, is_patched=True)
+        self._check.check_end(facts, facts.frames, self.frames_read)
+        self._check.check_sum(self._sum)
         self._warn_of_chunks(layout)
 
     def _warn_of_chunks(self, layout: Layout | None) -> None:
         if layout is None or layout.data is None:
             return
-        all_chunks = Baggage(self._fd, layout.file_bytes, self.facts.container, self.facts.channels, layout).chunks()
-        late = [chunk.name for chunk in all_chunks if chunk.start > layout.data.start]
+        facts = self.facts
+        source = MetadataSource(self._fd, layout.file_bytes, facts.container, facts.channels, layout)
+        late = [chunk.name for chunk in source.chunks() if chunk.start > layout.data.start]
         if late:
-            self._promises.warn(f"not carried over, because a pipe has it behind the samples: {', '.join(late)}")
+            self._check.warn(f"not carried over, because a pipe has it behind the samples: {', '.join(late)}")
 
 
 def _kept(head: bytes) -> int:

@@ -18,10 +18,10 @@ import soundfile
 
 from torchfx_cli.errors import RunError, UsageError, WriteError
 from torchfx_cli.stream import sound as library
-from torchfx_cli.stream.baggage import Baggage
 from torchfx_cli.stream.formats import OutputFormat
-from torchfx_cli.stream.load import contents, pack
 from torchfx_cli.stream.metadata import write_tags
+from torchfx_cli.stream.metadataplan import contents, pack
+from torchfx_cli.stream.metadatasource import MetadataSource
 from torchfx_cli.stream.oggserial import Renumbering
 from torchfx_cli.stream.outpipe import OutPipe
 from torchfx_cli.stream.sound import Block, LibraryError
@@ -47,14 +47,14 @@ class PipeOutput:
     """
 
     def __init__(self, fs: int, channels: int, out_format: OutputFormat, tags: Mapping[str, str],
-                 sample_bytes: int | None, baggage: Baggage | None) -> None:
+                 sample_bytes: int | None, metadata: MetadataSource | None) -> None:
         self.fs, self.channels, self.format = fs, channels, out_format
         self.frames = 0
-        load = pack(tags, None, out_format, channels)
-        lost = () if baggage is None else contents(baggage)
-        self.warnings = [*load.warnings, *([f"not carried over into a pipe: {', '.join(lost)}"] if lost else [])]
+        plan = pack(tags, None, out_format, channels)
+        lost = () if metadata is None else contents(metadata)
+        self.warnings = [*plan.warnings, *([f"not carried over into a pipe: {', '.join(lost)}"] if lost else [])]
         self.notes: list[str] = []
-        self._strings = load.strings
+        self._strings = plan.strings
         self._sample_bytes = sample_bytes
         self._pipe = OutPipe(audio_descriptor())
         self._sound: soundfile.SoundFile | None = None

@@ -2,7 +2,7 @@
 
 A file is opened by descriptor after checking that it is regular, so that a FIFO cannot hang the program and any
 name works. Nothing that a header promises is believed: samples are read until there are none, then what was
-promised, what the file holds and what was read are compared (see promises.py).
+promised, what the file holds and what was read are compared (see headercheck.py).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import soundfile
 
 from torchfx_cli.errors import ReadError
 from torchfx_cli.stream import chunks
-from torchfx_cli.stream.baggage import Baggage
 from torchfx_cli.stream.diagnose import open_regular, reading
 from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.formats import read_format
+from torchfx_cli.stream.headercheck import HeaderCheck, OnTruncated
 from torchfx_cli.stream.metadata import read_tags
+from torchfx_cli.stream.metadatasource import MetadataSource
 from torchfx_cli.stream.opened import Opened
-from torchfx_cli.stream.promises import OnTruncated, Promises
 from torchfx_cli.stream.repair import Repair
 from torchfx_cli.stream.sound import Block, channel_map
 from torchfx_cli.stream.speakers import of_wave
@@ -69,33 +69,33 @@ class Source:
         if not self._stat.st_size:
             raise ReadError("the file is empty (0 bytes)")
         self._layout = chunks.walk(self._fd, self._stat.st_size)
-        self._promises = Promises(self._fd, self._layout, on_truncated)
+        self._check = HeaderCheck(self._fd, self._layout, on_truncated)
         self._path = path
         self._opened = Opened(self._fd, path, self._stat.st_size, self._layout)
         self.facts = replace(
             self._facts(self._opened.sound, self._opened.subtype, self._opened.frames),
             channel_map=self._opened.channel_map or of_wave(self._fd, self._layout))
-        self._sum = self._promises.sum_of(self._opened.flac)
-        self._promises.check_header(self.facts, self._opened.is_patched, self._opened)
+        self._sum = self._check.sum_of(self._opened.flac)
+        self._check.check_header(self.facts, self._opened.is_patched, self._opened)
 
     @property
     def warnings(self) -> list[str]:
-        return self._promises.warnings
+        return self._check.warnings
 
     @property
     def notes(self) -> list[str]:
         """What is worth a word with --verbose, but no warning."""
-        return self._promises.notes
+        return self._check.notes
 
     @property
     def truncated(self) -> bool:
         """Whether the file was found to hold less than it promises."""
-        return self._promises.truncated
+        return self._check.truncated
 
     @property
     def damaged(self) -> bool:
         """Whether it was found to be damaged: to hold less than it promises, or other samples."""
-        return self._promises.truncated or self._promises.is_wrong
+        return self._check.truncated or self._check.is_wrong
 
     def __enter__(self) -> Source:
         return self
@@ -115,9 +115,9 @@ class Source:
             os.close(fd)
 
     @property
-    def baggage(self) -> Baggage:
+    def metadata(self) -> MetadataSource:
         """What it holds besides samples, for an Output; to be used before `close`."""
-        return Baggage(self._fd, self._stat.st_size, self.facts.container, self.facts.channels, self._layout)
+        return MetadataSource(self._fd, self._stat.st_size, self.facts.container, self.facts.channels, self._layout)
 
     @property
     def stat(self) -> os.stat_result:
@@ -141,7 +141,7 @@ class Source:
         yield from repair.blocks(self._raw_blocks(frames))
         self.repaired = repair.samples
         if repair.samples:
-            self._promises.warn(repair.warning(self.facts.fs))
+            self._check.warn(repair.warning(self.facts.fs))
 
     def _raw_blocks(self, frames: int) -> Iterator[Block]:
         while True:
@@ -155,13 +155,13 @@ class Source:
                 self._sum.update(block[:count])
             yield block[:count]
         self._check_unchanged()
-        self._promises.check_end(self.facts, self._opened.promised, self.frames_read)
-        self._promises.check_sum(self._sum)
+        self._check.check_end(self.facts, self._opened.promised, self.frames_read)
+        self._check.check_sum(self._sum)
 
     def rewind(self) -> None:
         """Go back to the first frame."""
         self.frames_read = self.repaired = 0
-        self._sum = self._promises.sum_of(self._opened.flac)
+        self._sum = self._check.sum_of(self._opened.flac)
         with reading():
             self._opened.rewind()
 

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torchfx_cli.stream.baggage import MAX_BYTES, MAX_VALUES, Baggage
 from torchfx_cli.stream.id3limits import TagError, read_id3
 from torchfx_cli.stream.id3map import apic_of, comments_of, frames_of, picture_of
+from torchfx_cli.stream.metadatasource import MAX_BYTES, MAX_VALUES, MetadataSource
 from torchfx_cli.stream.sound import PartedFile
 from torchfx_cli.stream.taglist import comment_count, flac_blocks, id3_of, is_loudness, is_of_the_file, tag_bytes
 
@@ -56,18 +56,18 @@ def is_available() -> bool:
     return importlib.util.find_spec("mutagen") is not None
 
 
-def read(baggage: Baggage) -> RichTags:
+def read(metadata: MetadataSource) -> RichTags:
     """The tags of an input. Raises TagError, also where they would take too much memory."""
-    if tag_bytes(baggage) > MAX_BYTES:
+    if tag_bytes(metadata) > MAX_BYTES:
         raise TagError(f"the tags are larger than {MAX_BYTES >> 20} MiB")
-    if comment_count(baggage) > MAX_VALUES:
+    if comment_count(metadata) > MAX_VALUES:
         raise TagError(f"there are more than {MAX_VALUES} of them")
     with damage_told():
-        if baggage.container == "FLAC":
-            return _read_flac(baggage.fd)
-        if baggage.container == "OGG":
-            return _read_ogg(baggage)
-        return _read_id3(id3_of(baggage))
+        if metadata.container == "FLAC":
+            return _read_flac(metadata.fd)
+        if metadata.container == "OGG":
+            return _read_ogg(metadata)
+        return _read_id3(id3_of(metadata))
 
 
 @contextmanager
@@ -90,8 +90,8 @@ def _read_flac(fd: int) -> RichTags:
     return _of_comments(comments, [Picture(block) for kind, block in blocks if kind == 6])
 
 
-def _read_ogg(baggage: Baggage) -> RichTags:
-    return _of_comments(_open(io.BufferedReader(PartedFile(baggage.fd, [(0, baggage.file_bytes)]))).tags or ())
+def _read_ogg(metadata: MetadataSource) -> RichTags:
+    return _of_comments(_open(io.BufferedReader(PartedFile(metadata.fd, [(0, metadata.file_bytes)]))).tags or ())
 
 
 def _open(file: Any) -> Any:
@@ -228,7 +228,7 @@ def _make_id3(tags: RichTags, more: Iterable[Any] = ()) -> Any:
 def _check(tags: RichTags, fd: int, head: bytes) -> None:
     """Raise TagError where `tags` cannot be read back from a file that begins with `head`."""
     container = {b"fLaC": "FLAC", b"OggS": "OGG"}.get(head, "MP3")
-    found = read(Baggage(fd, os.fstat(fd).st_size, container, 0, None))
+    found = read(MetadataSource(fd, os.fstat(fd).st_size, container, 0, None))
     missing = [] if container == "MP3" else [key for key, value in tags.comments if (key, value) not in found.comments]
     if missing or _hashes(found) != _hashes(tags):
         raise TagError("the tags that read back are not those that were written")

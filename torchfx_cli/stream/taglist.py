@@ -11,9 +11,9 @@ import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from torchfx_cli.stream.baggage import MAX_BYTES, MAX_VALUES, Baggage
 from torchfx_cli.stream.chunks import MAX_CHUNKS, id3_bytes
 from torchfx_cli.stream.id3names import id3_names
+from torchfx_cli.stream.metadatasource import MAX_BYTES, MAX_VALUES, MetadataSource
 
 # What libsndfile hands out as strings: one value of each.
 STRING_KEYS = frozenset(
@@ -44,33 +44,33 @@ def is_of_the_file(name: str) -> bool:
     return name.upper() in _OF_THE_FILE
 
 
-def tag_names(baggage: Baggage) -> tuple[str, ...]:
+def tag_names(metadata: MetadataSource) -> tuple[str, ...]:
     """What there is beyond libsndfile's strings, loudness included, as in the file, each once."""
-    return tuple(dict.fromkeys(name for name in _names(baggage) if not is_of_the_file(name)))
+    return tuple(dict.fromkeys(name for name in _names(metadata) if not is_of_the_file(name)))
 
 
-def _names(baggage: Baggage) -> Iterable[str]:
-    if baggage.container == "FLAC":
-        return _flac_names(baggage.fd)
-    if baggage.container == "OGG":
-        head, comments = _ogg_comments(baggage.fd, baggage.file_bytes)
+def _names(metadata: MetadataSource) -> Iterable[str]:
+    if metadata.container == "FLAC":
+        return _flac_names(metadata.fd)
+    if metadata.container == "OGG":
+        head, comments = _ogg_comments(metadata.fd, metadata.file_bytes)
         return _comment_names(comments, STRING_KEYS - _UNREAD_OF_OPUS if head == b"OpusTags" else STRING_KEYS)
-    if baggage.layout is not None:  # libsndfile ignores the chunk
-        return [*(chunk.name for chunk in baggage.chunks() if chunk.name in ("id3", "ID3")), *id3_loudness(baggage)]
-    ape = [APE] if b"APETAGEX" in os.pread(baggage.fd, 160, max(0, baggage.file_bytes - 160)) else []
-    return [*id3_names(id3_of(baggage)), *(ape if baggage.container == "MP3" else [])]
+    if metadata.layout is not None:  # libsndfile ignores the chunk
+        return [*(chunk.name for chunk in metadata.chunks() if chunk.name in ("id3", "ID3")), *id3_loudness(metadata)]
+    ape = [APE] if b"APETAGEX" in os.pread(metadata.fd, 160, max(0, metadata.file_bytes - 160)) else []
+    return [*id3_names(id3_of(metadata)), *(ape if metadata.container == "MP3" else [])]
 
 
-def id3_loudness(baggage: Baggage) -> list[str]:
+def id3_loudness(metadata: MetadataSource) -> list[str]:
     """The tags of loudness in an ID3v2 tag."""
-    return [name for name in id3_names(id3_of(baggage)) if is_loudness(name)]
+    return [name for name in id3_names(id3_of(metadata)) if is_loudness(name)]
 
 
-def info_names(baggage: Baggage) -> tuple[str, ...]:
+def info_names(metadata: MetadataSource) -> tuple[str, ...]:
     """What a WAV's LIST INFO holds beyond libsndfile's strings."""
     names: list[str] = []
-    for chunk in (chunk for chunk in baggage.chunks() if chunk.name == "LIST-INFO"):
-        body, at = os.pread(baggage.fd, min(chunk.size, MAX_BYTES), chunk.start), 4
+    for chunk in (chunk for chunk in metadata.chunks() if chunk.name == "LIST-INFO"):
+        body, at = os.pread(metadata.fd, min(chunk.size, MAX_BYTES), chunk.start), 4
         while at + 8 <= len(body) and body[at : at + 4].isalnum() and len(names) < MAX_VALUES:
             name, size = body[at : at + 4].decode("ascii"), _uint32(body, at + 4)
             if name not in _STRING_IDS or size > _STRING_BYTES:
@@ -79,34 +79,34 @@ def info_names(baggage: Baggage) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def tag_bytes(baggage: Baggage) -> int:
+def tag_bytes(metadata: MetadataSource) -> int:
     """About how much memory the tags would take."""
-    if baggage.container == "FLAC":
-        return sum(size for _, _, size in flac_blocks(baggage.fd))
-    if baggage.container == "OGG":
-        return len(_ogg_comments(baggage.fd, baggage.file_bytes)[1])
-    return _id3_place(baggage)[1]
+    if metadata.container == "FLAC":
+        return sum(size for _, _, size in flac_blocks(metadata.fd))
+    if metadata.container == "OGG":
+        return len(_ogg_comments(metadata.fd, metadata.file_bytes)[1])
+    return _id3_place(metadata)[1]
 
 
-def comment_count(baggage: Baggage) -> int:
+def comment_count(metadata: MetadataSource) -> int:
     """How many Vorbis comments there are, or are said to be."""
-    if baggage.container == "FLAC":
-        first = next(((start, size) for kind, start, size in flac_blocks(baggage.fd) if kind == 4), (0, 0))
-        return _count(os.pread(baggage.fd, first[1], first[0]))
-    return _count(_ogg_comments(baggage.fd, baggage.file_bytes)[1]) if baggage.container == "OGG" else 0
+    if metadata.container == "FLAC":
+        first = next(((start, size) for kind, start, size in flac_blocks(metadata.fd) if kind == 4), (0, 0))
+        return _count(os.pread(metadata.fd, first[1], first[0]))
+    return _count(_ogg_comments(metadata.fd, metadata.file_bytes)[1]) if metadata.container == "OGG" else 0
 
 
-def id3_of(baggage: Baggage) -> bytes:
+def id3_of(metadata: MetadataSource) -> bytes:
     """The ID3v2 tag of an MP3, or in a chunk of a WAV or AIFF; b"" where there is none. Of a huge one, its start."""
-    start, size = _id3_place(baggage)
-    return os.pread(baggage.fd, min(size, MAX_BYTES), start)
+    start, size = _id3_place(metadata)
+    return os.pread(metadata.fd, min(size, MAX_BYTES), start)
 
 
-def _id3_place(baggage: Baggage) -> tuple[int, int]:
+def _id3_place(metadata: MetadataSource) -> tuple[int, int]:
     """Where it begins, and its size."""
-    if baggage.layout is None:
-        return 0, id3_bytes(os.pread(baggage.fd, 10, 0))
-    chunk = baggage.layout.first("id3", "ID3")
+    if metadata.layout is None:
+        return 0, id3_bytes(os.pread(metadata.fd, 10, 0))
+    chunk = metadata.layout.first("id3", "ID3")
     return (chunk.start, max(0, chunk.size)) if chunk else (0, 0)
 
 

@@ -22,14 +22,14 @@ from torchfx_cli.errors import WriteError
 from torchfx_cli.stream import richtags
 from torchfx_cli.stream import sound as library
 from torchfx_cli.stream.append import AppendError, Placed, append, what_is_missing
+from torchfx_cli.stream.atomicfile import AtomicFile, remove_stale
 from torchfx_cli.stream.attributes import Attributes
-from torchfx_cli.stream.baggage import Baggage
 from torchfx_cli.stream.faults import size_words
 from torchfx_cli.stream.formats import RIFF_LIMIT_BYTES, OutputFormat
-from torchfx_cli.stream.load import pack
 from torchfx_cli.stream.metadata import write_tags
+from torchfx_cli.stream.metadataplan import pack
+from torchfx_cli.stream.metadatasource import MetadataSource
 from torchfx_cli.stream.oggserial import renumber
-from torchfx_cli.stream.part import Part, remove_stale
 from torchfx_cli.stream.sound import Block, LibraryError
 from torchfx_cli.stream.speakers import tell_wave, untold
 from torchfx_cli.stream.verify import what_is_wrong
@@ -51,9 +51,9 @@ class Output:
 
     fs, channels    of what will be written; `fs` in Hz.
     tags            as from `read_tags`.
-    baggage         of the open input, if there is one; `warnings` names what of both cannot be carried over.
+    metadata         of the open input, if there is one; `warnings` names what of both cannot be carried over.
     expected_bytes  what the samples will take, None where that is unknown; decides between WAV and RF64.
-    overwrite       see `Part`.
+    overwrite       see `AtomicFile`.
     times_ns        time of access and of modification that the output shall have, in ns.
     mode            its permissions, as far as the umask allows them.
     attributes      of the file that it replaces, to be kept; it has them from the start, so what is private stays so.
@@ -63,25 +63,26 @@ class Output:
 
     def __init__(self, path: str | Path, fs: int, channels: int, out_format: OutputFormat,
                  tags: Mapping[str, str] | None = None, expected_bytes: int | None = None, *,
-                 overwrite: bool = False, baggage: Baggage | None = None, times_ns: tuple[int, int] | None = None,
-                 mode: int = 0o666, attributes: Attributes | None = None) -> None:
+                 overwrite: bool = False, metadata: MetadataSource | None = None,
+                 times_ns: tuple[int, int] | None = None, mode: int = 0o666,
+                 attributes: Attributes | None = None) -> None:
         self.path = Path(path)
         self.fs, self.channels, self.format = fs, channels, out_format
         self.frames = 0
-        self._load = pack(tags or {}, baggage, out_format, channels)
-        self.warnings, self.notes = list(self._load.warnings), list(self._load.notes)
+        self._metadata = pack(tags or {}, metadata, out_format, channels)
+        self.warnings, self.notes = list(self._metadata.warnings), list(self._metadata.notes)
         words = untold(out_format.channel_map, out_format.container.word)
         self.warnings += [words] if words else []
         self._times_ns, self._mode, self._attributes = times_ns, mode, attributes
         self._expected_bytes, self._overwrite = expected_bytes, overwrite
         self._limit_bytes = out_format.container.size_limit
         self._crc = 0
-        self._part: Part | None = None
+        self._part: AtomicFile | None = None
         self._sound: soundfile.SoundFile | None = None
 
     def __enter__(self) -> Output:
         self._check_size(self._expected_bytes or 0)
-        self._part = Part(self.path, overwrite=self._overwrite, expected_bytes=self._expected_bytes,
+        self._part = AtomicFile(self.path, overwrite=self._overwrite, expected_bytes=self._expected_bytes,
                           mode=self._mode if self._attributes is None else 0o600)
         try:
             if self._attributes is not None:
@@ -163,11 +164,11 @@ class Output:
         return self.format.container.holds_0_frames and self.format.subtype != "OPUS"
 
     def _check_size(self, sample_bytes: int) -> None:
-        if self._limit_bytes and sample_bytes + self._load.extra_bytes > self._limit_bytes:
+        if self._limit_bytes and sample_bytes + self._metadata.extra_bytes > self._limit_bytes:
             raise WriteError(f"{self.path}: {self._format_name} cannot hold more than {size_words(self._limit_bytes)}; "
                              "use --format rf64, w64 or caf")
 
-    def _open_sound(self, part: Part) -> None:
+    def _open_sound(self, part: AtomicFile) -> None:
         """closefd=False: else libsndfile closes the descriptor itself when opening fails, and we a stranger's."""
         major, shrinks = self._major()
         try:
@@ -182,14 +183,14 @@ class Output:
             library.switch(self._sound, library.RF64_AUTO_DOWNGRADE, True)
         if self.format.channel_map:
             library.set_channel_map(self._sound, self.format.channel_map)
-        write_tags(self._sound, self._load.strings, self.format.container)
+        write_tags(self._sound, self._metadata.strings, self.format.container)
 
     def _major(self) -> tuple[str, bool]:
         """libsndfile's format, and whether it is an RF64 that becomes a plain WAV if it ends below 4 GiB."""
         major = self.format.major
         if major not in ("WAV", "WAVEX"):
             return major, False
-        if self._expected_bytes is None or self._expected_bytes + self._load.extra_bytes > RIFF_LIMIT_BYTES:
+        if self._expected_bytes is None or self._expected_bytes + self._metadata.extra_bytes > RIFF_LIMIT_BYTES:
             return "RF64", True
         self._limit_bytes = RIFF_LIMIT_BYTES
         return major, False
@@ -199,19 +200,19 @@ class Output:
         if sound is not None:
             library.close_written(sound)
 
-    def _add_metadata(self, part: Part) -> tuple[Placed, ...]:
+    def _add_metadata(self, part: AtomicFile) -> tuple[Placed, ...]:
         """What libsndfile does not write, into the closed file."""
         try:
             with part.told("writing its metadata"):
-                if self._load.tags is not None:
-                    richtags.write(self._load.tags, part.fd)
-                return append(part.fd, self._load.extras) if self._load.extras else ()
+                if self._metadata.tags is not None:
+                    richtags.write(self._metadata.tags, part.fd)
+                return append(part.fd, self._metadata.extras) if self._metadata.extras else ()
         except richtags.TagError as error:
             raise part.cause(str(error)) from None
         except AppendError as error:
             raise WriteError(f"{self.path}: {error}") from None
 
-    def _verify(self, part: Part, placed: tuple[Placed, ...]) -> None:
+    def _verify(self, part: AtomicFile, placed: tuple[Placed, ...]) -> None:
         try:
             with part.told("reading back"):
                 words = what_is_wrong(part.fd, self.format, self.fs, self.channels, self.frames, self._crc)

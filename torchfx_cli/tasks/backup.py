@@ -20,8 +20,8 @@ from pathlib import Path
 from types import TracebackType
 
 from torchfx_cli.errors import FileError
+from torchfx_cli.stream.atomicfile import NO_LINKS, AtomicFile
 from torchfx_cli.stream.attributes import attributes_of
-from torchfx_cli.stream.part import NO_LINKS, Part
 from torchfx_cli.tasks import journal
 from torchfx_cli.tasks.job import Job, Settings
 
@@ -141,7 +141,7 @@ def _make(source: Path, backup: Path) -> None:
 
 def _copy(source: Path, backup: Path) -> None:
     """For file systems without hard links: the whole copy gets its name, or there is none."""
-    part = Part(backup, overwrite=False, mode=0o600)
+    part = AtomicFile(backup, overwrite=False, mode=0o600)
     try:
         with part.told("copying the old bytes"), open(source, "rb") as old, open(os.dup(part.fd), "wb") as new:
             facts = os.fstat(old.fileno())

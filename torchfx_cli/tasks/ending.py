@@ -13,7 +13,7 @@ from typing import TypeVar
 from torchfx_cli.errors import FileError, TorchfxError
 from torchfx_cli.render.engine import Levels
 from torchfx_cli.stream.attributes import attributes_of
-from torchfx_cli.stream.baggage import Baggage
+from torchfx_cli.stream.metadatasource import MetadataSource
 from torchfx_cli.stream.pipewriter import PipeOutput
 from torchfx_cli.stream.reader import Source
 from torchfx_cli.stream.stdio import STDIO
@@ -64,7 +64,7 @@ def open_output(source: Source, todo: JobPlan, settings: Settings) -> Output | P
             todo.output_format,
             facts.tags if settings.tags else {},
             todo.output_bytes if facts.container != "MP3" else None,  # of an MP3 it is an estimate
-            baggage=_baggage(source, todo) if settings.tags else None,
+            metadata=_metadata(source, todo) if settings.tags else None,
         )
     return Output(
         todo.job.output,
@@ -74,24 +74,24 @@ def open_output(source: Source, todo: JobPlan, settings: Settings) -> Output | P
         facts.tags if settings.tags else {},
         todo.output_bytes,
         overwrite=settings.overwrite or todo.job.overwrite,
-        baggage=_baggage(source, todo) if settings.tags else None,
+        metadata=_metadata(source, todo) if settings.tags else None,
         times_ns=(source.stat.st_atime_ns, source.stat.st_mtime_ns) if settings.keep_mtime else None,
         mode=source.stat.st_mode & 0o666 | 0o600,  # no stranger may read more of the output than of the input
         attributes=attributes_of(todo.job.output) if todo.job.backup else None,
     )
 
 
-def _baggage(source: Source, todo: JobPlan) -> Baggage:
+def _metadata(source: Source, todo: JobPlan) -> MetadataSource:
     """What of `source` goes along; with a time line where the output begins, ends or counts otherwise than it."""
     plan, facts = todo.plan, todo.facts
     frames = facts.frames if facts.frames is not None and facts.container != "MP3" else UNKNOWN_FRAMES
     if plan.place(0.0) == 0.0 and plan.place(frames) is not None and plan.output.fs == plan.fs:
-        return source.baggage
+        return source.metadata
     heard = bisect_left(range(UNKNOWN_FRAMES), 1, key=replace(plan, tail_frames=0).frames_out)  # the first that is
     place = plan.place(heard)
     first = heard - (0.0 if place is None else place * plan.fs / plan.output.fs)
     timeline = Timeline(plan.place, plan.fs, int(plan.output.fs), first, plan.frames_out(frames))
-    return replace(source.baggage, timeline=timeline)
+    return replace(source.metadata, timeline=timeline)
 
 
 @dataclass(frozen=True)

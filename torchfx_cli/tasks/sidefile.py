@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from torchfx_cli.errors import RunError, TorchfxError, UsageError, printable
-from torchfx_cli.stream.part import Part
+from torchfx_cli.stream.atomicfile import AtomicFile
 from torchfx_cli.stream.place import STDOUT, followed, open_stream, stream_at
 from torchfx_cli.tasks.conflicts import Named, find_clashes
 
@@ -38,7 +38,7 @@ class SideFile:
     option: str
     name: str | None
     is_own: Callable[[bytes], bool]
-    _part: Part | None = field(default=None, init=False)
+    _part: AtomicFile | None = field(default=None, init=False)
     _fd: int | None = field(default=None, init=False)
 
     def __enter__(self) -> SideFile:
@@ -46,7 +46,7 @@ class SideFile:
             try:
                 stream = stream_at(self.name)
                 if stream is None:
-                    self._part = Part(Path(self.name), overwrite=True)
+                    self._part = AtomicFile(Path(self.name), overwrite=True)
                 else:
                     self._fd = open_stream(stream)
             except OSError as error:

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any
 
 from torchfx_cli.errors import Interrupted, TorchfxError
-from torchfx_cli.stream.part import remove_stale, remove_unfinished
+from torchfx_cli.stream.atomicfile import remove_stale, remove_unfinished
 from torchfx_cli.tasks.bundle import process_bundle
 from torchfx_cli.tasks.captured import CapturedOutput
 from torchfx_cli.tasks.interruption import deliver

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 OnTruncated = Literal["fail", "keep"]
 
 
-class Promises:
+class HeaderCheck:
     """Compares; `warnings`, `notes` and `truncated` are what was found so far.
 
     `is_wrong`: a sum or a count in the header does not fit.

@@ -13,11 +13,11 @@ from functools import partial
 
 from torchfx_cli.stream import richtags
 from torchfx_cli.stream.append import Extra
-from torchfx_cli.stream.baggage import Baggage, has_texts
 from torchfx_cli.stream.chunks import Chunk
 from torchfx_cli.stream.diagnose import reading
 from torchfx_cli.stream.formats import OutputFormat
 from torchfx_cli.stream.metadata import lost_tags, utf8_text
+from torchfx_cli.stream.metadatasource import MetadataSource, has_texts
 from torchfx_cli.stream.richtags import RichTags, TagError
 from torchfx_cli.stream.taglist import BLOCK_NAMES, id3_loudness, info_names, is_loudness, tag_names
 
@@ -27,7 +27,7 @@ _ID3_CHUNKS = {"wav": b"id3 ", "rf64": b"id3 ", "aiff": b"ID3 "}
 
 
 @dataclass(frozen=True)
-class Load:
+class MetadataPlan:
     """What goes into an output.
 
     strings  for libsndfile.
@@ -47,28 +47,29 @@ class Load:
 
 
 @reading()
-def contents(baggage: Baggage) -> tuple[str, ...]:
+def contents(metadata: MetadataSource) -> tuple[str, ...]:
     """What an input holds besides samples and libsndfile's strings, for a listing."""
-    return (*info_names(baggage), *tag_names(baggage), *baggage.foreign_chunks())
+    return (*info_names(metadata), *tag_names(metadata), *metadata.foreign_chunks())
 
 
 @reading()
-def pack(strings: Mapping[str, str], baggage: Baggage | None, out_format: OutputFormat, channels: int) -> Load:
-    """The load of an output of `channels`; `strings` as from `read_tags`."""
-    if baggage is None:
-        return Load(strings, warnings=_named(lost_tags(strings, out_format.container)))
-    if baggage.fits(out_format.container.word):
-        return _same_kind(strings, baggage, channels)
-    return _other_kind(strings, baggage, out_format)
+def pack(strings: Mapping[str, str], metadata: MetadataSource | None, out_format: OutputFormat, channels: int
+         ) -> MetadataPlan:
+    """The plan of an output of `channels`; `strings` as from `read_tags`."""
+    if metadata is None:
+        return MetadataPlan(strings, warnings=_named(lost_tags(strings, out_format.container)))
+    if metadata.fits(out_format.container.word):
+        return _same_kind(strings, metadata, channels)
+    return _other_kind(strings, metadata, out_format)
 
 
-def _same_kind(strings: Mapping[str, str], baggage: Baggage, channels: int) -> Load:
+def _same_kind(strings: Mapping[str, str], metadata: MetadataSource, channels: int) -> MetadataPlan:
     """Raw chunks win over strings: those are the same texts, and libsndfile would add its name to them."""
-    kept, lost = baggage.sorted_out(channels)
-    extras, unmoved, why = _extras(baggage, kept)
-    loud = ["bext"] if any(baggage.has_loudness(chunk) for chunk in kept) else []
-    loud += ["id3"] if id3_loudness(baggage) else []
-    return Load(
+    kept, lost = metadata.sorted_out(channels)
+    extras, unmoved, why = _extras(metadata, kept)
+    loud = ["bext"] if any(metadata.has_loudness(chunk) for chunk in kept) else []
+    loud += ["id3"] if id3_loudness(metadata) else []
+    return MetadataPlan(
         strings if has_texts(lost) else {},
         extras,
         warnings=_named((*lost, *unmoved), why),
@@ -76,69 +77,69 @@ def _same_kind(strings: Mapping[str, str], baggage: Baggage, channels: int) -> L
     )
 
 
-def _extras(baggage: Baggage, chunks: Sequence[Chunk]) -> tuple[tuple[Extra, ...], tuple[str, ...], str]:
+def _extras(metadata: MetadataSource, chunks: Sequence[Chunk]) -> tuple[tuple[Extra, ...], tuple[str, ...], str]:
     """`chunks` as they go into the output, names of what holds times that cannot be moved, and why."""
-    if baggage.timeline is None:
-        return tuple(_copy(baggage, chunk) for chunk in chunks), (), ""
+    if metadata.timeline is None:
+        return tuple(_copy(metadata, chunk) for chunk in chunks), (), ""
     from torchfx_cli.stream.moving import move_chunks
 
-    moved = move_chunks(baggage, chunks, baggage.timeline)
-    extras = (_changed(chunk, moved.contents[chunk] or b"") if chunk in moved.contents else _copy(baggage, chunk)
+    moved = move_chunks(metadata, chunks, metadata.timeline)
+    extras = (_changed(chunk, moved.contents[chunk] or b"") if chunk in moved.contents else _copy(metadata, chunk)
               for chunk in chunks if moved.contents.get(chunk, b"as it is"))
     return tuple(extras), moved.lost, moved.why
 
 
-def _copy(baggage: Baggage, chunk: Chunk) -> Extra:
-    return Extra(chunk.four_letters, chunk.size, partial(baggage.content, chunk))
+def _copy(metadata: MetadataSource, chunk: Chunk) -> Extra:
+    return Extra(chunk.four_letters, chunk.size, partial(metadata.content, chunk))
 
 
 def _changed(chunk: Chunk, content: bytes) -> Extra:
     return Extra(chunk.four_letters, len(content), lambda: (content,))
 
 
-def _other_kind(strings: Mapping[str, str], baggage: Baggage, out_format: OutputFormat) -> Load:
-    word, names = out_format.container.word, tag_names(baggage)
+def _other_kind(strings: Mapping[str, str], metadata: MetadataSource, out_format: OutputFormat) -> MetadataPlan:
+    word, names = out_format.container.word, tag_names(metadata)
     measured = [name for name in names if is_loudness(name)]
     richer = [name for name in names if name not in measured and name not in BLOCK_NAMES]
     dropped = lost_tags(strings, out_format.container)
     blocks = [name for name in names if name in BLOCK_NAMES]
-    others = [*info_names(baggage), *blocks, *baggage.foreign_chunks()]
+    others = [*info_names(metadata), *blocks, *metadata.foreign_chunks()]
     if word in _ID3_CHUNKS:  # ID3 has a frame only for the software of the file that it is in
         others += [name for name in (*dropped, *richer) if name.lower() == "software"]
     notes = (f"dropped, because filtering changes it: {_list(measured)}",) if measured else ()
     takes = word in _REWRITTEN or word in _ID3_CHUNKS
     if not (takes and (richer or dropped)):
-        return Load(strings, warnings=_named((*dropped, *richer, *others)), notes=notes)
+        return MetadataPlan(strings, warnings=_named((*dropped, *richer, *others)), notes=notes)
     if not richtags.is_available():
-        return Load(strings, warnings=_named((*dropped, *richer, *others), richtags.HINT), notes=notes)
+        return MetadataPlan(strings, warnings=_named((*dropped, *richer, *others), richtags.HINT), notes=notes)
     try:
-        tags = richtags.read(baggage).filled(_texts(strings, baggage))
+        tags = richtags.read(metadata).filled(_texts(strings, metadata))
     except TagError as error:
         why = f"; {error}"
-        return Load(strings, warnings=_named((*dropped, *richer, *others), why), notes=notes)
-    if baggage.timeline is not None:
+        return MetadataPlan(strings, warnings=_named((*dropped, *richer, *others), why), notes=notes)
+    if metadata.timeline is not None:
         from torchfx_cli.stream.moving import move_tags
 
-        tags, unmoved = move_tags(tags, baggage.timeline)
+        tags, unmoved = move_tags(tags, metadata.timeline)
         others += unmoved
     return _with_tags(strings, tags, others, notes, word)
 
 
-def _texts(strings: Mapping[str, str], baggage: Baggage) -> dict[str, str]:
+def _texts(strings: Mapping[str, str], metadata: MetadataSource) -> dict[str, str]:
     """`strings` as proper text; an MP3 calls its encoder its software."""
-    skipped = "software" if baggage.container == "MP3" else ""
+    skipped = "software" if metadata.container == "MP3" else ""
     return {name: utf8_text(text) for name, text in strings.items() if name != skipped}
 
 
 def _with_tags(strings: Mapping[str, str], tags: RichTags, others: list[str], notes: tuple[str, ...],
-               word: str) -> Load:
+               word: str) -> MetadataPlan:
     if word in _ID3_CHUNKS:
         content = richtags.as_id3(tags)
         extra = Extra(_ID3_CHUNKS[word], len(content), lambda: (content,))
-        return Load(strings, (extra,), warnings=_named(others), notes=notes)
+        return MetadataPlan(strings, (extra,), warnings=_named(others), notes=notes)
     lost = () if word == "mp3" else tags.only_id3
     tags, too_large = richtags.fitting(tags, word)
-    return Load(strings, tags=tags, warnings=_named((*lost, *too_large, *others)), notes=notes)
+    return MetadataPlan(strings, tags=tags, warnings=_named((*lost, *too_large, *others)), notes=notes)
 
 
 def _named(names: Iterable[str], hint: str = "") -> tuple[str, ...]:

@@ -43,7 +43,7 @@ _BEXT_VERSION, _BEXT_LOUDNESS, _BEXT_UNSET = 346, 412, 0x7FFF
 
 
 @dataclass(frozen=True)
-class Baggage:
+class MetadataSource:
     """An open input as far as metadata goes. `container`: libsndfile's name; `fd` must stay open until it is used.
 
     timeline  where times of the input are in the output; None where it begins and ends as the input does, at its rate.

@@ -31,7 +31,7 @@ PROBE_BYTES = 4096
 NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
-class Part:
+class AtomicFile:
     """The temporary file of the output `path`, open for reading and writing as `fd`.
 
     overwrite       an existing output is replaced at the end; without it, it is a WriteError, also if it appears
