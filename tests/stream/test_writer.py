@@ -18,7 +18,7 @@ import pytest
 import soundfile as sf
 
 from torchfx_cli.errors import RunError, WriteError
-from torchfx_cli.stream import part, writer
+from torchfx_cli.stream import atomicfile, writer
 from torchfx_cli.stream.formats import CONTAINERS, LOSSY, OutputFormat, choose_output, read_format
 from torchfx_cli.stream.reader import FileFacts, open_source
 from torchfx_cli.stream.writer import Output, remove_stale
@@ -237,18 +237,18 @@ def test_without_commit_nothing_is_left_and_the_old_output_stays(tmp_path: Path)
 
 
 def test_stale_temporary_files_are_removed_and_live_ones_are_not(tmp_path: Path) -> None:
-    stale = tmp_path / part.part_name("0123abcd")
+    stale = tmp_path / atomicfile.part_name("0123abcd")
     stale.write_bytes(OLD)
     foreign = ["user.part", ".torchfx-mine.part", ".torchfx-1-0123abcd.part", ".torchfx-1-0123abcd-00000000.part"]
     for name in foreign:
         (tmp_path / name).write_bytes(OLD)
-    (tmp_path / part.part_name("4567cdef")).mkdir()
+    (tmp_path / atomicfile.part_name("4567cdef")).mkdir()
     chosen = output_format("a.wav")
     with Output(tmp_path / "a.wav", FS, 2, chosen, {}, 0) as output:
         output.write(noise(chosen))
         assert remove_stale(tmp_path) == 1
         output.commit()
-    assert left_in(tmp_path) == sorted([*foreign, part.part_name("4567cdef"), "a.wav"])
+    assert left_in(tmp_path) == sorted([*foreign, atomicfile.part_name("4567cdef"), "a.wav"])
     assert remove_stale(tmp_path / "nowhere") == 0
 
 

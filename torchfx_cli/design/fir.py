@@ -32,9 +32,7 @@ _COSINES = {
 }
 MAX_DIGITS = 1000  # of one number: the smallest float64 has 767
 _WORD_OR_COMMENT = re.compile(r"[^\s,;#]+|#[^\r\n]*")
-_COMMENT = re.compile(r"#[^\r\n]*")
-_ONE_OR_TWO = re.compile(r"(?<![^\s;])[+-]?[0-9]+,[0-9]+(?![^\s;])")
-_POINT = re.compile(r"[0-9]\.|\.[0-9]")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -110,26 +108,59 @@ def _text(content: bytes) -> Array:
         text = content.decode("utf-8-sig").translate(PLAIN_SIGNS)
     except UnicodeDecodeError:
         raise ValueError("not UTF-8 text") from None
-    bare = _COMMENT.sub("", text)
-    if (found := _ONE_OR_TWO.search(bare)) and not _POINT.search(bare):
-        line = len(_LINE_END.findall(bare, 0, found.start())) + 1
-        raise ValueError(f"line {line} holds a comma between two digits, which may be a decimal comma or stand between "
-                         "two numbers; write decimal points, or a space between numbers")
     return np.fromiter(islice(_numbers(text), MAX_TAPS + 1), np.float64)
 
 
 def _numbers(text: str) -> Iterator[float]:
     """The message does not quote the text: a chain from a stranger may name any file."""
+    words = _Words(text)
     for count, word in enumerate(_WORD_OR_COMMENT.finditer(text)):
         if count > 2 * MAX_TAPS:
             raise ValueError(f"it holds more than {MAX_TAPS} comments")
         if word[0].startswith("#"):
             continue
+        words.see(word)
         try:
             yield float(word[0] if len(word[0]) <= MAX_DIGITS else "")
         except ValueError:
-            line = len(_LINE_END.findall(text, 0, word.start())) + 1
-            raise ValueError(f"line {line} holds something that is not a number") from None
+            raise ValueError(f"line {words.line(word.start())} holds something that is not a number") from None
+    words.end()
+
+
+class _Words:
+    """Looks for two whole numbers with nothing but a comma between them, in a file without decimal points."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._has_point = False
+        self._joined: list[str] = []  # words with a comma alone between them, up to here
+        self._start = self._end = 0  # of those
+        self._found: int | None = None
+
+    def see(self, word: re.Match[str]) -> None:
+        """The next word."""
+        self._has_point = self._has_point or "." in word[0]
+        is_joined = bool(self._joined) and self._text[self._end : word.start()] == ","
+        if not is_joined:
+            self._look()
+            self._joined, self._start = [], word.start()
+        self._joined = [*self._joined[-2:], word[0]]
+        self._end = word.end()
+
+    def end(self) -> None:
+        """After the last word."""
+        self._look()
+        if self._found is not None and not self._has_point:
+            raise ValueError(f"line {self.line(self._found)} holds a comma between two digits, which may be a decimal "
+                             "comma or stand between two numbers; write decimal points, or a space between numbers")
+
+    def line(self, at: int) -> int:
+        """The number of the line that holds the character `at`."""
+        return len(_LINE_END.findall(self._text, 0, at)) + 1
+
+    def _look(self) -> None:
+        if self._found is None and len(self._joined) == 2 and all(map(_WHOLE.fullmatch, self._joined)):
+            self._found = self._start
 
 
 def _array(content: bytes) -> Array:
