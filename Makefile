@@ -11,7 +11,7 @@ demo: $(VENV)/.installed
 	$(RUN) benchmarks/demo.py
 
 test: $(VENV)/.installed-test
-	$(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: $(VENV)/.installed-test
 	$(RUN) -m ruff check .

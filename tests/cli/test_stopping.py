@@ -115,11 +115,11 @@ def test_what_writes_nothing_ends_within_two_seconds_also_in_a_long_call(
     script = f"""
 import hashlib, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from torchfx_cli.stream import reader
+from torchfx_cli.stream import opened
 def slow(fd):
     print("opening", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"", b"", 1 << 30)
-reader.open_to_read = slow
+opened.open_to_read = slow
 from torchfx_cli.__main__ import main
 sys.exit(main({arguments!r}))
 """
