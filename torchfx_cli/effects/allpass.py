@@ -8,20 +8,8 @@ from dataclasses import dataclass
 from torchfx_cli.design import biquad
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.checks import check_frequencies, validated
-from torchfx_cli.effects.kind import (
-    Q_BUTTERWORTH,
-    Complaint,
-    Kind,
-    StageSpec,
-    bandwidth,
-    first_order_has_no_q,
-    frequency,
-    one_width,
-    order,
-    quality,
-    steepness,
-    width,
-)
+from torchfx_cli.effects.kind import Q_BUTTERWORTH, Complaint, Kind, StageSpec, frequency, order, quality
+from torchfx_cli.effects.width import bandwidth, q_of, width, width_problems
 from torchfx_cli.samples import Signal, hertz
 
 
@@ -36,19 +24,15 @@ class AllpassSpec(StageSpec):
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""
-        yield from first_order_has_no_q(self.order, given)
-        yield from one_width(given)
-        if self.order == 1 and "bandwidth" in given:
-            yield "bandwidth", "has no meaning for order 1; leave it out, or write order: 2"
+        return width_problems(given, self.order)
 
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""
         fs = source.fs
         check_frequencies(self, fs)
-        q = self.q if self.bandwidth is None else biquad.q_of_bandwidth(self.bandwidth, self.frequency_hz, fs)
+        q = q_of(self.q, self.bandwidth, self.frequency_hz, fs)
         section = biquad.allpass(self.frequency_hz, q, self.order, fs)
-        steep = steepness(self.order, self.q) if self.bandwidth is None else width(self.q, self.bandwidth)
-        label = f"allpass {hertz(self.frequency_hz)} {steep}"
+        label = f"allpass {hertz(self.frequency_hz)} {width(self.q, self.bandwidth, self.order)}"
         return validated(self, fs, section, label, (self.frequency_hz, 0.0))
 
 

@@ -10,20 +10,9 @@ from torchfx_cli.design.prototypes import edge_db
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.checks import check_family, check_frequencies, validated
 from torchfx_cli.effects.classical import FAMILIES, cookbook_problems, family_problems, family_words, sections_of
-from torchfx_cli.effects.kind import (
-    Complaint,
-    Kind,
-    StageSpec,
-    bandwidth,
-    frequency,
-    listed,
-    one_width,
-    order,
-    param,
-    quality,
-    width,
-)
+from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, frequency, listed, order, param, quality
 from torchfx_cli.effects.notch import notched
+from torchfx_cli.effects.width import bandwidth, q_of, width, width_problems
 from torchfx_cli.errors import DesignError
 from torchfx_cli.samples import Signal, hertz
 
@@ -46,7 +35,7 @@ class BandSpec(StageSpec):
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""
         edges, centre = {"low", "high"} & set(given), {"frequency", "q", "bandwidth"} & set(given)
-        yield from one_width(given)
+        yield from width_problems(given)
         if edges and centre:
             yield "", f"{listed(edges)} contradicts {listed(centre)}: write low and high, or frequency and q"
         elif len(edges or centre) < 2:
@@ -66,7 +55,7 @@ class BandSpec(StageSpec):
         check_frequencies(self, fs)
         if self.frequency_hz is not None and (self.q is not None or self.bandwidth is not None):
             label = f"{self.kind} {hertz(self.frequency_hz)} {width(self.q or 0.0, self.bandwidth)}"
-            q = self.q or biquad.q_of_bandwidth(self.bandwidth or 0.0, self.frequency_hz, fs)
+            q = q_of(self.q or 0.0, self.bandwidth, self.frequency_hz, fs)
             if self.kind == "bandstop":
                 return notched(self, self.frequency_hz, q, fs, label)
             return validated(self, fs, biquad.bandpass(self.frequency_hz, q, fs), label, (self.frequency_hz, 0.0))

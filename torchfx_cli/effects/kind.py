@@ -140,36 +140,9 @@ def key_of(name: str) -> str:
     return name
 
 
-def bandwidth(doc: str) -> Any:
-    """A field for a bandwidth in octaves beside a Q."""
-    return param(doc, default=None, low=1e-3, high=10.0)
-
-
-def one_width(given: Collection[str], other: str = "bandwidth") -> Iterator[Complaint]:
-    """A Q and another word for it are two answers to one question."""
-    if {"q", other} <= set(given):
-        yield other, "contradicts q; write one of them"
-
-
 def params_of(record: type[StageSpec]) -> dict[str, tuple[Field[Any], Param]]:
     """YAML key -> (field, what it may hold), in the order of the record."""
     return {key_of(f.name): (f, f.metadata["param"]) for f in fields(record) if "param" in f.metadata}
-
-
-def first_order_has_no_q(order: int, given: Collection[str]) -> Iterator[Complaint]:
-    """A Q says how steep the second order is."""
-    if order == 1 and "q" in given:
-        yield "q", "has no meaning for order 1; leave out q, or write order: 2"
-
-
-def steepness(order: int, q: float) -> str:
-    """Order 1, or the Q of order 2, in a label."""
-    return "order 1" if order == 1 else f"q {q:g}"
-
-
-def width(q: float, octaves: float | None) -> str:
-    """A Q or a bandwidth, in a label."""
-    return f"q {q:g}" if octaves is None else f"{octaves:g} octave{'s' * (octaves != 1)}"
 
 
 def listed(keys: Collection[str]) -> str:

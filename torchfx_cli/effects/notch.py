@@ -10,7 +10,8 @@ import numpy as np
 from torchfx_cli.design import biquad
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.checks import check_frequencies, validated
-from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, bandwidth, frequency, one_width, quality, width
+from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, frequency, quality
+from torchfx_cli.effects.width import bandwidth, q_of, width, width_problems
 from torchfx_cli.samples import Signal, hertz
 
 HALF_POWER_DB = -10.0 * np.log10(2.0)
@@ -26,13 +27,13 @@ class NotchSpec(StageSpec):
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""
-        return one_width(given)
+        return width_problems(given)
 
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""
         fs = source.fs
         check_frequencies(self, fs)
-        q = self.q if self.bandwidth is None else biquad.q_of_bandwidth(self.bandwidth, self.frequency_hz, fs)
+        q = q_of(self.q, self.bandwidth, self.frequency_hz, fs)
         return notched(self, self.frequency_hz, q, fs,
                        f"notch {hertz(self.frequency_hz)} {width(self.q, self.bandwidth)}")
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from torchfx_cli.design import biquad
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.checks import check_frequencies, validated
-from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, bandwidth, frequency, gain, one_width, quality, width
+from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, frequency, gain, quality
+from torchfx_cli.effects.width import bandwidth, q_of, width, width_problems
 from torchfx_cli.samples import Signal, hertz
 
 
@@ -23,13 +24,13 @@ class PeakingSpec(StageSpec):
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""
-        return one_width(given)
+        return width_problems(given)
 
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""
         fs = source.fs
         check_frequencies(self, fs)
-        q = self.q if self.bandwidth is None else biquad.q_of_bandwidth(self.bandwidth, self.frequency_hz, fs)
+        q = q_of(self.q, self.bandwidth, self.frequency_hz, fs)
         label = f"peaking {hertz(self.frequency_hz)} {self.gain_db:+g} dB {width(self.q, self.bandwidth)}"
         section = biquad.peaking(self.frequency_hz, self.gain_db, q, fs)
         return validated(self, fs, section, label, (self.frequency_hz, self.gain_db))

@@ -8,20 +8,8 @@ from dataclasses import dataclass
 from torchfx_cli.design import biquad
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.checks import check_frequencies, validated
-from torchfx_cli.effects.kind import (
-    Q_BUTTERWORTH,
-    Complaint,
-    Kind,
-    StageSpec,
-    first_order_has_no_q,
-    frequency,
-    gain,
-    one_width,
-    order,
-    param,
-    quality,
-    steepness,
-)
+from torchfx_cli.effects.kind import Q_BUTTERWORTH, Complaint, Kind, StageSpec, frequency, gain, order, param, quality
+from torchfx_cli.effects.width import width, width_problems
 from torchfx_cli.samples import Signal, hertz
 
 
@@ -38,10 +26,7 @@ class ShelfSpec(StageSpec):
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""
-        yield from first_order_has_no_q(self.order, given)
-        yield from one_width(given, "slope")
-        if self.order == 1 and "slope" in given:
-            yield "slope", "has no meaning for order 1; leave it out, or write order: 2"
+        return width_problems(given, self.order, "slope")
 
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""
@@ -50,7 +35,7 @@ class ShelfSpec(StageSpec):
         make = biquad.low_shelf if self.kind == "low_shelf" else biquad.high_shelf
         q = self.q if self.slope is None else biquad.q_of_slope(self.slope, self.gain_db)
         section = make(self.frequency_hz, self.gain_db, q, self.order, fs)
-        steep = steepness(self.order, self.q) if self.slope is None else f"slope {self.slope:g}"
+        steep = width(self.q, order=self.order) if self.slope is None else f"slope {self.slope:g}"
         label = f"{self.kind} {hertz(self.frequency_hz)} {self.gain_db:+g} dB {steep}"
         return validated(self, fs, section, label, (self.frequency_hz, self.gain_db / 2.0))
 
