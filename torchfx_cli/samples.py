@@ -48,6 +48,8 @@ class SampleFormat:
         return self.bits > 0
 
 
+FLOAT64 = SampleFormat("float64")  # in which everything is computed
+
 # A minus sign as typographers write it, and spaces that do not break lines: numbers are pasted with them.
 PLAIN_SIGNS = {0x2212: "-", 0x00A0: " ", 0x202F: " ", 0x2009: " "}
 

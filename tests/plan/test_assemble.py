@@ -9,8 +9,8 @@ from scipy.signal import bessel, butter, cheby1, sosfilt
 from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
 from torchfx_cli.effects.normalize import Normalize
 from torchfx_cli.errors import DesignError
-from torchfx_cli.plan.assemble import MAX_TAIL_S, MEASURED, RenderPlan, assemble
-from torchfx_cli.samples import SampleFormat
+from torchfx_cli.plan.assemble import MAX_TAIL_S, RenderPlan, assemble
+from torchfx_cli.samples import FLOAT64, SampleFormat
 
 FS = 48000
 INT8, INT16, INT24 = SampleFormat("int16", 8), SampleFormat("int16", 16), SampleFormat("int32", 24)
@@ -103,7 +103,7 @@ def test_every_normalize_is_a_pass_more() -> None:
 def test_a_measuring_pass_stops_before_the_first_normalize_and_rounds_nothing() -> None:
     measuring = plan_of(LOW, WALL, HALF).measuring()
     assert [type(stage) for stage in measuring.stages] == [Sections]
-    assert (measuring.sink, measuring.dither, measuring.passes) == (MEASURED, False, 1)
+    assert (measuring.sink, measuring.dither, measuring.passes) == (FLOAT64, False, 1)
 
 
 def test_a_measured_peak_becomes_a_gain_that_is_folded() -> None:

@@ -18,7 +18,7 @@ from torchfx_cli.bench.loads import FLOAT32, Load
 from torchfx_cli.design.stages import Stage, linear, pole_radius
 from torchfx_cli.plan.assemble import RenderPlan
 from torchfx_cli.render.scipy_engine import ScipyEngine
-from torchfx_cli.samples import SampleFormat, block_frames
+from torchfx_cli.samples import FLOAT64, block_frames
 
 Array = npt.NDArray[np.float64]
 
@@ -70,7 +70,7 @@ def reference(stages: tuple[Stage, ...], fs: int, sound: npt.NDArray[np.floating
     Every other stage is computed by its own processor.
     """
     channels, frames = sound.shape
-    engine = ScipyEngine(RenderPlan(fs, channels, stages, FLOAT32, SampleFormat("float64")))
+    engine = ScipyEngine(RenderPlan(fs, channels, stages, FLOAT32, FLOAT64))
     step = block_frames(channels)
     done = [engine.process(np.ascontiguousarray(sound[:, start : start + step].T)) for start in range(0, frames, step)]
     return np.concatenate([np.empty((0, engine.plan.output.channels)), *done, *engine.flush()]).T

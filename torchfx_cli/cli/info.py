@@ -10,7 +10,7 @@ import typer
 
 from torchfx_cli.cli import show, signals
 from torchfx_cli.errors import FileError
-from torchfx_cli.samples import block_frames
+from torchfx_cli.samples import FLOAT64, block_frames
 
 if TYPE_CHECKING:
     from torchfx_cli.stream.reader import FileFacts, Source
@@ -75,10 +75,10 @@ def _facts(path: Path, *, check: bool) -> dict[str, Any]:
 
 def _read_all(source: Source, facts: FileFacts) -> float:
     """The peak of the whole file, 1 = full scale; raises where it is damaged or holds NaN."""
-    from torchfx_cli.plan.assemble import MEASURED, assemble
+    from torchfx_cli.plan.assemble import assemble
     from torchfx_cli.render.native import NativeEngine
 
-    engine = NativeEngine(assemble((), facts.fs, facts.channels, facts.sample_format, MEASURED))
+    engine = NativeEngine(assemble((), facts.fs, facts.channels, facts.sample_format, FLOAT64))
     for block in source.blocks(block_frames(facts.channels)):
         engine.process(block)
     return engine.levels.peak

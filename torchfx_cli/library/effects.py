@@ -20,9 +20,7 @@ from torchfx_cli.library.combine import Module
 from torchfx_cli.library.designed import checked_rate, parsed, settings_of
 from torchfx_cli.plan.assemble import assemble
 from torchfx_cli.render.native import NativeEngine
-from torchfx_cli.samples import SampleFormat, Signal, block_frames
-
-FLOAT64 = SampleFormat("float64")
+from torchfx_cli.samples import FLOAT64, Signal, block_frames
 
 
 class Effect(Module):

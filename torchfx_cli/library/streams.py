@@ -15,9 +15,7 @@ from torchfx_cli.plan.assemble import assemble
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.render.native_forward import Stream
 from torchfx_cli.render.runner import Alignment
-from torchfx_cli.samples import SampleFormat, Signal
-
-FLOAT64 = SampleFormat("float64")
+from torchfx_cli.samples import FLOAT64, Signal
 
 
 class TensorStream(Protocol):

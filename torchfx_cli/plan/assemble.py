@@ -17,13 +17,12 @@ from typing import Literal
 from torchfx_cli.design.stage import Measured
 from torchfx_cli.design.stages import Gain, Stage, decay_frames, linear
 from torchfx_cli.plan.fuse import fuse
-from torchfx_cli.samples import SampleFormat, Signal
+from torchfx_cli.samples import FLOAT64, SampleFormat, Signal
 
 Dither = Literal["auto", "none", "tpdf"]
 
 MAX_TAIL_S = 60.0
 MAX_DITHERED_BITS = 16  # from 17 bits on the rounding error lies below what any converter resolves
-MEASURED = SampleFormat("float64")
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +62,7 @@ class RenderPlan:
         """Whether all is one run of linear stages."""
         return all(stage.is_linear for stage in self.stages)
 
-    @property
+    @cached_property
     def runs(self) -> tuple[Run, ...]:
         """The stages in runs: linear neighbours together, every other stage alone."""
         placed = list(zip(self.stages, pairwise(self.signals), strict=True))
@@ -73,14 +72,14 @@ class RenderPlan:
                 runs.append(Run(tuple(stage for stage, _ in run), run[0][1][0]))
         return tuple(runs)
 
-    @property
+    @cached_property
     def parts(self) -> tuple[RenderPlan, ...]:
         """A plan for each of the `runs`, which one after another make this one; between them lies float64."""
         runs = self.runs or (Run((), self.output),)
         last = len(runs) - 1
         return tuple(
-            RenderPlan(int(run.source.fs), run.source.channels, run.stages, MEASURED if n else self.source,
-                       self.sink if n == last else MEASURED, self.dither and n == last,
+            RenderPlan(int(run.source.fs), run.source.channels, run.stages, FLOAT64 if n else self.source,
+                       self.sink if n == last else FLOAT64, self.dither and n == last,
                        0 if n else self.tail_frames, self.seed)
             for n, run in enumerate(runs))
 
@@ -116,17 +115,20 @@ class RenderPlan:
 
     def measuring(self) -> RenderPlan:
         """The plan of the pass into the meter of the first `Measured` stage, whose source is this plan's `output`."""
-        at = self._place_of_measured()
-        target = self.stages[at]
-        assert isinstance(target, Measured)
-        return replace(self, stages=fuse((*self.stages[:at], *target.sidechain)), sink=MEASURED, dither=False)
+        before, target, _ = self._around_measured()
+        return replace(self, stages=fuse((*before, *target.sidechain)), sink=FLOAT64, dither=False)
 
     def measured(self, reading: float) -> RenderPlan:
         """This plan with the first `Measured` stage replaced by the one that follows from what its meter read."""
-        at = self._place_of_measured()
-        target = self.stages[at]
-        assert isinstance(target, Measured)
-        return replace(self, stages=fuse((*self.stages[:at], target.resolved(reading), *self.stages[at + 1 :])))
+        before, target, behind = self._around_measured()
+        return replace(self, stages=fuse((*before, target.resolved(reading), *behind)))
+
+    def _around_measured(self) -> tuple[Sequence[Stage], Measured, Sequence[Stage]]:
+        """The stages before the first `Measured` one, that one, and those behind it."""
+        target = self.first_measured
+        assert target is not None
+        at = self.stages.index(target)
+        return self.stages[:at], target, self.stages[at + 1 :]
 
     def turned_down(self, peak: float) -> tuple[RenderPlan, float]:
         """This plan with its output lowered so that `peak`, above full scale, just fits the sink; by how many dB."""
@@ -135,9 +137,6 @@ class RenderPlan:
         change_db = -20.0 * math.log10(factor)
         gain = Gain(factor, f"turned down by {change_db:.2f} dB")
         return replace(self, stages=fuse((*self.stages, gain))), change_db
-
-    def _place_of_measured(self) -> int:
-        return next(i for i, stage in enumerate(self.stages) if isinstance(stage, Measured))
 
     def describe(self) -> list[str]:
         """One line a stage, for people."""

@@ -13,16 +13,15 @@ import numpy as np
 
 from torchfx_cli.design.stages import Gain, Linear, Sections, Sum, Taps
 from torchfx_cli.kernel.base import Kernel
+from torchfx_cli.render import runner
 from torchfx_cli.render.engine import HostEngine
 from torchfx_cli.render.runner import Samples
 
 
-class Filter(Protocol):
-    """See `runner.Filter`; `in_step` says whether as many frames come out of each block as go in."""
+class Filter(runner.Filter, Protocol):
+    """`in_step` says whether as many frames come out of each block as go in."""
 
     in_step: bool
-
-    def process(self, samples: Samples) -> Samples: ...
 
 
 class _Cascade:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from torchfx_cli.errors import FileError, UsageError
-from torchfx_cli.samples import SampleFormat
+from torchfx_cli.samples import FLOAT64, SampleFormat
 
 MAX_CHANNELS = 1024  # libsndfile's own limit
 MAX_RATE_HZ = 2**31 - 1
@@ -22,7 +22,7 @@ MAX_RATE_HZ = 2**31 - 1
 RIFF_LIMIT_BYTES = 2**32 - 2**20
 
 INT16, INT32 = SampleFormat("int16", 16), SampleFormat("int32", 32)
-FLOAT32, FLOAT64 = SampleFormat("float32"), SampleFormat("float64")
+FLOAT32 = SampleFormat("float32")
 
 # Subtype -> (bytes a sample takes in the file, how its samples are handed over). 0 bytes: not a fixed number.
 _SUBTYPES: dict[str, tuple[int, SampleFormat]] = {

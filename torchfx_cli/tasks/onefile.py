@@ -101,7 +101,7 @@ def _measured(passes: _Passes, plan: RenderPlan) -> RenderPlan:
 
 
 def _measure(meter: Meter, block: Block) -> None:
-    """`block` is of `assemble.MEASURED`."""
+    """`block` is of `FLOAT64`."""
     meter.process(block.view(np.float64))
 
 

@@ -17,11 +17,10 @@ from torchfx_cli.errors import FileError
 from torchfx_cli.plan.assemble import assemble
 from torchfx_cli.render.costs import Work
 from torchfx_cli.render.native import NativeEngine
-from torchfx_cli.samples import SampleFormat
+from torchfx_cli.samples import FLOAT64
 from torchfx_cli.tasks.fileplan import JobPlan
 from torchfx_cli.tasks.job import Job, Settings
 
-FLOAT64 = SampleFormat("float64")
 USUAL_RATE_HZ, USUAL_CHANNELS = 48_000, 2
 MAX_RESPONSE_FRAMES = 1 << 23
 MAX_RESPONSE_WORK = 1 << 30  # frames times sections
