@@ -15,7 +15,7 @@ import numpy as np
 
 from torchfx_cli.stream.chunks import id3_bytes
 from torchfx_cli.stream.mpegtags import tags_begin
-from torchfx_cli.stream.sound import AtomicFile, Block, patched
+from torchfx_cli.stream.sound import Block, Part, patched
 
 MAX_BLOCKS = 4096  # of metadata
 SEARCH_BYTES = 1 << 17  # for the last frame, where the file does not tell how long one is
@@ -59,7 +59,7 @@ class Flac:
     def can_be_read(self) -> bool:
         return self.bits in (8, 16, 24) or self.bits in _READABLE
 
-    def parts(self, found: int, file_bytes: int) -> list[AtomicFile] | None:
+    def parts(self, found: int, file_bytes: int) -> list[Part] | None:
         """What libsndfile is given instead of the file; None for nothing else. `found`: frames that there are."""
         patches: dict[int, bytes] = {}
         facts = self.facts

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torchfx_cli.stream.mpeg import Kind
 from torchfx_cli.stream.mpegtags import Info
-from torchfx_cli.stream.sound import AtomicFile
+from torchfx_cli.stream.sound import Part
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Stream:
     kind: Kind
     packets: int
     info: Info | None
-    audio: tuple[AtomicFile, ...]
+    audio: tuple[Part, ...]
     held_bytes: int
     silenced: int
     holes: tuple[Hole, ...]
@@ -95,7 +95,7 @@ class Stream:
         """Packets that are counted to the decoder: those lost in holes are not, those behind the end are."""
         return self.counted if self.counted is not None and (self.is_cut or self.is_joined) else self.packets
 
-    def parts(self, file_bytes: int) -> list[AtomicFile]:
+    def parts(self, file_bytes: int) -> list[Part]:
         """What a decoder is to be given instead of the file: tags, a packet that counts, and whole packets."""
         info = b"" if self.info is None else self.info.counting(self._promised, self.held_bytes)
         return [(0, self.begin), info, *self.audio, (self.end, file_bytes)]

@@ -20,7 +20,7 @@ from dataclasses import replace
 from torchfx_cli.stream.mpeg import HEADER_MASK, NO_CHECKSUM, PADDING_BIT, RATE_BITS, Kind, kind_of
 from torchfx_cli.stream.mpegstream import Hole, Stream
 from torchfx_cli.stream.mpegtags import Info, info_of, made_info, tags_begin, tags_end
-from torchfx_cli.stream.sound import AtomicFile
+from torchfx_cli.stream.sound import Part
 
 RUN = 3
 MAX_TRIES = 50_000  # to find where a stream goes on, in a file that was made to have none
@@ -107,7 +107,7 @@ class _Walk:
         """Where the side information of a packet begins: behind its header, and a checksum."""
         return at + (4 if self._word(at) & NO_CHECKSUM else 6)
 
-    def _audio(self, kind: Kind) -> Iterator[AtomicFile]:
+    def _audio(self, kind: Kind) -> Iterator[Part]:
         """The runs, their silent packets without side information.
 
         It says still how far the packet reaches back, and what lies behind it stays: that may be for later packets.

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from torchfx_cli.stream.oggpages import BEGINS, CONTINUED, ENDS, HEADER_BYTES, NO_GRANULE, Page, pages, sealed
-from torchfx_cli.stream.sound import AtomicFile
+from torchfx_cli.stream.sound import Part
 
 MAX_GAPS = 1000
 _MAGICS = {b"\x01vorbis": 3, b"OpusHead": 2}  # with which a stream begins, and how many packets are headers
@@ -25,7 +25,7 @@ OPUS_HZ = 48000
 class Run:
     """Pages that follow one another: as parts of the file, and the position at their end."""
 
-    parts: tuple[AtomicFile, ...]
+    parts: tuple[Part, ...]
     granule: int
 
 
@@ -42,7 +42,7 @@ class OggStream:
     """
 
     first: bytes
-    headers: tuple[AtomicFile, ...]
+    headers: tuple[Part, ...]
     runs: tuple[Run, ...]
     is_late: bool
     repeats: bool
@@ -70,7 +70,7 @@ class OggStream:
         at = HEADER_BYTES + self.first[26] + _PRE_SKIP
         return int(struct.unpack_from("<H", self.first, at)[0]) if self.is_opus else 0
 
-    def parts(self, run: Run, *, is_first: bool) -> list[AtomicFile]:
+    def parts(self, run: Run, *, is_first: bool) -> list[Part]:
         """A stream that is `run` alone. libsndfile does not leave out what it shall where a stream begins late."""
         return [self.first if is_first else self._without_pre_skip(), *self.headers, *run.parts]
 
@@ -91,8 +91,8 @@ class _Walk:
     """What was found so far; `waiting`: pages in which no packet ended, behind the last run."""
 
     fd: int
-    headers: list[AtomicFile] = field(default_factory=list)
-    runs: list[tuple[list[AtomicFile], int]] = field(default_factory=list)
+    headers: list[Part] = field(default_factory=list)
+    runs: list[tuple[list[Part], int]] = field(default_factory=list)
     waiting: list[Page] = field(default_factory=list)
     last: Page | None = None
     is_late: bool = False
@@ -146,7 +146,7 @@ class _Walk:
             self.runs.append((parts, page.granule))
         self.last = page
 
-    def _begun(self, page: Page) -> list[AtomicFile]:
+    def _begun(self, page: Page) -> list[Part]:
         """The first page of a run, without the end of a packet that began before."""
         if not page.flags & CONTINUED:
             return [(page.start, page.end)]
@@ -157,7 +157,7 @@ class _Walk:
         return [sealed(head + page.lacing[count:] + body)]
 
 
-def _join(parts: list[AtomicFile], page: Page) -> None:
+def _join(parts: list[Part], page: Page) -> None:
     last = parts[-1] if parts else b""
     if isinstance(last, tuple) and last[1] == page.start:
         parts[-1] = last[0], page.end

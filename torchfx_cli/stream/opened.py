@@ -22,9 +22,9 @@ from torchfx_cli.stream.flacstream import Flac, look
 from torchfx_cli.stream.id3names import frame_count
 from torchfx_cli.stream.metadatasource import MAX_BYTES, MAX_VALUES
 from torchfx_cli.stream.sound import (
-    AtomicFile,
     Block,
     LibraryError,
+    Part,
     PartedFile,
     channel_map,
     error_of,
@@ -57,7 +57,7 @@ class Opened:
     _sound: soundfile.SoundFile
     _splice: Splice | None = None
     _parted: PartedFile | None = None
-    _parts: list[AtomicFile] | None = None
+    _parts: list[Part] | None = None
     _order: Sequence[int] | None = None
     mp3: Stream | None = None
     ogg: OggStream | None = None

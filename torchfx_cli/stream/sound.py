@@ -20,7 +20,7 @@ import soundfile
 from torchfx_cli.stream.speakers import USUAL, to_ogg
 
 Block = npt.NDArray[np.generic]
-AtomicFile = bytes | tuple[int, int]  # of a file: (start, end), or other bytes
+Part = bytes | tuple[int, int]  # of a file: (start, end), or other bytes
 LibraryError = soundfile.LibsndfileError
 
 _library: Any = soundfile._snd  # type: ignore[attr-defined, unused-ignore]
@@ -140,9 +140,9 @@ def set_tag(sound: soundfile.SoundFile, name: str, text: bytes) -> bool:
 
 
 
-def patched(size: int, patches: Mapping[int, bytes]) -> list[AtomicFile]:
+def patched(size: int, patches: Mapping[int, bytes]) -> list[Part]:
     """A file of `size` bytes with some replaced: position -> new bytes."""
-    parts: list[AtomicFile] = []
+    parts: list[Part] = []
     at = 0
     for start, new in sorted(patches.items()):
         parts += [(at, start), new]
@@ -156,7 +156,7 @@ class PartedFile(io.RawIOBase):
     fault  an error of the disk, which is the end of the file for libsndfile: it can hear of no exception.
     """
 
-    def __init__(self, fd: int, parts: Sequence[AtomicFile]) -> None:
+    def __init__(self, fd: int, parts: Sequence[Part]) -> None:
         self._fd, self._at = fd, 0
         self._parts = [part for part in parts if _size(part) > 0]
         self._ends = list(accumulate(map(_size, self._parts)))
@@ -202,5 +202,5 @@ class PartedFile(io.RawIOBase):
         return os.preadv(self._fd, [view], part[1] - left)
 
 
-def _size(part: AtomicFile) -> int:
+def _size(part: Part) -> int:
     return len(part) if isinstance(part, bytes) else part[1] - part[0]
