@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -20,7 +20,7 @@ from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.effect import Normalize
 from torchfx_cli.effects.kind import StageSpec
 from torchfx_cli.effects.normalize import NormalizeSpec
-from torchfx_cli.library.combine import Chain, Linear, Pipeline, chained
+from torchfx_cli.library.combine import Chain, Linear, Pipeline, chained, is_ours, opened
 from torchfx_cli.library.designed import Filter, set_rate
 from torchfx_cli.library.effects import Effect
 from torchfx_cli.library.streams import LinearStream, StageStream, TensorStream
@@ -57,7 +57,7 @@ class Renderer:
         self._open: list[Callable[[], TensorStream]] = []
         self.latency_frames = 0
         signal = Signal(fs, channels)
-        joined = chained(list(_parts(module)))
+        joined = chained(list(opened(module)))
         for part in joined.parts if isinstance(joined, Pipeline) else [joined]:
             signal = self._add(part, signal)
         self.module = joined.to(device)
@@ -67,6 +67,8 @@ class Renderer:
     def _add(self, part: nn.Module, source: Signal) -> Signal:
         """Take `part` in behind the others; the signal behind it."""
         set_rate(part, source.fs)
+        if isinstance(part, Linear) and not is_ours(part):
+            raise ValueError(f"{part} has hooks or a forward of its own, which a stream does not call")
         if isinstance(part, Linear):
             self._open.append(partial(LinearStream, part, source.channels, self.device))
             self.latency_frames += part.delay_frames
@@ -108,12 +110,3 @@ class Renderer:
         for stream in self._streams[first:]:
             x = stream.process(x)
         return x.to(self._dtype).contiguous()
-
-
-def _parts(module: nn.Module) -> Iterator[nn.Module]:
-    """What `module` does one after another."""
-    if isinstance(module, Pipeline | nn.Sequential):
-        for part in module.parts if isinstance(module, Pipeline) else module:
-            yield from _parts(part)
-    else:
-        yield module

@@ -7,8 +7,6 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import reduce
-from operator import or_
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from torchfx_cli.errors import FileError, WriteError
-from torchfx_cli.library.combine import Pipeline
+from torchfx_cli.library.combine import Pipeline, steps_of
 from torchfx_cli.library.designed import checked_rate, set_rate
 from torchfx_cli.library.effects import Effect, has_effects
 from torchfx_cli.plan.assemble import Dither, assemble
@@ -106,13 +104,21 @@ class Wave:
         return self
 
     def __or__(self, module: nn.Module) -> Wave:
-        """What `module` makes of it, computed now; filters that have no rate yet take this wave's."""
+        """What `module` makes of it, computed now; filters that have no rate yet take this wave's.
+
+        Filters that follow each other in an `nn.Sequential` are computed as one chain, as in `wave | (a | b)`.
+        """
         if not isinstance(module, nn.Module):
             return NotImplemented
-        if isinstance(module, Pipeline | nn.Sequential) and has_effects(module):  # the rate may change on the way
-            return reduce(or_, module.parts if isinstance(module, Pipeline) else module, self)
-        set_rate(module, self.fs, self.ys.device)
-        wave = Wave(module(self.ys), module.rate_out(self.channels) if isinstance(module, Effect) else self.fs)
+        ys, fs = self.ys, self.fs
+        for part in steps_of(module):
+            if isinstance(part, Pipeline | nn.Sequential) and has_effects(part):
+                raise ValueError(f"{type(part).__name__} has hooks or a forward of its own around effects that may "
+                                 "change the rate: apply its parts one by one")
+            set_rate(part, fs, ys.device)
+            rate = part.rate_out(len(ys)) if isinstance(part, Effect) else fs
+            ys, fs = part(ys), rate
+        wave = Wave(ys, fs)
         wave.tags = self.tags
         return wave
 

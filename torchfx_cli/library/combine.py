@@ -2,18 +2,23 @@
 
 What is only asked for its numbers, on the CPU, is computed by the CPU engine (`render.native_forward`); everything
 else, and all on other devices, by the modules of matrices and transforms (`render.modules`).
+
+Neighbours are computed as one: a wave is read and written once for all of them, and rounded to its type once. That is
+right only for a module that is ours as it stands; see `runs_unseen`. Others are called, one after the other.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import groupby
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import module as calls
 
 from torchfx_cli.design import stages
 from torchfx_cli.effects.kind import params_of
@@ -36,10 +41,10 @@ class Module(nn.Module):
     """Base of the library's filters and effects: `a | b` is one after the other, `a + b` the sum of both."""
 
     def __or__(self, other: nn.Module) -> Chain | Pipeline:
-        return chained([*_parts(self, Chain, Pipeline), *_parts(other, Chain, Pipeline)])
+        return chained([*opened(self), *opened(other)])
 
     def __add__(self, other: nn.Module) -> Sum:
-        return Sum(*_parts(self, Sum), *_parts(other, Sum))
+        return Sum(*_summands(self), *_summands(other))
 
     def __setattr__(self, name: str, value: Any) -> None:
         """What a filter is, it is for life; a sample rate may be given once."""
@@ -96,9 +101,19 @@ class Linear(Module, ABC):
         self._check(x)
         if not x.ndim:
             raise ValueError(f"{self._name()} filters [..., frames], not a single number")
+        if not all(map(runs_unseen, self._parts())):
+            return self._called(x)
         if not x.numel():
             return x
         return self._from_rest(x.reshape(-1, x.shape[-1])).reshape(x.shape)
+
+    def _parts(self) -> Sequence[Linear]:
+        """The modules that `row` is made of, where it is not a filter's."""
+        return ()
+
+    def _called(self, x: Tensor) -> Tensor:
+        """`forward` where a part must be called: each removes its own delay, and rounds to the type of `x`."""
+        raise NotImplementedError
 
     def _from_rest(self, x: Tensor) -> Tensor:
         """Filter `x` [channels, frames], then as much silence as was late, without that delay."""
@@ -117,8 +132,13 @@ class Chain(Linear):
         self._fused: Row = ()
         self._fused_of: Row = ()
 
-    def _parts(self) -> Iterable[Linear]:
-        return cast("Iterable[Linear]", self.parts)
+    def _parts(self) -> Sequence[Linear]:
+        return cast("Sequence[Linear]", self.parts)
+
+    def _called(self, x: Tensor) -> Tensor:
+        for part in neighbours_joined(self.parts, runs_unseen):
+            x = part(x)
+        return x
 
     @property
     def delay_frames(self) -> int:
@@ -141,6 +161,10 @@ class Sum(Linear):
 
     def _parts(self) -> Sequence[Linear]:
         return cast("Sequence[Linear]", self.parts)
+
+    def _called(self, x: Tensor) -> Tensor:
+        first, *others = (part(x) for part in self.parts)
+        return sum(others, first)
 
     @property
     def delay_frames(self) -> int:
@@ -172,11 +196,68 @@ def chained(parts: Sequence[nn.Module]) -> Chain | Pipeline:
     """`parts` one after another: a `Chain` where all are linear."""
     if all(isinstance(part, Linear) for part in parts):
         return Chain(*linear(parts))
+    return Pipeline(*neighbours_joined(parts, lambda part: isinstance(part, Linear)))
+
+
+def neighbours_joined(parts: Iterable[nn.Module], belongs: Callable[[nn.Module], bool]) -> list[nn.Module]:
+    """`parts`, where neighbours that belong together are one `Chain`."""
     joined: list[nn.Module] = []
-    for is_linear, run in groupby(parts, lambda part: isinstance(part, Linear)):
+    for together, run in groupby(parts, belongs):
         neighbours = list(run)
-        joined += [Chain(*linear(neighbours))] if is_linear else neighbours
-    return Pipeline(*joined)
+        joined += [Chain(*linear(neighbours))] if together and len(neighbours) > 1 else neighbours
+    return joined
+
+
+def opened(module: nn.Module) -> Iterator[nn.Module]:
+    """What `module` does one after another: chains, and `nn.Sequential`s, are taken apart, those in them too."""
+    _require_module(module)
+    if not runs_in_turn(module):
+        yield module
+        return
+    for part in module if isinstance(module, nn.Sequential) else cast("Chain | Pipeline", module).parts:
+        yield from opened(part)
+
+
+def runs_in_turn(module: nn.Module) -> bool:
+    """Whether calling `module` calls its parts one after another and does no more."""
+    known = isinstance(module, Chain | Pipeline | nn.Sequential) and type(module).forward in _IN_TURN
+    return known and is_untouched(module)
+
+
+def steps_of(module: nn.Module) -> Sequence[nn.Module]:
+    """`opened`, neighbours chained; what was made for an `nn.Sequential` is kept with it, and its tables on a GPU."""
+    if isinstance(module, Chain) or not runs_in_turn(module):
+        return [module]
+    if isinstance(module, Pipeline):
+        return list(module.parts)
+    sequential, parts = cast("nn.Sequential", module), list(opened(module))
+    if sequential not in _STEPS or _STEPS[sequential][0] != parts:
+        _STEPS[sequential] = parts, neighbours_joined(parts, lambda part: isinstance(part, Linear))
+    return _STEPS[sequential][1]
+
+
+def is_ours(module: nn.Module) -> bool:
+    """Whether calling `module` does what its `row` says and no more: no hooks, no `forward` of a user's."""
+    if not isinstance(module, Linear) or type(module).forward is not Linear.forward or not is_untouched(module):
+        return False
+    return all(map(is_ours, module._parts()))
+
+
+def is_untouched(module: nn.Module) -> bool:
+    """Whether `module` has no hooks of its own, and is called as its class says."""
+    hooks = (module._forward_pre_hooks, module._forward_hooks, module._backward_pre_hooks, module._backward_hooks)
+    return not any(hooks) and "forward" not in vars(module) and type(module).__call__ is nn.Module.__call__
+
+
+def runs_unseen(module: nn.Module) -> bool:
+    """Whether nobody can tell that `module` is not called: `is_ours`, and no hooks that torch calls for all modules."""
+    for_all = (calls._global_forward_pre_hooks, calls._global_forward_hooks,
+               calls._global_backward_pre_hooks, calls._global_backward_hooks)
+    return not any(for_all) and is_ours(module)
+
+
+_IN_TURN = (Linear.forward, Pipeline.forward, nn.Sequential.forward)
+_STEPS: WeakKeyDictionary[nn.Sequential, tuple[list[nn.Module], list[nn.Module]]] = WeakKeyDictionary()
 
 
 def linear(parts: Iterable[nn.Module]) -> list[Linear]:
@@ -200,12 +281,16 @@ def home_of(module: nn.Module) -> Tensor:
     return buffers[0] if buffers else torch.empty(0)
 
 
-def _parts(module: nn.Module, *kinds: type[Chain] | type[Sum] | type[Pipeline]) -> Iterator[nn.Module]:
-    """What `module` consists of where it is one of `kinds`: chains in a chain are one chain, sums in a sum one sum."""
-    if not isinstance(module, nn.Module):
-        raise TypeError(f"a filter combines with an nn.Module, not with {type(module).__name__}")
-    if isinstance(module, kinds):
+def _summands(module: nn.Module) -> Iterator[nn.Module]:
+    """Sums in a sum are one sum."""
+    _require_module(module)
+    if type(module) is Sum and is_untouched(module):
         for part in module.parts:
-            yield from _parts(part, *kinds)
+            yield from _summands(part)
     else:
         yield module
+
+
+def _require_module(module: object) -> None:
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"a filter combines with an nn.Module, not with {type(module).__name__}")
