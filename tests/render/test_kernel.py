@@ -61,6 +61,23 @@ def relative(got: np.ndarray, truth: np.ndarray) -> float:
     return float(np.abs(got - truth).max() / np.abs(truth).max())
 
 
+# ---- rows and blocks
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("channels", [1, 2, 3, 5, 8, 9, 17])
+def test_rows_become_blocks_and_blocks_rows(kernel: Kernel, channels: int, dtype: type) -> None:
+    for frames in (0, 1, 7, 8, 33):
+        shape = channels, 50
+        for whole in (np.ones(shape, dtype), np.ones(shape[::-1], dtype).T, np.ones(shape, dtype)[::-1]):
+            rows, block, values = whole[:, 5 : 5 + frames], np.empty((frames, channels)), noise(frames, channels)
+            kernel.to_rows(values, rows)
+            assert np.array_equal(rows, values.T.astype(dtype)), rows.strides
+            kernel.from_rows(rows, block)
+            assert np.array_equal(block, rows.T), rows.strides
+            assert np.count_nonzero(whole == 1.0) == whole.size - rows.size  # nothing beside them was written
+
+
 # ---- second-order sections
 
 

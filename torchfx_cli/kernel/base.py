@@ -60,6 +60,14 @@ class Kernel(ABC):
             raise ValueError(f"{out.dtype} does not hold {bits}-bit samples")
         return self._store(x, out, bits, dither, seed, first_frame * x.shape[1], limit)
 
+    def from_rows(self, rows: Block, block: Samples) -> None:
+        """Write `rows` [channels, frames], float32 or float64, to `block` [frames, channels]."""
+        block[...] = rows.T
+
+    def to_rows(self, block: Samples, rows: Block) -> None:
+        """The way back, rounded to the type of `rows`."""
+        rows[...] = block.T
+
     def sos(self, x: Samples, sos: Samples, state: Samples) -> None:
         """Filter `x` in place by second-order sections `sos` [K, 6] (b0 b1 b2 1 a1 a2 a row).
 

@@ -2,6 +2,7 @@
 #include "vector.h"
 
 #include "samples.h"
+#include "turn.h"
 #include "sos.h"
 #include "fir.h"
 #include "fft.h"

@@ -17,6 +17,7 @@ DIRECT_MAX_TAPS = {"avx512": 48, "avx2": 64, "baseline": 32}
 ALIGNMENT_BYTES = 64  # of a vector of 8 doubles
 # Keyed by dtype objects: asking one for its name takes longer than a small block.
 SUFFIXES = {np.dtype("int16"): "i16", np.dtype("int32"): "i32", np.dtype("float32"): "f32", np.dtype("float64"): "f64"}
+FLOATS = (np.dtype("float32"), np.dtype("float64"))
 
 
 class _Outcome(ctypes.Structure):
@@ -40,6 +41,8 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {  # result, then arguments
         )
         for suffix in SUFFIXES.values()
     },
+    **{f"from_rows_{suffix}": (None, c_void_p, c_int64, c_void_p, c_int64, c_int64) for suffix in ("f32", "f64")},
+    **{f"to_rows_{suffix}": (None, c_void_p, c_int64, c_int64, c_void_p, c_int64) for suffix in ("f32", "f64")},
     "sos": (None, c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p),
     "gain": (None, c_void_p, c_int64, c_double),
     "compress": (None, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
@@ -64,12 +67,28 @@ class Native(Kernel):
         c = {name: _function(library, f"{name}_{clone}", *types) for name, types in _SIGNATURES.items()}
         self._loaders = {dtype: c[f"load_{suffix}"] for dtype, suffix in SUFFIXES.items()}
         self._storers = {dtype: c[f"store_{suffix}"] for dtype, suffix in SUFFIXES.items()}
+        self._from_rows = {dtype: c[f"from_rows_{SUFFIXES[dtype]}"] for dtype in FLOATS}
+        self._to_rows = {dtype: c[f"to_rows_{SUFFIXES[dtype]}"] for dtype in FLOATS}
         self.c_sos, self.c_gain, self.c_fir = c["sos"], c["gain"], c["fir"]
         self.c_compress = c["compress"]
         self.c_fft_prepare, self.c_fft_process = c["fft_prepare"], c["fft_process"]
 
     def fft_fir(self, taps: Samples, channels: int) -> FftFir:
         return _NativeFftFir(self, taps, channels)
+
+    def from_rows(self, rows: Block, block: Samples) -> None:
+        if rows.strides[1] == rows.itemsize:
+            stride = rows.strides[0] // rows.itemsize
+            self._from_rows[rows.dtype](rows.ctypes.data, stride, _address(block, np.float64), *block.shape)
+        else:
+            super().from_rows(rows, block)
+
+    def to_rows(self, block: Samples, rows: Block) -> None:
+        if rows.strides[1] == rows.itemsize:
+            stride = rows.strides[0] // rows.itemsize
+            self._to_rows[rows.dtype](_address(block, np.float64), *block.shape, rows.ctypes.data, stride)
+        else:
+            super().to_rows(block, rows)
 
     def _load(self, block: Block, out: Samples) -> int:
         return int(self._loaders[block.dtype](_address(block), _address(out, np.float64), block.size))

@@ -49,7 +49,7 @@ def from_rest(row: Row, x: Tensor, skipped: int) -> Tensor:
     spreads, as in scipy.signal.
     """
     samples = (x if x.dtype == torch.float32 else x.double()).detach().numpy()
-    y = np.empty_like(samples)
+    y = np.empty(samples.shape, samples.dtype)  # NumPy asks for huge pages, whose first touch costs a sixth
     threads = max(1, min(torch.get_num_threads(), len(x) // 2, x.numel() // THREAD_SAMPLES))
     with torch.profiler.record_function(f"torchfx_cli: {labels(row)}"):
         if threads == 1:
@@ -63,17 +63,19 @@ def from_rest(row: Row, x: Tensor, skipped: int) -> Tensor:
 def _filter(row: Row, skipped: int, samples: Array, y: Array) -> None:
     """Some of the channels of `from_rest`, into `y`: none of them depends on which are done together."""
     channels, frames = samples.shape
-    filters, alignment = Filters(load(), row, channels), Alignment(skipped, frames)
+    kernel = load()
+    filters, alignment = Filters(kernel, row, channels), Alignment(skipped, frames)
     step = min(block_frames(channels), max(frames + skipped, LEAST_FRAMES))
-    start = made = 0
+    block, start, made = np.empty((step, channels)), 0, 0
     with np.errstate(over="ignore", invalid="ignore"):
         while alignment.owed:
-            block = np.zeros((step, channels))
-            heard = samples[:, start : start + step].T
-            block[: len(heard)] = heard
+            heard = samples[:, start : start + step]
+            frames_heard = heard.shape[1]
+            kernel.from_rows(heard, block[:frames_heard])
+            block[frames_heard:] = 0.0
             out = filters.process(block)
             first, count, alignment = alignment.due(len(out))
-            y[:, made : made + count] = out[first : first + count].T
+            kernel.to_rows(out[first : first + count], y[:, made : made + count])
             start, made = start + step, made + count
 
 
