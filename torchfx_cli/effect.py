@@ -14,7 +14,7 @@ from torch import Tensor
 
 from torchfx_cli.effects.table import KINDS
 from torchfx_cli.library.combine import Module
-from torchfx_cli.library.designed import Filter
+from torchfx_cli.library.designed import Filter, refuse_gradient
 from torchfx_cli.library.effects import effect_class
 
 
@@ -32,9 +32,10 @@ class Normalize(Module):
 
     def __init__(self, peak: float = 1.0) -> None:
         super().__init__()
+        refuse_gradient(peak, "Normalize: peak")
         if not 0.0 < peak < float("inf"):
             raise ValueError(f"peak is linear, above 0; got {peak!r}")
-        self._keep("peak", peak)
+        self._keep("peak", float(peak))
 
     def forward(self, x: Tensor) -> Tensor:
         """`x` [..., channels, frames] or [frames], floating point: one factor for all channels of an example."""

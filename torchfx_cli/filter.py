@@ -14,7 +14,7 @@ import torch
 
 from torchfx_cli.effects.fir import FirSpec
 from torchfx_cli.effects.kind import Origin
-from torchfx_cli.library.designed import Filter
+from torchfx_cli.library.designed import Filter, refuse_gradient
 
 FIR_KINDS = ("lowpass", "highpass", "bandpass", "bandstop")
 
@@ -205,6 +205,7 @@ class DesignableFIR(Filter):
 
     def __init__(self, num_taps: int, cutoff: float | Sequence[float], fs: float | None = None, window: str = "hamming",
                  kind: str = "lowpass", align: bool = False) -> None:
+        refuse_gradient(cutoff, "DesignableFIR: cutoff")
         if kind not in FIR_KINDS:
             raise ValueError(f"kind is one of {', '.join(FIR_KINDS)}, not {kind!r}")
         super().__init__("fir", fs, **{kind: cutoff}, taps=num_taps, window=window, align=align)
@@ -217,6 +218,7 @@ class SOS(Filter):
     """
 
     def __init__(self, sos: npt.ArrayLike, fs: float | None = None) -> None:
+        refuse_gradient(sos, "SOS: sos")
         rows = torch.as_tensor(sos, dtype=torch.float64)
         if rows.ndim != 2 or rows.shape[-1] != 6:
             raise ValueError(f"sos is [K, 6], rows of b0, b1, b2, a0, a1, a2; got shape {tuple(rows.shape)}")
@@ -224,6 +226,7 @@ class SOS(Filter):
 
 
 def _flat(taps: npt.ArrayLike) -> list[float]:
+    refuse_gradient(taps, "FIR: taps")
     values = torch.as_tensor(taps, dtype=torch.float64)
     if values.ndim != 1 or not len(values):
         raise ValueError(f"taps are [N], at least one; got shape {tuple(values.shape)}")

@@ -57,6 +57,12 @@ class Module(nn.Module):
         else:
             super().__setattr__(name, value)
 
+    def __delattr__(self, name: str) -> None:
+        """Nor can it be taken away, as a parametrization would, which changed nothing of what is computed."""
+        if name == "fs" or name in designed_names():
+            raise AttributeError(f"{self._name()}.{name} belongs to its design: it cannot be deleted or parametrized")
+        super().__delattr__(name)
+
     def _keep(self, name: str, value: Any) -> None:
         """Set one of the names that nobody else may set."""
         super().__setattr__(name, value)
@@ -95,6 +101,15 @@ class Linear(Module, ABC):
     def core(self) -> modules.Filter:
         """What computes it, float64 [channels, frames], on the device where its coefficients are."""
         return self._cores.of(self.row, home_of(self))
+
+    def compute_coefficients(self) -> None:
+        """Design all filters in it whose rate is known; the others wait for theirs."""
+        for part in self._parts():
+            part.compute_coefficients()
+
+    def move_coeff(self, device: str | torch.device) -> None:
+        """The same as `.to(device)`."""
+        self.to(device)
 
     def forward(self, x: Tensor) -> Tensor:
         """Filter `x` [..., frames] from rest; the output has its shape and type."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import fields
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from torchfx_cli.chain.parse import parse_effect
 from torchfx_cli.design import stages
 from torchfx_cli.effects.kind import StageSpec
 from torchfx_cli.errors import TorchfxError
-from torchfx_cli.library.combine import Linear
+from torchfx_cli.library.combine import Linear, home_of
 from torchfx_cli.samples import Signal
 
 SHOWN_NUMBERS = 4  # of a tuple, in a filter's representation
@@ -30,12 +31,16 @@ SHOWN_NUMBERS = 4  # of a tuple, in a filter's representation
 class Filter(Linear):
     """One stage of a chain as a module; `spec` is what a chain file would say.
 
-    The coefficients are a buffer, `coefficients`: [K, 6] sections or [N] taps; they exist once the rate is known,
-    from `fs` or from the first wave. Any stage can be made: `Filter("highpass", 48000, cutoff=80, order=4)`, with the
-    settings of a chain file, or `Filter("highpass:cutoff=80,order=4")`, as written after -e.
+    It is designed once its rate is known, from `fs` or from the first wave, and keeps that design: `coefficients`,
+    `sos`, `b` and `a` are copies of it, and so is what a state dict holds, to be compared when it is loaded.
+
+    Gradients pass through the signal alone; a parameter that asks for one is a ValueError. A learnable filter would
+    take a design in torch, and a recursion that passes gradients to its coefficients.
+
+    Any stage can be made: `Filter("highpass", 48000, cutoff=80, order=4)`, with the settings of a chain file, or
+    `Filter("highpass:cutoff=80,order=4")`, as written after -e.
     """
 
-    coefficients: Tensor
     spec: StageSpec
     fs: float | None
     stage: stages.Linear | None
@@ -63,23 +68,59 @@ class Filter(Linear):
         elif self.fs != fs:
             raise ValueError(f"{self._name()} was designed for {self.fs:g} Hz, not {fs:g} Hz; make one for each rate")
 
-    def compute_coefficients(self) -> Tensor:
-        """Design for `fs` again and return the coefficients; ValueError where the rate is not known or impossible."""
+    def compute_coefficients(self) -> None:
+        """See `Linear`. ValueError where there is no such filter at this rate."""
         if self.fs is None:
-            raise ValueError(self._needs_a_rate())
-        device = self.coefficients.device if self.stage else None
+            return
         try:
             (stage,) = stages.linear([self.spec.design(Signal(self.fs, 1))])
         except TorchfxError as error:
             raise ValueError(str(error)) from None
+        home = self._buffers.get("coefficients")
         self._keep("stage", stage)
-        values = stage.build(_Coefficients())
-        self.register_buffer("coefficients", torch.tensor(values, dtype=torch.float64, device=device))
+        self._buffers["coefficients"] = self._values(None if home is None else home.device)
+
+    def _values(self, device: torch.device | str | None = None) -> Tensor:
+        """The coefficients of the design, float64."""
+        if self.stage is None:
+            raise AttributeError
+        return torch.tensor(self.stage.build(_Coefficients()), dtype=torch.float64, device=device)
+
+    @property
+    def coefficients(self) -> Tensor:
+        """A copy of the sections [K, 6], the taps [N] or the factor [1]."""
+        return self._values(home_of(self).device)
+
+    @property
+    def sos(self) -> Tensor:
+        """A copy of the sections [K, 6], rows of b0, b1, b2, 1, a1, a2, of what consists of such."""
+        if not isinstance(self.stage, stages.Sections):
+            raise AttributeError
         return self.coefficients
 
-    def move_coeff(self, device: str | torch.device) -> None:
-        """The same as `.to(device)`."""
-        self.to(device)
+    @property
+    def b(self) -> Tensor:
+        """The numerator in powers of 1/z, as of scipy.signal; many sections in a row are not exact in this form."""
+        return self._polynomials()[0]
+
+    @property
+    def a(self) -> Tensor:
+        """The denominator, from 1 on; see `b`."""
+        return self._polynomials()[1]
+
+    def __getattr__(self, name: str) -> Any:
+        """What the properties above do not have: torch looks for all of them, so it is an AttributeError."""
+        if name in ("coefficients", "sos", "b", "a"):
+            raise AttributeError(f"{self._name()} has no sections" if self.stage else self._needs_a_rate())
+        return super().__getattr__(name)
+
+    def _polynomials(self) -> tuple[Tensor, Tensor]:
+        values = self.coefficients
+        if not isinstance(self.stage, stages.Sections):
+            return values, torch.ones_like(values[:1])
+        b, a = (reduce(np.convolve, half) for half in np.split(self.stage.sos, 2, axis=1))
+        order = max(np.flatnonzero(b).max(initial=0), np.flatnonzero(a).max(initial=0))
+        return torch.tensor(b[: order + 1]).to(values), torch.tensor(a[: order + 1]).to(values)
 
     @property
     def delay_frames(self) -> int:
@@ -98,15 +139,30 @@ class Filter(Linear):
     def _needs_a_rate(self) -> str:
         return f"{self._name()} has no sample rate: give fs=..., or apply it to a Wave"
 
-    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Take over the rate of the filter that was saved; a filter is designed, so another one's is refused."""
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        """The design in the type of the buffer, into which somebody may have written."""
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if (home := destination.get(f"{prefix}coefficients")) is not None:
+            destination[f"{prefix}coefficients"] = self._values().to(home)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, metadata: dict[str, Any], *rest: Any) -> None:
+        """Take over the rate of the filter that was saved; a filter is designed, so another one's is refused.
+
+        Nothing of ours is ever missing: what was saved before the model had this filter loads too.
+        """
         rate, saved = state.get(f"{prefix}_extra_state"), state.get(f"{prefix}coefficients")
         if self.fs is None and rate is not None:
             self.take_rate(rate)
-        if self.stage is not None and saved is not None and not _alike(self.coefficients, saved):
-            rest[-1].append(f"{prefix}coefficients are those of another filter than {self}")
-            return
-        super()._load_from_state_dict(state, prefix, *rest)
+        if self.stage is not None and saved is not None:
+            if not _alike(self._values("cpu"), saved):
+                rest[-1].append(f"{prefix}coefficients are those of another filter than {self}")
+            elif metadata.get("assign_to_params_buffers"):
+                self._buffers["coefficients"] = self._values().to(saved)
+        ours = f"{prefix}coefficients"
+        state = {key: value for key, value in state.items() if key != ours}
+        super()._load_from_state_dict({**state, f"{prefix}_extra_state": self.fs}, prefix, metadata, *rest)
+        missing = rest[1]
+        missing[:] = [key for key in missing if key != ours]
 
     def get_extra_state(self) -> float | None:
         return self.fs
@@ -118,12 +174,23 @@ class Filter(Linear):
 
 def checked_rate(fs: float) -> float:
     """A sample rate in Hz as a plain number, an int where it is whole; TypeError or ValueError for what is none."""
+    refuse_gradient(fs, "fs")
     plain = fs.item() if isinstance(fs, np.generic | Tensor) else fs
     if not isinstance(plain, int | float):
         raise TypeError(f"a sample rate is a number in Hz, not {fs!r}")
     if not 0 < plain < math.inf:
         raise ValueError(f"a sample rate is above 0 Hz, not {fs!r}")
     return int(plain) if plain == int(plain) else plain
+
+
+def refuse_gradient(value: object, name: str) -> None:
+    """ValueError where a number, or one in a list, asks for a gradient: a design passes none on."""
+    if isinstance(value, list | tuple):
+        for number in value:
+            refuse_gradient(number, name)
+    elif isinstance(value, Tensor) and value.requires_grad:
+        raise ValueError(f"{name} asks for a gradient, and a design passes none on: give a number, with .item() or "
+                         ".detach(); gradients pass through the signal alone")
 
 
 def set_rate(module: nn.Module, fs: float, device: torch.device | None = None) -> None:
@@ -167,11 +234,18 @@ def _shown(value: object) -> str:
 
 
 def _alike(ours: Tensor, theirs: Tensor) -> bool:
-    return ours.shape == theirs.shape and torch.allclose(ours.cpu(), theirs.cpu(), rtol=1e-9, atol=1e-15)
+    """To the precision of the type in which `theirs` were saved."""
+    kept = torch.finfo(theirs.dtype)
+    rtol, atol = max(1e-9, 2 * kept.eps), max(1e-15, 2 * kept.smallest_normal * kept.eps)
+    if ours.shape != theirs.shape:
+        return False
+    return torch.allclose(ours.to(theirs.dtype).double(), theirs.cpu().double(), rtol, atol)
 
 
 def parsed(kind: str, settings: dict[str, object], where: str) -> StageSpec:
     """The stage that a chain file would hold; ValueError, which names `where`, for what it refuses."""
+    for name, value in settings.items():
+        refuse_gradient(value, f"{where}: {name}")
     text = kind + ":" * bool(settings) + ",".join(f"{name}={_written(value)}" for name, value in settings.items())
     try:
         (spec,) = parse_effect(text, where)
