@@ -1,7 +1,8 @@
 """How the library's modules combine: `a | b` one after the other, `a + b` side by side, from rest or in blocks.
 
 What is only asked for its numbers, on the CPU, is computed by the CPU engine (`render.native_forward`); everything
-else, and all on other devices, by the modules of matrices and transforms (`render.modules`).
+else, and all on other devices, by the modules of matrices and transforms (`render.modules`). In a graph of torch
+either is one operator (`library.traced`).
 
 Neighbours are computed as one: a wave is read and written once for all of them, and rounded to its type once. That is
 right only for a module that is ours as it stands; see `runs_unseen`. Others are called, one after the other.
@@ -23,7 +24,7 @@ from torch.nn.modules import module as calls
 from torchfx_cli.design import stages
 from torchfx_cli.effects.kind import params_of
 from torchfx_cli.effects.table import KINDS
-from torchfx_cli.library import units
+from torchfx_cli.library import traced, units
 from torchfx_cli.library.cores import Cores, Row, apart
 from torchfx_cli.plan.fuse import fuse_linear
 from torchfx_cli.render import modules, native_forward
@@ -132,10 +133,18 @@ class Linear(Module, ABC):
 
     def _from_rest(self, x: Tensor) -> Tensor:
         """Filter `x` [channels, frames], then as much silence as was late, without that delay."""
+        if torch.compiler.is_compiling():
+            return traced.filtered(x, *self._traced())
         skipped = self.delay_frames
         if native_forward.is_plain(x) and home_of(self).device == x.device:
             return native_forward.from_rest(self.row, x, skipped)
         return units.from_rest(self.core(), x, skipped)
+
+
+    @torch.compiler.assume_constant_result
+    def _traced(self) -> tuple[str, int]:
+        """What `traced.filtered` is told, found while a graph is made."""
+        return traced.text_of(self.row), self.delay_frames
 
 
 class Chain(Linear):
@@ -151,7 +160,8 @@ class Chain(Linear):
         return cast("Sequence[Linear]", self.parts)
 
     def _called(self, x: Tensor) -> Tensor:
-        for part in neighbours_joined(self.parts, runs_unseen):
+        graph = torch.compiler.is_compiling()  # in which no modules may be made
+        for part in self.parts if graph else neighbours_joined(self.parts, runs_unseen):
             x = part(x)
         return x
 
