@@ -45,7 +45,8 @@ class Renderer:
     `chain` is a file, a preset's name, a ChainSpec or a module made of this library's filters and effects; it is made
     for `fs` in Hz and moved to `device`. What comes out is aligned with what went in: a chain that removes delay gives
     its last frames in `flush`. Its rate and channels are `fs_out` and `channels_out`. What needs the whole recording,
-    such as Normalize, is a ValueError.
+    such as Normalize, is a ValueError. A copy, or what comes out of a pickle, goes on where the renderer was; with a
+    resampler in it, copying is a TypeError.
     """
 
     def __init__(self, chain: str | os.PathLike[str] | ChainSpec | nn.Module, fs: float, channels: int,

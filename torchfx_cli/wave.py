@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
-from torchfx_cli.errors import FileError, WriteError
-from torchfx_cli.library.combine import Pipeline, steps_of
+from torchfx_cli.errors import FileError, RunError, WriteError
+from torchfx_cli.library.combine import Pipeline, steps_of, wave_rate
 from torchfx_cli.library.designed import checked_rate, set_rate
 from torchfx_cli.library.effects import Effect, has_effects
 from torchfx_cli.plan.assemble import Dither, assemble
@@ -117,7 +120,42 @@ class Wave:
                                  "change the rate: apply its parts one by one")
             set_rate(part, fs, ys.device)
             rate = part.rate_out(len(ys)) if isinstance(part, Effect) else fs
-            ys, fs = part(ys), rate
+            with wave_rate(fs, ys.device):
+                ys = part(ys)
+            fs = rate
+        return self._tagged(ys, fs)
+
+    def transform(self, function: Callable[..., Tensor], *arguments: Any, **named: Any) -> Wave:
+        """What `function` makes of the samples, as in `wave.transform(torch.roll, 48, dims=-1)`; the rate stays."""
+        return self._tagged(function(self.ys, *arguments, **named), self.fs)
+
+    def get_channel(self, index: int) -> Wave:
+        """One channel, counted from 0, or from the end below; the samples are shared. Raises IndexError."""
+        return self._tagged(self.ys[index], self.fs)
+
+    @classmethod
+    def merge(cls, waves: Sequence[Wave], split_channels: bool = False) -> Wave:
+        """All waves at once: their sum, or with `split_channels` their channels beside each other.
+
+        All have one rate and device; shorter ones end in silence. In a sum a wave of one channel is heard in all
+        channels. The tags are those of the first. Raises ValueError.
+        """
+        if not waves:
+            raise ValueError("merge takes one wave or more, not none")
+        first = waves[0]
+        for what, found in (("rates", {f"{wave.fs:g} Hz" for wave in waves}),
+                            ("devices", {str(wave.ys.device) for wave in waves})):
+            if len(found) > 1:
+                raise ValueError(f"waves of different {what} do not merge: {', '.join(sorted(found))}")
+        counts = sorted({wave.channels for wave in waves} - {1})
+        if not split_channels and len(counts) > 1:
+            raise ValueError(f"waves of {' and '.join(map(str, counts))} channels have no sum; "
+                             "with split_channels they stand beside each other")
+        frames, dtype = max(wave.frames for wave in waves), reduce(torch.promote_types, (w.ys.dtype for w in waves))
+        padded = [pad(wave.ys.to(dtype), (0, frames - wave.frames)) for wave in waves]
+        return first._tagged(torch.cat(padded) if split_channels else reduce(add, padded), first.fs)
+
+    def _tagged(self, ys: Tensor, fs: float) -> Wave:
         wave = Wave(ys, fs)
         wave.tags = self.tags
         return wave
@@ -177,6 +215,6 @@ def _named(path: str | os.PathLike[str]) -> Iterator[None]:
     """What is wrong with a file names it: the command line says the name in front of the line."""
     try:
         yield
-    except FileError as error:
-        name = str(Path(path))
-        raise error if name in str(error) else type(error)(f"{name}: {error}") from None
+    except (FileError, RunError) as error:
+        name, kind = str(Path(path)), type(error) if isinstance(error, FileError) else WriteError
+        raise error if name in str(error) and kind is type(error) else kind(f"{name}: {error}") from None

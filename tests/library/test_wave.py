@@ -81,6 +81,12 @@ def test_what_the_command_line_would_warn_of_is_a_warning(tmp_path: Path) -> Non
 @pytest.mark.parametrize(("do", "error", "words"), [
     (lambda at: fx.Wave.from_file(at / "none.wav"), ReadError, r"none\.wav: does not exist"),
     (lambda at: fx.Wave(noise(), FS).save(at / "old.wav"), WriteError, r"old\.wav exists; with overwrite"),
+    (lambda at: fx.Wave(noise(), FS).save(at / "none" / "x.wav"), WriteError, r"x\.wav: the output folder .*none does"),
+    (lambda at: fx.Wave(noise(), FS).save(at / "old.wav" / "x.wav"), WriteError, r"x\.wav: its folder is a file"),
+    (lambda at: fx.Wave.merge([]), ValueError, "one wave or more"),
+    (lambda at: fx.Wave.merge([fx.Wave(noise(), FS), fx.Wave(noise(), 44_100)]), ValueError, "rates .* 44100 Hz"),
+    (lambda at: fx.Wave.merge([fx.Wave(noise(2), FS), fx.Wave(noise(3), FS)]), ValueError, "2 and 3 channels have no"),
+    (lambda at: fx.Wave(noise(), FS).get_channel(2), IndexError, "out of bounds"),
     (lambda at: fx.Wave(noise(), FS).save(at / "x.banana"), TorchfxError, r"no audio format .* x\.banana"),
     (lambda at: fx.Wave(noise(), 44_100.5).save(at / "x.wav"), WriteError, r"x\.wav: .*whole .* not 44100\.5 Hz"),
     (lambda at: fx.Wave(noise() * np.nan, FS).save(at / "x.wav"), ReadError, r"x\.wav: non-finite sample at 0\."),
@@ -108,3 +114,47 @@ def test_frames_in_the_place_of_channels_are_refused(shape: tuple[int, int]) -> 
 @pytest.mark.parametrize("shape", [(2, 1), (64, 0), (64, 1), (1024, 1024)])
 def test_a_moment_in_a_few_channels_is_a_wave(shape: tuple[int, int]) -> None:
     assert fx.Wave(np.zeros(shape), 48_000).channels == shape[0]
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_waves_merge_as_a_sum_or_side_by_side(split: bool) -> None:
+    voice, music = noise(1, 300), noise(2, 500).astype(np.float32)
+    waves = [fx.Wave(voice, FS), fx.Wave(music, FS)]
+    waves[0].tags = {"title": "a title"}
+    got = fx.Wave.merge(waves, split_channels=split)
+    padded = np.pad(voice, ((0, 0), (0, 200)))
+    np.testing.assert_array_equal(got.ys, np.concatenate([padded, music]) if split else padded + music)
+    assert (got.fs, got.ys.dtype, got.tags) == (FS, torch.float64, {"title": "a title"})
+    assert torch.equal(fx.Wave.merge(waves[1:], split).ys, waves[1].ys)
+
+
+def test_a_channel_and_what_a_function_makes_are_waves() -> None:
+    wave = fx.Wave(noise(3), FS)
+    wave.tags = {"title": "a title"}
+    for index in (0, 2, -1):
+        np.testing.assert_array_equal(wave.get_channel(index).ys, noise(3)[[index]])
+    later = wave.transform(torch.roll, 48, dims=-1)
+    np.testing.assert_array_equal(later.ys, np.roll(noise(3), 48, axis=-1))
+    assert (later.fs, later.tags, wave.get_channel(1).tags) == (FS, wave.tags, wave.tags)
+    with pytest.raises(TypeError, match="floating-point samples"):
+        wave.transform(torch.isnan)
+
+
+class Hidden(torch.nn.Module):
+    """Keeps filters where torch does not look, and makes one on the way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filters = {"low": [fx.filter.LoButterworth(1000)], "level": fx.effect.Compressor(0.0)}
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.filters["level"]((self.filters["low"][0] | fx.filter.DesignableFIR(31, 900, align=True))(x))
+
+
+def test_filters_take_the_rate_of_the_wave_wherever_a_module_keeps_them() -> None:
+    module = Hidden()
+    got = (fx.Wave(noise() * 0.1, FS) | torch.nn.Sequential(module)).ys
+    chain = fx.filter.LoButterworth(1000, fs=FS) | fx.filter.DesignableFIR(31, 900, FS, align=True)
+    np.testing.assert_allclose(got, chain(torch.from_numpy(noise() * 0.1)), rtol=0, atol=1e-12)
+    with pytest.raises(ValueError, match="no sample rate"):
+        Hidden()(torch.zeros(1, 9))

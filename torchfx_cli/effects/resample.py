@@ -88,6 +88,9 @@ class _Resampling:
         self._stage, self._source = stage, source
         self._heard = self._made = 0
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("what libsoxr has heard cannot be copied; copy the chain, and open it anew")
+
     def process(self, samples: Array) -> Array:
         """See `Processor`."""
         self._heard += len(samples)

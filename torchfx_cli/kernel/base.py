@@ -36,6 +36,12 @@ class Kernel(ABC):
     reason = ""
     direct_max_taps = 0
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy is the same; in another process it is the kernel of this name, or the best there where it has none."""
+        from torchfx_cli.kernel.load import named
+
+        return named, (self.name,)
+
     def load_samples(self, block: Block, out: Samples) -> int:
         """Write `block` (int16, int32, float32, float64), scaled to full scale 1, to `out` of the same shape.
 
@@ -134,13 +140,18 @@ class FftFir(ABC):
 
     in_step = False
 
-    def __init__(self, taps: Samples, channels: int) -> None:
+    def __init__(self, kernel: Kernel, taps: Samples, channels: int) -> None:
+        self._kernel = kernel
         self.taps, self.channels = np.ascontiguousarray(taps, np.float64), channels
         self.size = fft_size(len(taps))
         self.hop = self.size - len(taps) + 1
         self.pair_frames = 2 * self.hop
         self.pending = np.zeros((channels, self.size + self.hop))
         self.reset()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy has tables of its own, and what was heard."""
+        return _as_heard, (self._kernel, self.taps, self.channels, self.pending, self.filled)
 
     def reset(self) -> None:
         """Forget everything heard."""
@@ -158,6 +169,12 @@ class FftFir(ABC):
     @abstractmethod
     def _push(self, x: Samples, out: Samples) -> None:
         """Append x to `pending` behind `filled`; whenever it is full, convolve, write to out and keep the last N-1."""
+
+
+def _as_heard(kernel: Kernel, taps: Samples, channels: int, pending: Samples, filled: int) -> FftFir:
+    made = kernel.fft_fir(taps, channels)
+    made.pending[...], made.filled = pending, filled
+    return made
 
 
 def fft_bytes(taps: int, channels: int) -> int:

@@ -43,6 +43,11 @@ def available() -> list[Kernel]:
     return [*kernels, Twin(problem)]
 
 
+def named(name: str) -> Kernel:
+    """The kernel of that name, or the best one where it does not run here."""
+    return next((kernel for kernel in [load(), *available()] if kernel.name == name), load())
+
+
 def _found() -> tuple[list[Native], str]:
     """The native kernels, or none and the reason."""
     for suffix in EXTENSION_SUFFIXES:

@@ -125,7 +125,7 @@ class _NativeFftFir(FftFir):
     """The arrays of fft.h's plan; the C code works in `pending` and in scratch of its own."""
 
     def __init__(self, kernel: Native, taps: Samples, channels: int) -> None:
-        super().__init__(taps, channels)
+        super().__init__(kernel, taps, channels)
         self._process = kernel.c_fft_process
         lanes = LANES[kernel.clone]
         points = self.size // lanes

@@ -30,7 +30,7 @@ class Twin(Kernel):
         self.reason = reason
 
     def fft_fir(self, taps: Samples, channels: int) -> FftFir:
-        return _TwinFftFir(taps, channels)
+        return _TwinFftFir(self, taps, channels)
 
     def _load(self, block: Block, out: Samples) -> int:
         width = 8 * block.dtype.itemsize if block.dtype.kind == "i" else 1
@@ -92,8 +92,8 @@ class Twin(Kernel):
 
 
 class _TwinFftFir(FftFir):
-    def __init__(self, taps: Samples, channels: int) -> None:
-        super().__init__(taps, channels)
+    def __init__(self, kernel: Kernel, taps: Samples, channels: int) -> None:
+        super().__init__(kernel, taps, channels)
         self._response = np.fft.rfft(self.taps, self.size)
 
     def _push(self, x: Samples, out: Samples) -> None:

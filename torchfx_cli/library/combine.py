@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from itertools import groupby
 from typing import Any, cast
@@ -115,6 +117,7 @@ class Linear(Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Filter `x` [..., frames] from rest; the output has its shape and type."""
         self._check(x)
+        take_wave_rate(self)
         if not x.ndim:
             raise ValueError(f"{self._name()} filters [..., frames], not a single number")
         if not all(map(runs_unseen, self._parts())):
@@ -295,6 +298,28 @@ def linear(parts: Iterable[nn.Module]) -> list[Linear]:
                 raise ValueError(f"{name} carries no state between blocks: it cannot be streamed or added")
             found.append(one)
     return found
+
+
+WAVE_RATE: ContextVar[tuple[float, torch.device] | None] = ContextVar("WAVE_RATE", default=None)
+
+
+@contextmanager
+def wave_rate(fs: float, device: torch.device) -> Iterator[None]:
+    """While a wave goes through a module, filters without a rate take this one wherever the module keeps them."""
+    token = WAVE_RATE.set((fs, device))
+    try:
+        yield
+    finally:
+        WAVE_RATE.reset(token)
+
+
+def take_wave_rate(module: nn.Module) -> None:
+    """Give `module`, and what is in it, the rate of the wave that is on its way, where it has none; see `wave_rate`."""
+    if torch.compiler.is_compiling() or (wave := WAVE_RATE.get()) is None:
+        return
+    for part in module.modules():
+        if getattr(part, "fs", wave) is None and (take_rate := getattr(part, "take_rate", None)):
+            take_rate(*wave)
 
 
 def home_of(module: nn.Module) -> Tensor:

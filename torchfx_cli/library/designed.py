@@ -8,6 +8,7 @@ starts from rest, like scipy.signal, and is differentiable in the signal. What i
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import fields
 from functools import reduce
@@ -255,9 +256,12 @@ def parsed(kind: str, settings: dict[str, object], where: str) -> StageSpec:
 
 
 def _written(value: object) -> str:
-    """As in a chain file, where the numbers of NumPy and torch are plain ones."""
+    """As in a chain file, where the numbers of NumPy and torch are plain ones, and a path is its name."""
     if isinstance(value, np.generic | np.ndarray | Tensor):
         value = value.tolist()
     if isinstance(value, list | tuple):
         return f"[{','.join(map(_written, value))}]"
+    if isinstance(value, str | os.PathLike):
+        text = os.fspath(value).replace("'", "''")
+        return f"'{text}'"
     return str(value).lower() if isinstance(value, bool) else repr(value)

@@ -16,7 +16,7 @@ from torchfx_cli.chain.schema import describe_kinds
 from torchfx_cli.design.stage import Measured, Stage
 from torchfx_cli.effects.kind import StageSpec
 from torchfx_cli.errors import TorchfxError
-from torchfx_cli.library.combine import Module
+from torchfx_cli.library.combine import Module, take_wave_rate
 from torchfx_cli.library.designed import checked_rate, parsed, settings_of
 from torchfx_cli.plan.assemble import assemble
 from torchfx_cli.render.native import NativeEngine
@@ -64,6 +64,7 @@ class Effect(Module):
     def forward(self, x: Tensor) -> Tensor:
         """`x` [channels, frames], or [frames] of one channel, from rest; floating point, whose type comes back."""
         self._check(x)
+        take_wave_rate(self)
         if x.ndim not in (1, 2):
             raise ValueError(f"{self._name()} takes [channels, frames], not {list(x.shape)}")
         rows = x.reshape(-1, x.shape[-1])
