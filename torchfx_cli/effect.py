@@ -14,8 +14,9 @@ from torch import Tensor
 
 from torchfx_cli.effects.table import KINDS
 from torchfx_cli.library.combine import Module
-from torchfx_cli.library.designed import Filter, refuse_gradient
+from torchfx_cli.library.designed import Filter
 from torchfx_cli.library.effects import effect_class
+from torchfx_cli.library.settings import refuse_gradient
 
 
 class Gain(Filter):

@@ -14,7 +14,8 @@ import torch
 
 from torchfx_cli.effects.fir import FirSpec
 from torchfx_cli.effects.kind import Origin
-from torchfx_cli.library.designed import Filter, refuse_gradient
+from torchfx_cli.library.designed import Filter
+from torchfx_cli.library.settings import refuse_gradient
 
 FIR_KINDS = ("lowpass", "highpass", "bandpass", "bandstop")
 

@@ -21,8 +21,9 @@ from torchfx_cli.effect import Normalize
 from torchfx_cli.effects.kind import StageSpec
 from torchfx_cli.effects.normalize import NormalizeSpec
 from torchfx_cli.library.combine import Chain, Linear, Pipeline, chained, is_ours, opened
-from torchfx_cli.library.designed import Filter, set_rate
+from torchfx_cli.library.designed import Filter
 from torchfx_cli.library.effects import Effect
+from torchfx_cli.library.rates import set_rate
 from torchfx_cli.library.streams import LinearStream, StageStream, TensorStream
 from torchfx_cli.samples import Signal
 

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from torchfx_cli.errors import FileError, RunError, WriteError
-from torchfx_cli.library.combine import Pipeline, steps_of, wave_rate
-from torchfx_cli.library.designed import checked_rate, set_rate
+from torchfx_cli.library.combine import Pipeline, steps_of
 from torchfx_cli.library.effects import Effect, has_effects
+from torchfx_cli.library.rates import checked_rate, set_rate, wave_rate
 from torchfx_cli.plan.assemble import Dither, assemble
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.samples import SampleFormat, block_frames

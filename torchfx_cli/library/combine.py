@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import cache
 from itertools import groupby
 from typing import Any, cast
@@ -28,6 +26,7 @@ from torchfx_cli.effects.kind import params_of
 from torchfx_cli.effects.table import KINDS
 from torchfx_cli.library import traced, units
 from torchfx_cli.library.cores import Cores, Row, apart
+from torchfx_cli.library.rates import take_wave_rate
 from torchfx_cli.plan.fuse import fuse_linear
 from torchfx_cli.render import modules, native_forward
 
@@ -298,28 +297,6 @@ def linear(parts: Iterable[nn.Module]) -> list[Linear]:
                 raise ValueError(f"{name} carries no state between blocks: it cannot be streamed or added")
             found.append(one)
     return found
-
-
-WAVE_RATE: ContextVar[tuple[float, torch.device] | None] = ContextVar("WAVE_RATE", default=None)
-
-
-@contextmanager
-def wave_rate(fs: float, device: torch.device) -> Iterator[None]:
-    """While a wave goes through a module, filters without a rate take this one wherever the module keeps them."""
-    token = WAVE_RATE.set((fs, device))
-    try:
-        yield
-    finally:
-        WAVE_RATE.reset(token)
-
-
-def take_wave_rate(module: nn.Module) -> None:
-    """Give `module`, and what is in it, the rate of the wave that is on its way, where it has none; see `wave_rate`."""
-    if torch.compiler.is_compiling() or (wave := WAVE_RATE.get()) is None:
-        return
-    for part in module.modules():
-        if getattr(part, "fs", wave) is None and (take_rate := getattr(part, "take_rate", None)):
-            take_rate(*wave)
 
 
 def home_of(module: nn.Module) -> Tensor:

@@ -7,26 +7,21 @@ starts from rest, like scipy.signal, and is differentiable in the signal. What i
 
 from __future__ import annotations
 
-import math
-import os
-from collections.abc import Iterator
-from dataclasses import fields
 from functools import reduce
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from torchfx_cli.chain.parse import parse_effect
 from torchfx_cli.design import stages
 from torchfx_cli.effects.kind import StageSpec
 from torchfx_cli.errors import TorchfxError
 from torchfx_cli.library.combine import Linear, home_of
+from torchfx_cli.library.rates import checked_rate
+from torchfx_cli.library.settings import parsed, settings_of
 from torchfx_cli.samples import Signal
-
-SHOWN_NUMBERS = 4  # of a tuple, in a filter's representation
 
 
 class Filter(Linear):
@@ -144,7 +139,7 @@ class Filter(Linear):
         """The design in the type of the buffer, into which somebody may have written."""
         super()._save_to_state_dict(destination, prefix, keep_vars)
         if (home := destination.get(f"{prefix}coefficients")) is not None:
-            destination[f"{prefix}coefficients"] = self._values().to(home)
+            destination[f"{prefix}coefficients"] = self._values("cpu").to(home)
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, metadata: dict[str, Any], *rest: Any) -> None:
         """Take over the rate of the filter that was saved; a filter is designed, so another one's is refused.
@@ -158,7 +153,7 @@ class Filter(Linear):
             if not _alike(self._values("cpu"), saved):
                 rest[-1].append(f"{prefix}coefficients are those of another filter than {self}")
             elif metadata.get("assign_to_params_buffers"):
-                self._buffers["coefficients"] = self._values().to(saved)
+                self._buffers["coefficients"] = self._values("cpu").to(saved)
         ours = f"{prefix}coefficients"
         state = {key: value for key, value in state.items() if key != ours}
         super()._load_from_state_dict({**state, f"{prefix}_extra_state": self.fs}, prefix, metadata, *rest)
@@ -171,37 +166,6 @@ class Filter(Linear):
     def set_extra_state(self, state: float | None) -> None:
         if state is not None:
             self.take_rate(state)
-
-
-def checked_rate(fs: float) -> float:
-    """A sample rate in Hz as a plain number, an int where it is whole; TypeError or ValueError for what is none."""
-    refuse_gradient(fs, "fs")
-    plain = fs.item() if isinstance(fs, np.generic | Tensor) else fs
-    if not isinstance(plain, int | float):
-        raise TypeError(f"a sample rate is a number in Hz, not {fs!r}")
-    if not 0 < plain < math.inf:
-        raise ValueError(f"a sample rate is above 0 Hz, not {fs!r}")
-    return int(plain) if plain == int(plain) else plain
-
-
-def refuse_gradient(value: object, name: str) -> None:
-    """ValueError where a number, or one in a list, asks for a gradient: a design passes none on."""
-    if isinstance(value, list | tuple):
-        for number in value:
-            refuse_gradient(number, name)
-    elif isinstance(value, Tensor) and value.requires_grad:
-        raise ValueError(f"{name} asks for a gradient, and a design passes none on: give a number, with .item() or "
-                         ".detach(); gradients pass through the signal alone")
-
-
-def set_rate(module: nn.Module, fs: float, device: torch.device | None = None) -> None:
-    """Give `fs` in Hz to every filter inside `module`; ValueError where one was designed for another rate.
-
-    Filters that had none are designed on `device`: before there were coefficients, `.to` had nothing to move.
-    """
-    for part in module.modules():
-        if take_rate := getattr(part, "take_rate", None):
-            take_rate(fs, device)
 
 
 class _Coefficients:
@@ -220,20 +184,6 @@ class _Coefficients:
         raise TypeError(f"{stage.label} has no coefficients of its own")
 
 
-def settings_of(spec: StageSpec) -> Iterator[str]:
-    """What was said and not left as it is anyway, such as "cutoff_hz=80"."""
-    for field in fields(spec):
-        value = getattr(spec, field.name)
-        if "param" not in field.metadata or value == field.default:
-            continue
-        is_long = isinstance(value, tuple) and len(value) > SHOWN_NUMBERS
-        yield f"{field.name}=" + (f"{len(value)} values" if is_long else _shown(value))
-
-
-def _shown(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else repr(value)
-
-
 def _alike(ours: Tensor, theirs: Tensor) -> bool:
     """To the precision of the type in which `theirs` were saved."""
     kept = torch.finfo(theirs.dtype)
@@ -241,27 +191,3 @@ def _alike(ours: Tensor, theirs: Tensor) -> bool:
     if ours.shape != theirs.shape:
         return False
     return torch.allclose(ours.to(theirs.dtype).double(), theirs.cpu().double(), rtol, atol)
-
-
-def parsed(kind: str, settings: dict[str, object], where: str) -> StageSpec:
-    """The stage that a chain file would hold; ValueError, which names `where`, for what it refuses."""
-    for name, value in settings.items():
-        refuse_gradient(value, f"{where}: {name}")
-    text = kind + ":" * bool(settings) + ",".join(f"{name}={_written(value)}" for name, value in settings.items())
-    try:
-        (spec,) = parse_effect(text, where)
-    except TorchfxError as error:
-        raise ValueError(str(error)) from None
-    return spec
-
-
-def _written(value: object) -> str:
-    """As in a chain file, where the numbers of NumPy and torch are plain ones, and a path is its name."""
-    if isinstance(value, np.generic | np.ndarray | Tensor):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return f"[{','.join(map(_written, value))}]"
-    if isinstance(value, str | os.PathLike):
-        text = os.fspath(value).replace("'", "''")
-        return f"'{text}'"
-    return str(value).lower() if isinstance(value, bool) else repr(value)

@@ -16,8 +16,9 @@ from torchfx_cli.chain.schema import describe_kinds
 from torchfx_cli.design.stage import Measured, Stage
 from torchfx_cli.effects.kind import StageSpec
 from torchfx_cli.errors import TorchfxError
-from torchfx_cli.library.combine import Module, take_wave_rate
-from torchfx_cli.library.designed import checked_rate, parsed, settings_of
+from torchfx_cli.library.combine import Module
+from torchfx_cli.library.rates import checked_rate, take_wave_rate
+from torchfx_cli.library.settings import parsed, settings_of
 from torchfx_cli.plan.assemble import assemble
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.samples import FLOAT64, Signal, block_frames
