@@ -15,6 +15,7 @@ from typing import Protocol
 
 from torchfx_cli.errors import FileError, UsageError
 from torchfx_cli.samples import FLOAT64, SampleFormat
+from torchfx_cli.stream.speakers import PLAIN_MASKS, mask_of
 
 MAX_CHANNELS = 1024  # libsndfile's own limit
 MAX_RATE_HZ = 2**31 - 1
@@ -300,8 +301,9 @@ def _check_limits(container: Container, subtype: str, source: SourceFacts) -> No
 
 
 def _major_of(container: Container, source: SourceFacts, subtype: str) -> str:
-    """WAV with a channel mask (WAVEX) where the source has one, or has more than two channels from elsewhere."""
+    """WAV with a channel mask (WAVEX) where the source has one, or more than mono or stereo from elsewhere."""
     if container.major != "WAV" or source.container in ("WAV", "NIST"):
         return container.major
-    extensible = source.container in ("WAVEX", "RF64") or source.channels > 2
+    is_told = source.channels > 2 or mask_of(source.channel_map) not in PLAIN_MASKS
+    extensible = source.container in ("WAVEX", "RF64") or is_told
     return "WAVEX" if extensible and source.channel_map else container.major

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from torchfx_cli.stream import chantag
 from torchfx_cli.stream.chunks import FILES, Chunk, Layout
 from torchfx_cli.stream.diagnose import reading
 from torchfx_cli.stream.timeline import Timeline
@@ -25,12 +26,13 @@ PIECE_BYTES = 1 << 20
 _STRUCTURE = {
     "WAV": frozenset({"fmt", "data", "fact", "PEAK", "JUNK", "junk", "PAD", "FLLR", "ds64"}),
     "AIFF": frozenset({"COMM", "SSND", "FVER", "PEAK"}),
-    "CAF": frozenset({"desc", "data", "chan", "pakt", "kuki", "free", "peak"}),
+    "CAF": frozenset({"desc", "data", "pakt", "kuki", "free", "peak"}),
 }
 # True of the old samples only: an overview, a checksum.
 _STALE = frozenset({"levl", "MD5", "md5", "ovvw", "wavl", "slnt"})
-# ADM says what each channel is.
-_OF_CHANNELS = frozenset({"chna", "axml"})
+# ADM says what each channel is, as does the layout of a CAF or AIFF; one that is understood is written anew.
+_LAYOUTS = frozenset({"chan", "CHAN"})
+_OF_CHANNELS = frozenset({"chna", "axml"}) | _LAYOUTS
 # Counts frames in a form that nobody has published.
 _UNMOVABLE = frozenset({"strc"})
 # Container.word -> kind.
@@ -77,6 +79,8 @@ class MetadataSource:
         data, unsure = self.layout.data, self.layout.is_unfinished or self.layout.is_streamed
         end = data.start if data and unsure else self.file_bytes
         structure = _STRUCTURE.get(self.layout.kind, _STRUCTURE["WAV"]) | FILES
+        if chantag.told(self.fd, self.layout, self.channels):
+            structure |= _LAYOUTS
         return tuple(chunk for chunk in self.layout.chunks if chunk.name not in structure and chunk.start < end)
 
     def foreign_chunks(self) -> tuple[str, ...]:

@@ -26,13 +26,13 @@ from torchfx_cli.stream.sound import (
     LibraryError,
     Part,
     PartedFile,
-    channel_map,
     error_of,
     open_to_read,
     patched,
     read_into,
 )
-from torchfx_cli.stream.speakers import USUAL, from_ogg
+from torchfx_cli.stream.speakers import USUAL, from_ogg, in_order
+from torchfx_cli.stream.speakertags import told, w64_codec
 
 if TYPE_CHECKING:
     from torchfx_cli.stream.mpegstream import Stream
@@ -52,6 +52,7 @@ class Opened:
     is_patched  whether sizes in the header were corrected.
     mp3, ogg, flac  what the headers of such a file say.
     flac_frames     how many there are by the last frame of a FLAC.
+    channel_map     libsndfile's speaker number of each channel, or () where the file does not say.
     """
 
     _sound: soundfile.SoundFile
@@ -71,6 +72,7 @@ class Opened:
         self.is_patched = bool(patches)
         if layout is not None and os.pread(fd, 4, 0) == b"BW64":  # ITU-R BS.2088: an RF64, or small, a WAV
             patches[0] = b"RF64" if layout.first("ds64") is not None else b"RIFF"
+        patches |= w64_codec(fd, layout)
         tag = layout.chunks[0] if layout is not None and layout.chunks else None
         seen_bytes = chunks.seen_bytes(layout, file_bytes)
         if tag is not None and (tag.name, tag.start) == ("id3", 0):  # libsndfile counts it as samples
@@ -84,6 +86,7 @@ class Opened:
             self._open_flac(flac)
         else:
             self._open_first(path)
+        self.channel_map = self._set_order(layout)
 
     @property
     def sound(self) -> soundfile.SoundFile:
@@ -122,13 +125,6 @@ class Opened:
         if self._order is not None and count > 0:
             block[:count] = block[:count, self._order]
         return count
-
-    @property
-    def channel_map(self) -> tuple[int, ...]:
-        """libsndfile's speaker number of each channel, or () where the file does not say."""
-        sound = self.sound
-        has_speakers = self.ogg is not None and self.ogg.has_speakers
-        return channel_map(sound) or (USUAL.get(sound.channels, ()) if has_speakers else ())
 
     def rewind(self) -> None:
         """Go back to the first frame, by opening anew: not every stream can seek, and not every seek is exact."""
@@ -171,8 +167,15 @@ class Opened:
                 self._splice = Splice(self._fd, self.ogg, self._file_bytes * MAX_FRAMES_PER_BYTE)
         if self._splice is None:
             self._sound = self._open()
+
+    def _set_order(self, layout: Layout | None) -> tuple[int, ...]:
+        """See that channels come in the order of speakers.py, and say which speaker each is for."""
         if self.ogg is not None and self.ogg.has_speakers:
             self._order = from_ogg(self.sound.channels)
+            return USUAL.get(self.sound.channels, ())
+        speakers = told(self._fd, layout, self.sound)
+        self._order = in_order(speakers)
+        return speakers if self._order is None else tuple(speakers[channel] for channel in self._order)
 
     def _open_flac(self, flac: Flac) -> None:
         self.flac, self.flac_frames = flac, flac.last_end(self._fd)
