@@ -11,6 +11,7 @@ from support.oddfiles import FS, data_chunk, fmt_chunk, put, rf64, riff
 from support.rewrite import rewrite, wav_chunks
 
 from torchfx_cli.errors import ReadError
+from torchfx_cli.stream.metadataplan import contents
 from torchfx_cli.stream.reader import open_source
 
 SAMPLES = np.arange(-500, 500, dtype="<i2")
@@ -62,6 +63,19 @@ def test_bw64_is_read_as_the_rf64_that_it_is(tmp_path: Path) -> None:
 def test_what_cannot_be_decoded_is_named(tmp_path: Path, content: bytes, told: str) -> None:
     with pytest.raises(ReadError, match=told), open_source(put(tmp_path, content, "a.wav")):
         pass
+
+
+def test_the_comments_in_the_header_of_a_sphere_are_named(tmp_path: Path) -> None:
+    """They were lost, in silence."""
+    head = (b"NIST_1A\n   1024\nspeaker_id -s4 fadg\nsample_rate -i 48000\nchannel_count -i 1\nsample_n_bytes -i 2\n"
+            b"sample_byte_format -s2 01\nsample_sig_bits -i 16\nsample_coding -s3 pcm\nsample_count -i 1000\n"
+            b"snr -r 31.5\nend_head\nnot_one -i 3\n")
+    path = put(tmp_path, head.ljust(1024) + SAMPLES.tobytes(), "in.sph")
+    np.testing.assert_array_equal(samples(path), SAMPLES)
+    for name in ("out.wav", "out.sph"):
+        assert rewrite(tmp_path / name, path)[0] == ["not carried over: speaker_id, snr"]
+    with open_source(tmp_path / "out.sph") as source:
+        assert contents(source.metadata) == ()
 
 
 def test_the_annotation_of_an_au_is_named(tmp_path: Path) -> None:

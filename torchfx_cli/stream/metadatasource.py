@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from torchfx_cli.stream import chantag
+from torchfx_cli.stream import chantag, sphere
 from torchfx_cli.stream.chunks import FILES, Chunk, Layout
 from torchfx_cli.stream.diagnose import reading
 from torchfx_cli.stream.timeline import Timeline
@@ -84,7 +84,9 @@ class MetadataSource:
         return tuple(chunk for chunk in self.layout.chunks if chunk.name not in structure and chunk.start < end)
 
     def foreign_chunks(self) -> tuple[str, ...]:
-        """Names of the chunks that only a file of the same kind could hold, each once."""
+        """Names of the chunks that only a file of the same kind could hold, each once; of a SPHERE, of its fields."""
+        if self.container == "NIST":
+            return sphere.comments(self.fd)
         return tuple(dict.fromkeys(chunk.name for chunk in self.chunks() if chunk.name not in _TEXTS | _TAGS))
 
     def sorted_out(self, channels: int) -> tuple[tuple[Chunk, ...], tuple[str, ...]]:
