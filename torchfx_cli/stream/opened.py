@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from torchfx_cli.stream.chunks import Layout
 from torchfx_cli.stream.diagnose import why_not_opened
 from torchfx_cli.stream.flacstream import Flac, look
 from torchfx_cli.stream.id3names import frame_count
+from torchfx_cli.stream.metadata import read_tags
 from torchfx_cli.stream.metadatasource import MAX_BYTES, MAX_VALUES
 from torchfx_cli.stream.sound import (
     Block,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 # lie in any format. libsndfile says UNKNOWN_FRAMES where a FLAC does not tell.
 MAX_FRAMES_PER_BYTE = 8192
 UNKNOWN_FRAMES = 2**63 - 1
+WAVE_MPEG = (0x50, 0x55)  # codecs of a WAV: layers I and II, layer III
 PROBE_BYTES = 1 << 20
 
 
@@ -52,6 +55,8 @@ class Opened:
     is_patched  whether sizes in the header were corrected.
     mp3, ogg, flac  what the headers of such a file say.
     flac_frames     how many there are by the last frame of a FLAC.
+    is_joined       whether another FLAC was found behind the first.
+    strings         tags of what wraps the sound, None for nothing.
     channel_map     libsndfile's speaker number of each channel, or () where the file does not say.
     """
 
@@ -64,6 +69,8 @@ class Opened:
     ogg: OggStream | None = None
     flac: Flac | None = None
     flac_frames: int = 0
+    is_joined = False
+    strings: dict[str, str] | None = None
 
     def __init__(self, fd: int, path: Path, file_bytes: int, layout: Layout | None) -> None:
         self._fd, self._file_bytes = fd, file_bytes
@@ -84,6 +91,8 @@ class Opened:
             self._open_ogg()
         elif (flac := look(fd, file_bytes)) is not None:
             self._open_flac(flac)
+        elif layout is not None and layout.data is not None and chunks.wave_codec(fd, layout) in WAVE_MPEG:
+            self._open_wrapped(layout.data.start, layout.held_bytes)
         else:
             self._open_first(path)
         self.channel_map = self._set_order(layout)
@@ -145,6 +154,14 @@ class Opened:
             self.check_disk()
         return words
 
+    def is_over(self, frames_read: int) -> bool:
+        """Whether what went wrong is that a second FLAC begins; where both are of one length nothing else tells."""
+        flac = self.flac
+        if flac is not None and frames_read == flac.frames > 0 and not self.is_joined:
+            self.is_joined = bool(flac.second(self._fd))
+            return self.is_joined
+        return False
+
     def check_disk(self, at: int | None = None) -> None:
         """Raise OSError where the disk cannot be read, which libsndfile does not say; `at`: where, None for here."""
         if self._fault is not None:
@@ -178,7 +195,11 @@ class Opened:
         return speakers if self._order is None else tuple(speakers[channel] for channel in self._order)
 
     def _open_flac(self, flac: Flac) -> None:
-        self.flac, self.flac_frames = flac, flac.last_end(self._fd)
+        frames = flac.last_end(self._fd)
+        if frames != flac.frames and (end := flac.second(self._fd)):
+            self.is_joined, flac = True, replace(flac, end=end)
+            frames = flac.last_end(self._fd)
+        self.flac, self.flac_frames = flac, frames
         if not flac.can_be_read:
             raise ReadError(f"FLAC of {flac.bits} bits a sample cannot be decoded here; 8, 12, 16, 20, 24 and 32 can")
         self._parts = flac.parts(self.flac_frames, self._file_bytes)
@@ -205,6 +226,18 @@ class Opened:
                 self.close()
             self._parts = self.mp3.parts(self._file_bytes)
             self._sound = self._open()
+
+    def _open_wrapped(self, start: int, held_bytes: int) -> None:
+        """MPEG audio in a WAV: libsndfile believes the number of frames there, which is a guess, and knows no MP2."""
+        from torchfx_cli.stream import mpegwalk
+
+        self.mp3 = mpegwalk.walk(self._fd, start + held_bytes, start)
+        if self.mp3 is None:
+            raise ReadError("WAV with MPEG audio is damaged or cut off (no run of packets)")
+        with suppress(LibraryError), open_to_read(self._fd) as wave:
+            self.strings = read_tags(wave)
+        self._parts = self.mp3.packed
+        self._sound = self._open()
 
     def _open(self) -> soundfile.SoundFile:
         try:

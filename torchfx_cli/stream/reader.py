@@ -73,7 +73,8 @@ class Source:
         self._path = path
         self._opened = Opened(self._fd, path, self._stat.st_size, self._layout)
         facts = self._facts(self._opened.sound, self._opened.subtype, self._opened.frames)
-        self.facts = replace(facts, channel_map=self._opened.channel_map)
+        tags = facts.tags if self._opened.strings is None else self._opened.strings
+        self.facts = replace(facts, channel_map=self._opened.channel_map, tags=tags)
         self._sum = self._check.sum_of(self._opened.flac)
         self._check.check_header(self.facts, self._opened.is_patched, self._opened)
 
@@ -156,6 +157,8 @@ class Source:
         self._check_unchanged()
         self._check.check_end(self.facts, self._opened.promised, self.frames_read)
         self._check.check_sum(self._sum)
+        if self._opened.is_joined:
+            self._check.warn_of_second(self.facts, self.frames_read)
 
     def rewind(self) -> None:
         """Go back to the first frame."""
@@ -179,7 +182,9 @@ class Source:
         )
 
     def _check_stream(self) -> None:
-        self._check_words(self._opened.error())
+        words = self._opened.error()
+        if words and not self._opened.is_over(self.frames_read):
+            self._check_words(words)
 
     def _check_words(self, words: str) -> None:
         if words:
