@@ -9,11 +9,11 @@ none that describes the old samples.
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torchfx_cli.stream import chantag, sphere
+from torchfx_cli.stream.broadcast import BEXT_BYTES, NO_CHANGE, Made, has_loudness
 from torchfx_cli.stream.chunks import FILES, Chunk, Layout
 from torchfx_cli.stream.diagnose import reading
 from torchfx_cli.stream.timeline import Timeline
@@ -41,13 +41,12 @@ _KINDS = {"wav": "WAV", "rf64": "WAV", "aiff": "AIFF", "caf": "CAF"}
 _TEXTS = frozenset({"LIST-INFO", "NAME", "AUTH", "ANNO", "(c)", "APPL", "info"})
 _TAGS = frozenset({"id3", "ID3"})
 
-_BEXT_VERSION, _BEXT_LOUDNESS, _BEXT_UNSET = 346, 412, 0x7FFF
-
 
 @dataclass(frozen=True)
 class MetadataSource:
     """An open input as far as metadata goes. `container`: libsndfile's name; `fd` must stay open until it is used.
 
+    made      how the output is made of it.
     timeline  where times of the input are in the output; None where it begins and ends as the input does, at its rate.
 
     Reading moves no file position.
@@ -59,6 +58,7 @@ class MetadataSource:
     channels: int
     layout: Layout | None
     timeline: Timeline | None = None
+    made: Made = NO_CHANGE
 
     @property
     def kind(self) -> str:
@@ -109,12 +109,8 @@ class MetadataSource:
         return chunk.name not in _OF_CHANNELS or channels == self.channels
 
     def has_loudness(self, chunk: Chunk) -> bool:
-        """Whether it is a bext of version 2 (EBU Tech 3285) in which loudness values were put."""
-        raw = os.pread(self.fd, _BEXT_LOUDNESS + 10, chunk.start) if chunk.name == "bext" else b""
-        if chunk.size < _BEXT_LOUDNESS + 10 or len(raw) < _BEXT_LOUDNESS + 10:
-            return False
-        version = struct.unpack_from("<H", raw, _BEXT_VERSION)[0]
-        return version >= 2 and any(v not in (0, _BEXT_UNSET) for v in struct.unpack_from("<5H", raw, _BEXT_LOUDNESS))
+        """Whether it is a bext in which loudness values were put."""
+        return chunk.name == "bext" and has_loudness(os.pread(self.fd, min(chunk.size, BEXT_BYTES), chunk.start))
 
     def content(self, chunk: Chunk) -> Iterator[bytes]:
         """The bytes of a chunk in pieces; fewer than its size where the file has shrunk."""

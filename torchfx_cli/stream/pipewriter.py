@@ -51,7 +51,7 @@ class PipeOutput:
                  sample_bytes: int | None, metadata: MetadataSource | None) -> None:
         self.fs, self.channels, self.format = fs, channels, out_format
         self.frames = 0
-        plan = pack(tags, None, out_format, channels)
+        plan = pack(tags, None, out_format, fs, channels)
         lost = () if metadata is None else contents(metadata)
         self.warnings = [*plan.warnings, *([f"not carried over into a pipe: {', '.join(lost)}"] if lost else [])]
         words = untold(out_format, in_pipe=True)

@@ -69,7 +69,7 @@ class Output:
         self.path = Path(path)
         self.fs, self.channels, self.format = fs, channels, out_format
         self.frames = 0
-        self._metadata = pack(tags or {}, metadata, out_format, channels)
+        self._metadata = pack(tags or {}, metadata, out_format, fs, channels)
         self._chan = chunk_for(out_format)
         self.warnings, self.notes = list(self._metadata.warnings), list(self._metadata.notes)
         words = untold(out_format)
