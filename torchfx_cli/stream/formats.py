@@ -49,6 +49,7 @@ _SUBTYPES: dict[str, tuple[int, SampleFormat]] = {
     "MPEG_LAYER_II": (0, FLOAT32),
     "MPEG_LAYER_III": (0, FLOAT32),
 }
+RATED = frozenset({"MPEG_LAYER_III", "VORBIS", "OPUS"})  # their encoders can be set
 LOSSY = frozenset({"VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III", "ULAW", "ALAW"})
 
 # What to take where the container cannot hold the source's subtype: first what loses nothing, then the least loss.
@@ -171,6 +172,15 @@ class SourceFacts(Protocol):
 
 
 @dataclass(frozen=True)
+class Encoding:
+    """How an encoder is set: libsndfile's compression level (None for its own) and mode of bit rate, and in words."""
+
+    level: float | None
+    mode: str
+    words: str
+
+
+@dataclass(frozen=True)
 class OutputFormat:
     """How an output is stored, and in which form its writer wants the samples."""
 
@@ -179,6 +189,7 @@ class OutputFormat:
     subtype: str
     sample_format: SampleFormat
     channel_map: tuple[int, ...] = field(default=())
+    encoding: Encoding | None = None
 
     @property
     def is_lossless(self) -> bool:
@@ -192,7 +203,8 @@ class OutputFormat:
         return size or (2 if self.subtype.startswith("ALAC") else 1)
 
     def __str__(self) -> str:
-        return f"{self.container.word.upper()} {self.subtype}"
+        encoding = f", {self.encoding.words}" if self.encoding is not None else ""
+        return f"{self.container.word.upper()} {self.subtype}{encoding}"
 
 
 def is_audio_name(path: str | Path) -> bool:
@@ -235,11 +247,14 @@ def choose_output(path: str | Path, source: SourceFacts, format_word: str | None
     return OutputFormat(container, _major_of(container, source, subtype), subtype, sample_format, source.channel_map)
 
 
-def check_words(path: str | Path, format_word: str | None, subtype_word: str | None) -> None:
-    """Raise the UsageError that `choose_output` would raise for any source at all."""
+def check_words(path: str | Path, format_word: str | None, subtype_word: str | None, rate_option: str = "") -> None:
+    """Raise the UsageError that `choose_output` would raise for any source, or that `rate_option` deserves."""
     if format_word is None and not is_audio_name(path):
         return
     container = _container_of(Path(path), format_word)
+    if rate_option and not RATED.intersection(container.subtypes):
+        name = container.word.upper()
+        raise UsageError(f"{rate_option} is for MP3, Vorbis and Opus; {name} has no bit rate to choose")
     if subtype_word is not None:
         _subtype_of(container, "", subtype_word)
 

@@ -17,6 +17,7 @@ import soundfile
 
 from torchfx_cli.errors import ReadError
 from torchfx_cli.stream import chunks
+from torchfx_cli.stream.bitrate import nominal_kbps
 from torchfx_cli.stream.chunks import Layout
 from torchfx_cli.stream.diagnose import why_not_opened
 from torchfx_cli.stream.flacstream import Flac, look
@@ -127,6 +128,16 @@ class Opened:
     def holes(self) -> list[Hole] | None:
         """Where frames are missing and are silent; None where that was not looked for."""
         return None if self._splice is None else self._splice.holes
+
+    @property
+    def kbps(self) -> float | None:
+        """The bit rate of a lossy stream in kbit/s: of Vorbis what its encoder was set to."""
+        if self.mp3 is not None and self.mp3.packets:
+            return self.mp3.held_bytes * 8 / 1000 * self.mp3.kind.fs / (self.mp3.packets * self.mp3.kind.frames)
+        if self.ogg is None:
+            return None
+        nominal = 0.0 if self.ogg.is_opus else nominal_kbps(self.ogg.first)
+        return nominal or (self.frames and self._file_bytes * 8 / 1000 * self.sound.samplerate / self.frames)
 
     def read(self, block: Block) -> int:
         """Fill `block` [frames, channels] from here on; frames read, fewer only at the end or on an error."""

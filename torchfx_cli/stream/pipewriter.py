@@ -69,7 +69,7 @@ class PipeOutput:
         major = "WAV" if self.format.major == "RF64" else self.format.major
         try:
             self._sound = soundfile.SoundFile(self._pipe, "w", self.fs, self.channels, self.format.subtype,
-                                              format=major)
+                                              format=major, **library.encoding(self.format))
         except LibraryError as error:
             raise WriteError(f"standard output: {error.error_string}") from None
         self._feed = library.Feed(self._sound, self.format.channel_map)

@@ -74,7 +74,7 @@ class Source:
         self._opened = Opened(self._fd, path, self._stat.st_size, self._layout)
         facts = self._facts(self._opened.sound, self._opened.subtype, self._opened.frames)
         tags = facts.tags if self._opened.strings is None else self._opened.strings
-        self.facts = replace(facts, channel_map=self._opened.channel_map, tags=tags)
+        self.facts = replace(facts, channel_map=self._opened.channel_map, tags=tags, kbps=self._opened.kbps)
         self._sum = self._check.sum_of(self._opened.flac)
         self._check.check_header(self.facts, self._opened.is_patched, self._opened)
 

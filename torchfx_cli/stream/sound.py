@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from torchfx_cli.stream.formats import OutputFormat
 from torchfx_cli.stream.speakers import USUAL, to_alac, to_ogg
 
 Block = npt.NDArray[np.generic]
@@ -99,6 +100,15 @@ def _transfer(sound: soundfile.SoundFile, verb: str, block: Block) -> int:
     c_type = _C_TYPES[block.dtype.name]
     function = getattr(_library, f"sf_{verb}f_{c_type}")
     return function(sound._file, _ffi.cast(f"{c_type}*", block.ctypes.data), len(block))
+
+
+def encoding(out_format: OutputFormat) -> dict[str, Any]:
+    """How `SoundFile` is told to set the encoder."""
+    chosen = out_format.encoding
+    if chosen is None or chosen.level is None:
+        return {}
+    mode = {"bitrate_mode": chosen.mode} if out_format.subtype.startswith("MPEG") else {}
+    return {"compression_level": chosen.level, **mode}
 
 
 def close_written(sound: soundfile.SoundFile) -> None:

@@ -171,7 +171,7 @@ class Output:
         major, shrinks = self._major()
         try:
             self._sound = soundfile.SoundFile(part.fd, "w", self.fs, self.channels, self.format.subtype,
-                                              format=major, closefd=False)
+                                              format=major, closefd=False, **library.encoding(self.format))
         except LibraryError as error:
             raise part.cause(error.error_string) from None
         self._feed = library.Feed(self._sound, self.format.channel_map)
