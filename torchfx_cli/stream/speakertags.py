@@ -45,7 +45,7 @@ _SPEAKERS_GUID = bytes.fromhex("0000 00001000 800000aa00389b71")
 
 _COMMENT = b"WAVEFORMATEXTENSIBLE_CHANNEL_MASK="
 _OF_FLAC = re.compile(re.escape(_COMMENT) + rb"0[xX]([0-9a-fA-F]{1,8})", re.IGNORECASE)
-_COMMENTS_BLOCK, _MAX_BLOCK_BYTES = 4, 1 << 24
+_COMMENTS_BLOCK, _MAX_BLOCK_BYTES, _SEEN_BYTES = 4, 1 << 24, 1 << 20
 
 
 def told(fd: int, layout: Layout | None, sound: soundfile.SoundFile) -> tuple[int, ...]:
@@ -163,7 +163,7 @@ def _widen_w64(fd: int, fmt: Chunk) -> Chunk:
 def _mask_of_flac(fd: int) -> int:
     for kind, start, size in flac_blocks(fd):
         if kind == _COMMENTS_BLOCK:
-            found = [_OF_FLAC.fullmatch(comment) for comment in _comments(os.pread(fd, size, start))]
+            found = [_OF_FLAC.fullmatch(comment) for comment in _comments(os.pread(fd, min(size, _SEEN_BYTES), start))]
             return next((int(match[1], 16) for match in found if match is not None), 0)
     return 0
 
