@@ -289,8 +289,15 @@ def test_a_file_that_vanishes_before_its_turn_fails_and_is_in_the_report_and_the
 def test_sounds_of_other_kinds_are_told_by_their_kind(run: Any, tree: Path) -> None:
     for number in range(12):
         Path(f"in/{number}.m4a").touch()
+    Path("in/film.mov").touch()
+    way_out = "; --exclude leaves them out on purpose"
     done = run("process", "in", "-e", HALF, "-o", "out")
-    assert (done.code, done.told[0]) == (0, "left out: 12 m4a: cannot be decoded here, 1 no audio")
+    told = f"left out: 12 m4a: cannot be decoded here, 1 mov: a video, 1 no audio{way_out}"
+    assert (done.code, done.told[0]) == (3, told)
+    quiet = run("process", "in", "-e", HALF, "-o", "out", "--overwrite", "-q")
+    assert (quiet.code, quiet.told) == (3, [f"left out: 12 m4a: cannot be decoded here{way_out}"])
+    assert run("process", "in", "-e", HALF, "-o", "out", "--overwrite", "--dry-run").code == 3
+    assert run("process", "in", "-e", HALF, "-o", "out", "--overwrite", "--exclude", "*.m4a").code == 0
     Path("other").mkdir()
     Path("other/a.wma").touch()
     nothing = run("process", "other", "-e", HALF, "-o", "out", "-q")

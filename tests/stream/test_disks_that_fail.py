@@ -74,7 +74,7 @@ def test_a_disk_that_fails_below_the_metadata_is_told(tmp_path: Path) -> None:
         facts, metadata = source.facts, source.metadata
         fail(source)
         for step in (lambda: contents(metadata),
-                     lambda: pack(facts.tags, metadata, choose_output("out.wav", facts), facts.channels)):
+                     lambda: pack(facts.tags, metadata, choose_output("out.wav", facts), facts.fs, facts.channels)):
             with pytest.raises(ReadError) as caught:
                 step()
             assert str(caught.value) == TOLD

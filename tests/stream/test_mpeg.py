@@ -18,6 +18,7 @@ from support import oddfiles
 
 from torchfx_cli.__main__ import main
 from torchfx_cli.errors import ReadError
+from torchfx_cli.stream.headercheck import CUT_APART
 from torchfx_cli.stream.mpeg import HEADER_MASK, kind_of
 from torchfx_cli.stream.mpegstream import Stream
 from torchfx_cli.stream.mpegwalk import walk
@@ -212,7 +213,10 @@ def test_what_goes_on_at_another_rate_or_layout_is_told_with_its_time(
     second = mp3(tmp_path / "b.mp3", fs, channels, tagged=False)
     alone = read(first)[0]
     joined = put(first, first.read_bytes() + ID3_V1 + ID3 + second.read_bytes())
-    assert read(joined) == (alone, [f"holds a second stream; only the first {alone / 44100:.1f} s was read"], False)
+    told = f"holds a second stream; only the first {alone / 44100:.1f} s was read{CUT_APART}"
+    assert read(joined) == (alone, [told], False)
+    with open_source(joined) as source:
+        assert source.damaged
 
 
 def test_joined_files_of_one_kind_that_count_nothing_are_read_to_the_end(tmp_path: Path) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.oddfiles import FS, data_chunk, fmt_chunk, put, rf64, riff
+from support.oddfiles import FS, data_chunk, encode, fmt_chunk, put, rf64, riff
 from support.rewrite import rewrite, wav_chunks
 
+from torchfx_cli.__main__ import main
 from torchfx_cli.errors import ReadError
+from torchfx_cli.stream.headercheck import CUT_APART
+from torchfx_cli.stream.metadataplan import contents
 from torchfx_cli.stream.reader import open_source
 
 SAMPLES = np.arange(-500, 500, dtype="<i2")
@@ -62,6 +66,61 @@ def test_bw64_is_read_as_the_rf64_that_it_is(tmp_path: Path) -> None:
 def test_what_cannot_be_decoded_is_named(tmp_path: Path, content: bytes, told: str) -> None:
     with pytest.raises(ReadError, match=told), open_source(put(tmp_path, content, "a.wav")):
         pass
+
+
+def mpeg_in_wav(packets: bytes, fact: int, codec: int = 0x55) -> bytes:
+    fmt = struct.pack("<HHIIHHHHIHHH", codec, 1, FS, 8000, 1, 0, 12, 1, 2, 192, 1, 1393)
+    return riff((b"fmt ", fmt), (b"fact", struct.pack("<I", fact)), (b"LIST", b"INFOINAM\6\0\0\0Title\0"),
+                (b"data", packets))
+
+
+def test_mpeg_audio_in_a_wav_is_held_against_its_packets_and_not_against_a_guess(tmp_path: Path) -> None:
+    """Whole files were called cut off, as ffmpeg counts the delay of the encoder twice."""
+    mp3 = encode(np.sin(np.arange(FS) / 20) / 2, format="MP3")
+    first = mp3.index(b"\xff\xfb")
+    alone = samples(put(tmp_path, mp3, "a.mp3"))
+    wav = put(tmp_path, mpeg_in_wav(mp3[first:], FS + 4000))
+    np.testing.assert_array_equal(samples(wav), alone)
+    with open_source(wav) as source:
+        assert source.facts.tags["title"] == "Title"
+    cut = put(tmp_path, mpeg_in_wav(mp3[first:-1500], FS))
+    with open_source(cut) as source:
+        list(source.blocks(9999))
+        assert source.truncated
+    with pytest.raises(ReadError, match="no run of packets"), \
+            open_source(put(tmp_path, mpeg_in_wav(bytes(999), FS, 0x50))):
+        pass
+
+
+@pytest.mark.parametrize(("first", "second"), [(4800, 4800), (4800, 2000), (2000, 4800)])
+def test_of_joined_flacs_the_first_is_read_and_the_second_told(tmp_path: Path, first: int, second: int) -> None:
+    """They were called damaged, or heard as far as the decoder came."""
+    tone = np.arange(4800, dtype="<i2") - 2400
+    path = put(tmp_path, b"".join(encode(tone[:count], format="FLAC", subtype="PCM_16") for count in (first, second)))
+    with open_source(path) as source:
+        np.testing.assert_array_equal(np.concatenate(list(source.blocks(999)))[:, 0], tone[:first])
+        assert (source.warnings, source.notes, source.damaged) == (
+            [f"holds a second stream; only the first {first / FS:.1f} s was read{CUT_APART}"], [], True)
+
+
+def test_info_exits_3_where_sound_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wav = riff(fmt_chunk(), data_chunk(SAMPLES))
+    assert main(["info", "--check", os.fspath(put(tmp_path, wav))]) == 0
+    assert main(["info", "--check", os.fspath(put(tmp_path, wav + wav))]) == 3
+    assert f"only the first 0.0 s was read{CUT_APART}" in capsys.readouterr().out
+
+
+def test_the_comments_in_the_header_of_a_sphere_are_named(tmp_path: Path) -> None:
+    """They were lost, in silence."""
+    head = (b"NIST_1A\n   1024\nspeaker_id -s4 fadg\nsample_rate -i 48000\nchannel_count -i 1\nsample_n_bytes -i 2\n"
+            b"sample_byte_format -s2 01\nsample_sig_bits -i 16\nsample_coding -s3 pcm\nsample_count -i 1000\n"
+            b"snr -r 31.5\nend_head\nnot_one -i 3\n")
+    path = put(tmp_path, head.ljust(1024) + SAMPLES.tobytes(), "in.sph")
+    np.testing.assert_array_equal(samples(path), SAMPLES)
+    for name in ("out.wav", "out.sph"):
+        assert rewrite(tmp_path / name, path)[0] == ["not carried over: speaker_id, snr"]
+    with open_source(tmp_path / "out.sph") as source:
+        assert contents(source.metadata) == ()
 
 
 def test_the_annotation_of_an_au_is_named(tmp_path: Path) -> None:

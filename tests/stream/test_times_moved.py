@@ -41,7 +41,12 @@ def through(folder: Path, chunks: list[Chunk], *effects: str) -> tuple[dict[byte
     source = put(folder, oddfiles.riff(oddfiles.fmt_chunk(), oddfiles.data_chunk(SOUND), *chunks))
     result = do(source, folder / "out.wav", *effects)
     found = list(wav_chunks((folder / "out.wav").read_bytes()))
-    return {data[:4] if name == b"LIST" else name: data for name, data in found}, result
+    return {data[:4] if name == b"LIST" else name: without_own_line(name, data) for name, data in found}, result
+
+
+def without_own_line(name: bytes, data: bytes) -> bytes:
+    """A bext without the line that each run adds to its history."""
+    return data[: data.rindex(b"A=PCM")] if name == b"bext" and len(data) > 602 else data
 
 
 # Readers of their own

@@ -12,11 +12,12 @@ from torchfx_cli.stream.reader import open_source
 from torchfx_cli.stream.writer import Output
 
 
-def rewrite(path: Path, source: Path, word: str | None = None, **options: Any) -> tuple[list[str], list[str]]:
+def rewrite(path: Path, source: Path, word: str | None = None, subtype: str | None = None,
+            **options: Any) -> tuple[list[str], list[str]]:
     """`source` as `path`; the warnings and notes of its reader and writer together."""
     with open_source(source) as reader:
         facts = reader.facts
-        chosen = choose_output(path, facts, word)
+        chosen = choose_output(path, facts, word, subtype)
         size = facts.frames and facts.frames * facts.channels * chosen.bytes_per_sample
         options = {"expected_bytes": size, "metadata": reader.metadata} | options
         with Output(path, facts.fs, facts.channels, chosen, facts.tags, overwrite=True, **options) as output:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from torchfx_cli.cli import options, piping, show, signals
 from torchfx_cli.cli.process_options import ProcessOptions, settled
 from torchfx_cli.cli.reporter import ConsoleReporter
-from torchfx_cli.errors import UsageError, printable
+from torchfx_cli.errors import FileError, UsageError, printable
 from torchfx_cli.render.choose import check_engine
 from torchfx_cli.render.device import has_driver
 from torchfx_cli.stream.stdio import STDIO
@@ -33,6 +33,7 @@ def run(given: ProcessOptions) -> int:
     check_engine(settings.engine, settings.device)
     piping.check_words(given)
     gathered = _gathered(given)
+    undecoded_code = FileError.exit_code if gathered.skipped.undecoded else 0
     jobs = _jobs(given, gathered.inputs)
     piping.check_streams(jobs, writes=not given.dry_run)
     report_file = SideFile("--report", given.report, Report.is_own)
@@ -44,7 +45,7 @@ def run(given: ProcessOptions) -> int:
         from torchfx_cli.cli.dryrun import show_plans
 
         with signals.promptly():
-            return show_plans(jobs, settings, computing, as_json=given.as_json)
+            return show_plans(jobs, settings, computing, as_json=given.as_json) or undecoded_code
     with report_file, failed_file:
         report = Report(keeps_all=given.report is not None)
         reporter = ConsoleReporter(jobs, computing, quiet=given.quiet, verbose=given.verbose, as_json=given.as_json)
@@ -56,7 +57,7 @@ def run(given: ProcessOptions) -> int:
             reporter.summary(report)
             failures = _failed(report, gathered.inputs, zero=given.null)
             save_all(((report_file, report.json_lines()), (failed_file, failures)))
-    return report.exit_code
+    return report.exit_code or undecoded_code
 
 
 def _check_files(files: Sequence[SideFile], given: ProcessOptions, gathered: finding.Gathered, jobs: Sequence[Job]
@@ -94,12 +95,14 @@ def _gathered(given: ProcessOptions) -> finding.Gathered:
         given.inputs, files_from=given.files_from, zero=given.null, include=given.include, exclude=given.exclude,
         output=given.output, stdin=None if sys.stdin is None else sys.stdin.buffer,
         left_out=_tell_left_out if given.verbose else None)
+    left_out = gathered.skipped.undecoded if given.quiet else gathered.skipped
     if not given.quiet:
         for remark in gathered.remarks:
             show.tell(f"torchfx: warning: {printable(remark)}", "yellow")
-        left_out = [f"{number} {reason}" for reason, number in gathered.skipped.items() if number]
-        if left_out:
-            show.tell(f"left out: {', '.join(left_out)}")
+    if any(left_out.values()):
+        way_out = "; --exclude leaves them out on purpose" if gathered.skipped.undecoded else ""
+        counted = ", ".join(f"{number} {reason}" for reason, number in left_out.items() if number)
+        show.tell(f"left out: {counted}{way_out}")
     return gathered
 
 

@@ -38,6 +38,10 @@ Format = Annotated[str | None, typer.Option(
     metavar="NAME", help="Output format: wav, flac, ogg, ... Without it, that of the name.")]
 Subtype = Annotated[str | None, typer.Option(
     metavar="NAME", help="Output samples: 16, 24, 32, float, ... Without it, those of the input.")]
+Bitrate = Annotated[str | None, typer.Option(
+    metavar="KBIT/S", help="Bit rate of MP3, Vorbis and Opus; without it, about that of a lossy input.")]
+Quality = Annotated[str | None, typer.Option(
+    metavar="0..10", help="The same by quality, 10 best; of MP3 the variable rate V0 is 10.")]
 Dither = Annotated[str, typer.Option(
     metavar="|".join(options.DITHERS), autocompletion=complete.words(*options.DITHERS),
     help="Dither to 16 bits and fewer; auto: where samples change.")]

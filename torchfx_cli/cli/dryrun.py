@@ -77,6 +77,7 @@ def _record(job: Job, todo: JobPlan | None, engine: str) -> dict[str, Any]:
         "channels": plan.output.channels,
         "frames": facts.frames,
         "subtype": todo.output_format.subtype,
+        "encoding": None if todo.output_format.encoding is None else todo.output_format.encoding.words,
         "dither": plan.dither,
         "engine": engine,
         "passes": plan.passes,

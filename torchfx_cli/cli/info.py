@@ -63,6 +63,7 @@ def _facts(path: Path, *, check: bool) -> dict[str, Any]:
             "frames": facts.frames,
             "duration_s": facts.duration_s,
             "file_bytes": facts.file_bytes,
+            "kbps": None if facts.kbps is None else round(facts.kbps, 1),
             "tags": dict(facts.tags),
             "also": list(contents(source.metadata)),
         }
@@ -88,9 +89,10 @@ def _lines(record: dict[str, Any]) -> list[str]:
     """The record for people: two spaces before what belongs to the name above."""
     frames, seconds = record["frames"], record["duration_s"]
     length = "length unknown" if frames is None else f"{show.clock(seconds)} ({show.count(frames, 'frame')})"
+    rate = "" if record["kbps"] is None else f", {record['kbps']:.0f} kbit/s"
     lines = [
         f"{record['container']} {record['subtype']}, {record['fs']} Hz, {show.count(record['channels'], 'channel')}",
-        f"{length}, {_size(record['file_bytes'])}",
+        f"{length}, {_size(record['file_bytes'])}{rate}",
     ]
     if len(record["speakers"]) > 2:
         lines.append(f"speakers: {' '.join(record['speakers'])}")

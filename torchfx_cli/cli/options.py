@@ -8,16 +8,18 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from torchfx_cli.errors import UsageError, printable
+from torchfx_cli.stream.bitrate import MAX_QUALITY, RateWish
 
 MAX_CHUNK_S = 1e6  # eleven days; what is asked for is taken, memory is bounded elsewhere
 MAX_TAIL_S = 3600.0
 MAX_TIMEOUT_S = 1e6
 MAX_JOBS = 256
+KBPS = 6, 4000
 # Two of these say different things about the same outputs.
 CONTRADICTIONS = (
     ("--quiet", "--verbose"), ("--overwrite", "--skip-existing"), ("--resume", "--skip-existing"),
     ("--in-place", "--output"), ("--in-place", "--name"), ("--in-place", "--format"),
-    ("--in-place", "--skip-existing"),
+    ("--in-place", "--skip-existing"), ("--bitrate", "--quality"),
 )
 DITHERS = ("auto", "none", "tpdf")
 ON_NAN = ("fail", "repair")
@@ -52,6 +54,22 @@ def timeout_seconds(value: str | None) -> float | None:
 def wait_seconds(option: str, value: str, *, zero: bool = False) -> float:
     """Seconds to wait: above 0, or also 0, at most `MAX_TIMEOUT_S`."""
     return _seconds(option, value, MAX_TIMEOUT_S, zero=zero)
+
+
+def rate_wish(bitrate: str | None, quality: str | None) -> RateWish:
+    """Bit rate in kbit/s, or quality, of lossy outputs."""
+    kbps = None if bitrate is None else _number("--bitrate", bitrate.lower().removesuffix("k"), *KBPS, " kbit/s")
+    return RateWish(kbps, None if quality is None else _number("--quality", quality, 0, MAX_QUALITY))
+
+
+def _number(option: str, value: str, low: float, high: float, unit: str = "") -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if low <= number <= high:
+        return number
+    raise UsageError(f"{option}: found {quoted(value)}; allowed is a number from {low:g} to {high:g}{unit}")
 
 
 def job_count(value: str | None) -> int | None:

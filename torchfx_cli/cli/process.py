@@ -42,6 +42,8 @@ def process(
     chunk: choices.Chunk = None,
     format: choices.Format = None,
     subtype: choices.Subtype = None,
+    bitrate: choices.Bitrate = None,
+    quality: choices.Quality = None,
     dither: choices.Dither = "auto",
     tail: choices.Tail = "0",
     on_nan: choices.OnNan = "fail",
@@ -79,6 +81,7 @@ def process(
     options.check_together({
         "--quiet": quiet, "--verbose": verbose, "--overwrite": overwrite, "--skip-existing": skip_existing,
         "--resume": resume, "--in-place": in_place, "--output": output, "--name": name, "--format": format,
+        "--bitrate": bitrate, "--quality": quality,
     })
     if in_place != (backup is not None):
         raise UsageError("--in-place and --backup SUFFIX belong together: a file is replaced only where its old "
@@ -87,7 +90,8 @@ def process(
         show.be_verbose()
     settings = settings_of(
         chain_of(chain or [], effect or []), device=device, engine=engine, chunk=chunk, format=format,
-        subtype=subtype, dither=dither, tail=tail, on_nan=on_nan, on_truncated=on_truncated, on_clip=on_clip,
+        subtype=subtype, bitrate=bitrate, quality=quality, dither=dither, tail=tail,
+        on_nan=on_nan, on_truncated=on_truncated, on_clip=on_clip,
         keep_mtime=keep_mtime, tags=not no_tags, overwrite=overwrite, skip_existing=skip_existing, strict=strict,
         resume=resume, hashes=hashes, fail_fast=fail_fast, timeout_s=options.timeout_seconds(timeout))
     given = ProcessOptions(

@@ -65,11 +65,12 @@ def settled(settings: Settings, engine: str, device: str, jobs: int | None) -> S
 
 
 def settings_of(chain: ChainSpec, *, chunk: str | None, dither: str, tail: str, on_nan: str, on_truncated: str,
-                on_clip: str, **plain: Any) -> Settings:
+                on_clip: str, bitrate: str | None, quality: str | None, **plain: Any) -> Settings:
     """Settings of words as they were typed; raises UsageError."""
     return Settings(
         chain=chain,
         chunk_s=options.chunk_seconds(chunk),
+        rate=options.rate_wish(bitrate, quality),
         dither=options.one_of("--dither", dither, options.DITHERS),  # type: ignore[arg-type]
         tail_s=options.tail_seconds(tail),
         on_nan=options.one_of("--on-nan", on_nan, options.ON_NAN),  # type: ignore[arg-type]

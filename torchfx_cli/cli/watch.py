@@ -40,6 +40,8 @@ def watch(
     chunk: choices.Chunk = None,
     format: choices.Format = None,
     subtype: choices.Subtype = None,
+    bitrate: choices.Bitrate = None,
+    quality: choices.Quality = None,
     dither: choices.Dither = "auto",
     tail: choices.Tail = "0",
     on_nan: choices.OnNan = "fail",
@@ -65,12 +67,13 @@ def watch(
     from torchfx_cli.cli.process_options import chain_of, chain_word, settings_of, settled
     from torchfx_cli.render.choose import check_engine
 
-    options.check_together({"--quiet": quiet, "--verbose": verbose})
+    options.check_together({"--quiet": quiet, "--verbose": verbose, "--bitrate": bitrate, "--quality": quality})
     if verbose:
         show.be_verbose()
     settings = settings_of(
         chain_of(chain or [], effect or []), device=device, engine=engine, chunk=chunk, format=format,
-        subtype=subtype, dither=dither, tail=tail, on_nan=on_nan, on_truncated=on_truncated, on_clip=on_clip,
+        subtype=subtype, bitrate=bitrate, quality=quality, dither=dither, tail=tail,
+        on_nan=on_nan, on_truncated=on_truncated, on_clip=on_clip,
         keep_mtime=keep_mtime, tags=not no_tags, overwrite=overwrite, strict=strict,
         poll_s=options.wait_seconds("--poll", poll), once=once, timeout_s=options.timeout_seconds(timeout))
     place = _place(folder, output, settings, name=name, include=include or [], exclude=exclude or [],
@@ -101,7 +104,7 @@ def _place(folder: str, output: str | None, settings: Settings, *, name: str | N
     if name is not None:
         check_template(name)
     if settings.format is not None:
-        check_words("-", settings.format, settings.subtype)
+        check_words("-", settings.format, settings.subtype, settings.rate.option)
     return Place(folder, Path(output), settle_s, include, exclude, name, chain)
 
 

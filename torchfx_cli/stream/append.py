@@ -49,6 +49,9 @@ def append(fd: int, extras: Sequence[Extra]) -> tuple[Placed, ...]:
     """
     magic, at = os.pread(fd, 4, 0), os.fstat(fd).st_size
     grammar = GRAMMARS[magic]
+    layout = walk(fd, at)
+    if layout is not None and layout.kind == "CAF":
+        at = min(at, layout.end)  # libsndfile fills up to an even size; a CAF knows no such byte
     placed = []
     for extra in extras:
         at += write_all(fd, bytes(-at % grammar.align), at)
@@ -77,6 +80,16 @@ def write_all(fd: int, content: bytes, at: int) -> int:
         done = os.pwrite(fd, view, at)
         view, at = view[done:], at + done
     return len(content)
+
+
+def insert(fd: int, content: bytes, at: int) -> None:
+    """Put `content` at `at` of the file open as `fd`, before what is there; all that moves, from its end on."""
+    end = os.fstat(fd).st_size
+    while end > at:
+        start = max(at, end - PIECE_BYTES)
+        write_all(fd, os.pread(fd, end - start, start), start + len(content))
+        end = start
+    write_all(fd, content, at)
 
 
 def _tell_size(fd: int, magic: bytes, size: int) -> None:

@@ -209,6 +209,13 @@ def seen_bytes(layout: Layout | None, file_bytes: int) -> int:
     return file_bytes if data is None or data.size <= 0 else min(file_bytes, data.start + data.size)
 
 
+def wave_codec(fd: int, layout: Layout) -> int:
+    """The number of the codec of a WAV, 0 for all else; that of an extensible header is in its GUID."""
+    fmt = layout.first("fmt") if layout.kind in ("WAV", "RF64") and not layout.big_endian else None
+    head = b"" if fmt is None else os.pread(fd, 26, fmt.start)
+    return int.from_bytes(head[24:26] if head[:2] == b"\xfe\xff" else head[:2], "little")
+
+
 def aiff_frames(fd: int, layout: Layout) -> int | None:
     """The number of frames that an AIFF's COMM chunk promises."""
     comm = layout.first("COMM") if layout.kind == "AIFF" else None
@@ -239,7 +246,7 @@ def false_pages(fd: int, file_bytes: int) -> int | None:
     64 KiB that this may have: 2 s for a MB of marks.
     """
     first, false, end = 0, 0, 0
-    for at in _marks(fd, file_bytes):
+    for at in marks(fd, b"OggS", 0, file_bytes):
         if at >= end:
             header = os.pread(fd, 27 + 255, at)
             end = at + 27 + header[26] + sum(header[27 : 27 + header[26]]) if len(header) > 26 else file_bytes
@@ -250,14 +257,14 @@ def false_pages(fd: int, file_bytes: int) -> int | None:
     return None
 
 
-def _marks(fd: int, file_bytes: int) -> Iterator[int]:
-    """Where "OggS" stands."""
-    for start in range(0, file_bytes, MARKS_WINDOW_BYTES):
-        window = os.pread(fd, MARKS_WINDOW_BYTES + 3, start)
-        at = window.find(b"OggS")
+def marks(fd: int, mark: bytes, begin: int, end: int) -> Iterator[int]:
+    """Where `mark` stands."""
+    for start in range(begin, end, MARKS_WINDOW_BYTES):
+        window = os.pread(fd, MARKS_WINDOW_BYTES + len(mark) - 1, start)
+        at = window.find(mark)
         while at >= 0:
             yield start + at
-            at = window.find(b"OggS", at + 4)
+            at = window.find(mark, at + len(mark))
 
 
 def id3_bytes(head: bytes) -> int:

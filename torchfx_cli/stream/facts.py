@@ -18,6 +18,7 @@ class FileFacts:
     sample_format       of the blocks.
     channel_map         libsndfile's speaker number of each channel, or ().
     file_bytes          size of the file.
+    kbps                bit rate of MP3, Vorbis and Opus in kbit/s, None where unknown.
     """
 
     path: Path
@@ -30,6 +31,7 @@ class FileFacts:
     tags: Mapping[str, str]
     channel_map: tuple[int, ...]
     file_bytes: int
+    kbps: float | None = None
 
     @property
     def duration_s(self) -> float | None:

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from torchfx_cli.stream.chunks import id3_bytes
+from torchfx_cli.stream.chunks import id3_bytes, marks
 from torchfx_cli.stream.mpegtags import tags_begin
 from torchfx_cli.stream.sound import Block, Part, patched
 
 MAX_BLOCKS = 4096  # of metadata
 SEARCH_BYTES = 1 << 17  # for the last frame, where the file does not tell how long one is
 NUMBER_BYTES = 7
+STREAMINFO_HEADS = (b"\0\0\0\x22", b"\x80\0\0\x22")
 _FACTS = 18  # where STREAMINFO tells rate, channels, width and frames, behind "fLaC" and the header of its block
 _FRAMES = 0xFFFFFFFFF  # bits of them
 _TOLD_WIDTHS = {8: 1, 12: 2, 16: 4, 20: 5, 24: 6, 32: 7}  # how a frame tells its own
@@ -70,6 +71,11 @@ class Flac:
         if facts != self.facts:
             patches = {self.start + _FACTS: facts.to_bytes(8, "big")}
         return patched(self.end, patches) if patches or self.end < file_bytes else None
+
+    def second(self, fd: int) -> int:
+        """Where another FLAC begins behind the frames of this one, 0 for none; all of the file is read for it."""
+        found = (at for at in marks(fd, b"fLaC", self.begin, self.end) if os.pread(fd, 4, at + 4) in STREAMINFO_HEADS)
+        return next(found, 0)
 
     def last_end(self, fd: int) -> int:
         """How many frames there are by the number in the last frame of FLAC; 0 where none is found."""

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from torchfx_cli.errors import FileError, UsageError
 from torchfx_cli.samples import FLOAT64, SampleFormat
+from torchfx_cli.stream.speakers import PLAIN_MASKS, mask_of
 
 MAX_CHANNELS = 1024  # libsndfile's own limit
 MAX_RATE_HZ = 2**31 - 1
@@ -48,6 +49,7 @@ _SUBTYPES: dict[str, tuple[int, SampleFormat]] = {
     "MPEG_LAYER_II": (0, FLOAT32),
     "MPEG_LAYER_III": (0, FLOAT32),
 }
+RATED = frozenset({"MPEG_LAYER_III", "VORBIS", "OPUS"})  # their encoders can be set
 LOSSY = frozenset({"VORBIS", "OPUS", "MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III", "ULAW", "ALAW"})
 
 # What to take where the container cannot hold the source's subtype: first what loses nothing, then the least loss.
@@ -170,6 +172,15 @@ class SourceFacts(Protocol):
 
 
 @dataclass(frozen=True)
+class Encoding:
+    """How an encoder is set: libsndfile's compression level (None for its own) and mode of bit rate, and in words."""
+
+    level: float | None
+    mode: str
+    words: str
+
+
+@dataclass(frozen=True)
 class OutputFormat:
     """How an output is stored, and in which form its writer wants the samples."""
 
@@ -178,6 +189,7 @@ class OutputFormat:
     subtype: str
     sample_format: SampleFormat
     channel_map: tuple[int, ...] = field(default=())
+    encoding: Encoding | None = None
 
     @property
     def is_lossless(self) -> bool:
@@ -191,7 +203,8 @@ class OutputFormat:
         return size or (2 if self.subtype.startswith("ALAC") else 1)
 
     def __str__(self) -> str:
-        return f"{self.container.word.upper()} {self.subtype}"
+        encoding = f", {self.encoding.words}" if self.encoding is not None else ""
+        return f"{self.container.word.upper()} {self.subtype}{encoding}"
 
 
 def is_audio_name(path: str | Path) -> bool:
@@ -234,11 +247,14 @@ def choose_output(path: str | Path, source: SourceFacts, format_word: str | None
     return OutputFormat(container, _major_of(container, source, subtype), subtype, sample_format, source.channel_map)
 
 
-def check_words(path: str | Path, format_word: str | None, subtype_word: str | None) -> None:
-    """Raise the UsageError that `choose_output` would raise for any source at all."""
+def check_words(path: str | Path, format_word: str | None, subtype_word: str | None, rate_option: str = "") -> None:
+    """Raise the UsageError that `choose_output` would raise for any source, or that `rate_option` deserves."""
     if format_word is None and not is_audio_name(path):
         return
     container = _container_of(Path(path), format_word)
+    if rate_option and not RATED.intersection(container.subtypes):
+        name = container.word.upper()
+        raise UsageError(f"{rate_option} is for MP3, Vorbis and Opus; {name} has no bit rate to choose")
     if subtype_word is not None:
         _subtype_of(container, "", subtype_word)
 
@@ -300,8 +316,9 @@ def _check_limits(container: Container, subtype: str, source: SourceFacts) -> No
 
 
 def _major_of(container: Container, source: SourceFacts, subtype: str) -> str:
-    """WAV with a channel mask (WAVEX) where the source has one, or has more than two channels from elsewhere."""
+    """WAV with a channel mask (WAVEX) where the source has one, or more than mono or stereo from elsewhere."""
     if container.major != "WAV" or source.container in ("WAV", "NIST"):
         return container.major
-    extensible = source.container in ("WAVEX", "RF64") or source.channels > 2
+    is_told = source.channels > 2 or mask_of(source.channel_map) not in PLAIN_MASKS
+    extensible = source.container in ("WAVEX", "RF64") or is_told
     return "WAVEX" if extensible and source.channel_map else container.major

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from torchfx_cli.stream.oggstream import OggStream
     from torchfx_cli.stream.opened import Opened
 
+CUT_APART = " (joined with cat? sox and ffmpeg join sounds)"
 OnTruncated = Literal["fail", "keep"]
 
 
 class HeaderCheck:
     """Compares; `warnings`, `notes` and `truncated` are what was found so far.
 
-    `is_wrong`: a sum or a count in the header does not fit.
+    `is_wrong`: a sum or a count in the header does not fit, or sound is left out.
 
     fd, layout    of the open file.
     on_truncated  whether a file that holds less than it promises is an error or a warning.
@@ -45,6 +46,11 @@ class HeaderCheck:
     def warn(self, text: str) -> None:
         if text not in self.warnings:  # a second pass sees the same things again
             self.warnings.append(text)
+
+    def warn_of_second(self, facts: FileFacts, frames_read: int) -> None:
+        """That sound is left out, which lies behind the end of the first stream."""
+        self.is_wrong = True
+        self.warn(f"holds a second stream; only the first {frames_read / facts.fs:.1f} s was read{CUT_APART}")
 
     def check_header(self, facts: FileFacts, is_patched: bool, opened: Opened | None = None) -> None:
         """Before the first sample is read; `is_patched`: the size in the header was corrected for libsndfile."""
@@ -76,7 +82,7 @@ class HeaderCheck:
         if self._ogg is not None:
             self._check_ogg(facts, self._ogg, frames_read)
         if self._layout is not None and self._layout.joined:
-            self.warn(_second_stream(facts, frames_read))
+            self.warn_of_second(facts, frames_read)
         if self._mp3 is not None and frames_read:
             promised = self._mp3.frames
         if promised is not None and frames_read < promised:
@@ -125,12 +131,12 @@ class HeaderCheck:
         if flac is not None and opened.flac_frames > flac.frames > 0:
             self.is_wrong = True
             self.warn(f"the header promises {flac.frames} frames, but {opened.flac_frames} are there and are read")
-        if flac is not None and flac.end < facts.file_bytes:
+        if flac is not None and flac.end < facts.file_bytes and not opened.is_joined:
             self.notes.append("a tag behind the last frame is not read")
 
     def _check_ogg(self, facts: FileFacts, stream: OggStream, frames_read: int) -> None:
         if stream.streams > 1:
-            self.warn(_second_stream(facts, frames_read))
+            self.warn_of_second(facts, frames_read)
         elif not stream.is_whole and not frames_read:
             raise ReadError("Ogg file cut off before its first sample")
         elif not stream.is_whole:
@@ -147,7 +153,7 @@ class HeaderCheck:
         elif stream.is_cut:
             self._cut(f"{stream.packets} of {stream.counted} frames of MPEG audio (cut off)")
         if stream.is_joined:
-            self.warn(_second_stream(facts, stream.frames))
+            self.warn_of_second(facts, stream.frames)
         elif stream.counted is None and stream.behind_bytes > chunks.HARMLESS_BYTES:
             self.warn(f"{stream.behind_bytes} bytes behind the samples are not read")
 
@@ -166,10 +172,6 @@ def _cut_words(promised_bytes: int, held_bytes: int, frame_bytes: int) -> str:
     if promised and not held:
         raise ReadError(f"the header promises {promised} frames, the file holds none")
     return f"{held} of {promised} frames (cut off)"
-
-
-def _second_stream(facts: FileFacts, frames_read: int) -> str:
-    return f"holds a second stream; only the first {frames_read / facts.fs:.1f} s was read"
 
 
 def _silence(holes: Sequence[Hole], fs: int) -> str:

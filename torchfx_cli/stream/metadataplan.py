@@ -13,6 +13,7 @@ from functools import partial
 
 from torchfx_cli.stream import richtags
 from torchfx_cli.stream.append import Extra
+from torchfx_cli.stream.broadcast import Made, Target, update
 from torchfx_cli.stream.chunks import Chunk
 from torchfx_cli.stream.diagnose import reading
 from torchfx_cli.stream.formats import OutputFormat
@@ -22,6 +23,8 @@ from torchfx_cli.stream.richtags import RichTags, TagError
 from torchfx_cli.stream.taglist import BLOCK_NAMES, id3_loudness, info_names, is_loudness, tag_names
 
 MAX_NAMES = 12
+BROADCAST = ("bext", "iXML", "axml")
+MAX_BROADCAST_BYTES = 16 << 20
 _REWRITTEN = frozenset({"flac", "ogg", "opus", "mp3"})
 _ID3_CHUNKS = {"wav": b"id3 ", "rf64": b"id3 ", "aiff": b"ID3 "}
 
@@ -53,28 +56,45 @@ def contents(metadata: MetadataSource) -> tuple[str, ...]:
 
 
 @reading()
-def pack(strings: Mapping[str, str], metadata: MetadataSource | None, out_format: OutputFormat, channels: int
+def pack(strings: Mapping[str, str], metadata: MetadataSource | None, out_format: OutputFormat, fs: int, channels: int
          ) -> MetadataPlan:
-    """The plan of an output of `channels`; `strings` as from `read_tags`."""
+    """The plan of an output of `channels` at `fs` Hz; `strings` as from `read_tags`."""
     if metadata is None:
         return MetadataPlan(strings, warnings=_named(lost_tags(strings, out_format.container)))
     if metadata.fits(out_format.container.word):
-        return _same_kind(strings, metadata, channels)
+        return _same_kind(strings, metadata, Target(fs, channels, out_format, metadata.timeline is not None))
     return _other_kind(strings, metadata, out_format)
 
 
-def _same_kind(strings: Mapping[str, str], metadata: MetadataSource, channels: int) -> MetadataPlan:
+def _same_kind(strings: Mapping[str, str], metadata: MetadataSource, target: Target) -> MetadataPlan:
     """Raw chunks win over strings: those are the same texts, and libsndfile would add its name to them."""
-    kept, lost = metadata.sorted_out(channels)
+    kept, lost = metadata.sorted_out(target.channels)
     extras, unmoved, why = _extras(metadata, kept)
-    loud = ["bext"] if any(metadata.has_loudness(chunk) for chunk in kept) else []
+    extras, warnings, notes = _made_true(metadata.made, extras, target)
+    loud = ["bext"] if not metadata.made.is_changed and any(map(metadata.has_loudness, kept)) else []
     loud += ["id3"] if id3_loudness(metadata) else []
     return MetadataPlan(
         strings if has_texts(lost) else {},
         extras,
-        warnings=_named((*lost, *unmoved), why),
-        notes=(f"the loudness values in {' and '.join(loud)} are those of the input",) if loud else (),
+        warnings=(*_named((*lost, *unmoved), why), *warnings),
+        notes=(*notes, *((f"the loudness values in {' and '.join(loud)} are those of the input",) if loud else ())),
     )
+
+
+def _made_true(made: Made, extras: Sequence[Extra], target: Target
+               ) -> tuple[tuple[Extra, ...], tuple[str, ...], tuple[str, ...]]:
+    """`extras` with what they say of the sound put right where that can be, warnings where not, and notes."""
+    if not made.by:
+        return tuple(extras), (), ()
+    found = []
+    for extra in extras:
+        name = extra.name.decode("latin-1")
+        is_broadcast = name in BROADCAST and extra.size <= MAX_BROADCAST_BYTES
+        content = b"".join(extra.content()) if is_broadcast else b""
+        new, warning, note = update(name, content, made, target)
+        found.append((extra if new == content else _extra(extra.name, new), warning, note))
+    return (tuple(extra for extra, _, _ in found), tuple(words for _, words, _ in found if words),
+            tuple(words for _, _, words in found if words))
 
 
 def _extras(metadata: MetadataSource, chunks: Sequence[Chunk]) -> tuple[tuple[Extra, ...], tuple[str, ...], str]:
@@ -94,7 +114,11 @@ def _copy(metadata: MetadataSource, chunk: Chunk) -> Extra:
 
 
 def _changed(chunk: Chunk, content: bytes) -> Extra:
-    return Extra(chunk.four_letters, len(content), lambda: (content,))
+    return _extra(chunk.four_letters, content)
+
+
+def _extra(name: bytes, content: bytes) -> Extra:
+    return Extra(name, len(content), lambda: (content,))
 
 
 def _other_kind(strings: Mapping[str, str], metadata: MetadataSource, out_format: OutputFormat) -> MetadataPlan:
@@ -135,8 +159,7 @@ def _with_tags(strings: Mapping[str, str], tags: RichTags, others: list[str], no
                word: str) -> MetadataPlan:
     if word in _ID3_CHUNKS:
         content = richtags.as_id3(tags)
-        extra = Extra(_ID3_CHUNKS[word], len(content), lambda: (content,))
-        return MetadataPlan(strings, (extra,), warnings=_named(others), notes=notes)
+        return MetadataPlan(strings, (_extra(_ID3_CHUNKS[word], content),), warnings=_named(others), notes=notes)
     lost = () if word == "mp3" else tags.only_id3
     tags, too_large = richtags.fitting(tags, word)
     return MetadataPlan(strings, tags=tags, warnings=_named((*lost, *too_large, *others)), notes=notes)

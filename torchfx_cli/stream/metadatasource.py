@@ -9,10 +9,11 @@ none that describes the old samples.
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from torchfx_cli.stream import chantag, sphere
+from torchfx_cli.stream.broadcast import BEXT_BYTES, NO_CHANGE, Made, has_loudness
 from torchfx_cli.stream.chunks import FILES, Chunk, Layout
 from torchfx_cli.stream.diagnose import reading
 from torchfx_cli.stream.timeline import Timeline
@@ -25,12 +26,13 @@ PIECE_BYTES = 1 << 20
 _STRUCTURE = {
     "WAV": frozenset({"fmt", "data", "fact", "PEAK", "JUNK", "junk", "PAD", "FLLR", "ds64"}),
     "AIFF": frozenset({"COMM", "SSND", "FVER", "PEAK"}),
-    "CAF": frozenset({"desc", "data", "chan", "pakt", "kuki", "free", "peak"}),
+    "CAF": frozenset({"desc", "data", "pakt", "kuki", "free", "peak"}),
 }
 # True of the old samples only: an overview, a checksum.
 _STALE = frozenset({"levl", "MD5", "md5", "ovvw", "wavl", "slnt"})
-# ADM says what each channel is.
-_OF_CHANNELS = frozenset({"chna", "axml"})
+# ADM says what each channel is, as does the layout of a CAF or AIFF; one that is understood is written anew.
+_LAYOUTS = frozenset({"chan", "CHAN"})
+_OF_CHANNELS = frozenset({"chna", "axml"}) | _LAYOUTS
 # Counts frames in a form that nobody has published.
 _UNMOVABLE = frozenset({"strc"})
 # Container.word -> kind.
@@ -39,13 +41,12 @@ _KINDS = {"wav": "WAV", "rf64": "WAV", "aiff": "AIFF", "caf": "CAF"}
 _TEXTS = frozenset({"LIST-INFO", "NAME", "AUTH", "ANNO", "(c)", "APPL", "info"})
 _TAGS = frozenset({"id3", "ID3"})
 
-_BEXT_VERSION, _BEXT_LOUDNESS, _BEXT_UNSET = 346, 412, 0x7FFF
-
 
 @dataclass(frozen=True)
 class MetadataSource:
     """An open input as far as metadata goes. `container`: libsndfile's name; `fd` must stay open until it is used.
 
+    made      how the output is made of it.
     timeline  where times of the input are in the output; None where it begins and ends as the input does, at its rate.
 
     Reading moves no file position.
@@ -57,6 +58,7 @@ class MetadataSource:
     channels: int
     layout: Layout | None
     timeline: Timeline | None = None
+    made: Made = NO_CHANGE
 
     @property
     def kind(self) -> str:
@@ -77,10 +79,14 @@ class MetadataSource:
         data, unsure = self.layout.data, self.layout.is_unfinished or self.layout.is_streamed
         end = data.start if data and unsure else self.file_bytes
         structure = _STRUCTURE.get(self.layout.kind, _STRUCTURE["WAV"]) | FILES
+        if chantag.told(self.fd, self.layout, self.channels):
+            structure |= _LAYOUTS
         return tuple(chunk for chunk in self.layout.chunks if chunk.name not in structure and chunk.start < end)
 
     def foreign_chunks(self) -> tuple[str, ...]:
-        """Names of the chunks that only a file of the same kind could hold, each once."""
+        """Names of the chunks that only a file of the same kind could hold, each once; of a SPHERE, of its fields."""
+        if self.container == "NIST":
+            return sphere.comments(self.fd)
         return tuple(dict.fromkeys(chunk.name for chunk in self.chunks() if chunk.name not in _TEXTS | _TAGS))
 
     def sorted_out(self, channels: int) -> tuple[tuple[Chunk, ...], tuple[str, ...]]:
@@ -103,12 +109,8 @@ class MetadataSource:
         return chunk.name not in _OF_CHANNELS or channels == self.channels
 
     def has_loudness(self, chunk: Chunk) -> bool:
-        """Whether it is a bext of version 2 (EBU Tech 3285) in which loudness values were put."""
-        raw = os.pread(self.fd, _BEXT_LOUDNESS + 10, chunk.start) if chunk.name == "bext" else b""
-        if chunk.size < _BEXT_LOUDNESS + 10 or len(raw) < _BEXT_LOUDNESS + 10:
-            return False
-        version = struct.unpack_from("<H", raw, _BEXT_VERSION)[0]
-        return version >= 2 and any(v not in (0, _BEXT_UNSET) for v in struct.unpack_from("<5H", raw, _BEXT_LOUDNESS))
+        """Whether it is a bext in which loudness values were put."""
+        return chunk.name == "bext" and has_loudness(os.pread(self.fd, min(chunk.size, BEXT_BYTES), chunk.start))
 
     def content(self, chunk: Chunk) -> Iterator[bytes]:
         """The bytes of a chunk in pieces; fewer than its size where the file has shrunk."""

@@ -97,5 +97,10 @@ class Stream:
 
     def parts(self, file_bytes: int) -> list[Part]:
         """What a decoder is to be given instead of the file: tags, a packet that counts, and whole packets."""
+        return [(0, self.begin), *self.packed, (self.end, file_bytes)]
+
+    @property
+    def packed(self) -> list[Part]:
+        """The same without tags."""
         info = b"" if self.info is None else self.info.counting(self._promised, self.held_bytes)
-        return [(0, self.begin), info, *self.audio, (self.end, file_bytes)]
+        return [info, *self.audio]

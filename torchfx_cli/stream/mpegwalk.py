@@ -35,18 +35,18 @@ _WORD = struct.Struct(">I")
 _HEADER = re.compile(rb"\xff(?=[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x00-\xef])")
 
 
-def walk(fd: int, file_bytes: int) -> Stream | None:
-    """The stream in the file; None where no run of headers is in it."""
-    return _Walk(fd, file_bytes).stream()
+def walk(fd: int, end: int, begin: int = 0) -> Stream | None:
+    """The stream in the file, or between two places of it; None where no run of headers is there."""
+    return _Walk(fd, begin, end).stream()
 
 
 class _Walk:
     """What was found so far: see `Stream`; `silent`: where the packets are that want bytes out of holes."""
 
-    def __init__(self, fd: int, file_bytes: int) -> None:
+    def __init__(self, fd: int, begin: int, end: int) -> None:
         self._fd = fd
-        self._begin = tags_end(fd, 0)
-        self._end = tags_begin(fd, self._begin, file_bytes)
+        self._begin = tags_end(fd, begin)
+        self._end = tags_begin(fd, self._begin, end)
         self._tries = MAX_TRIES
         self._runs: list[tuple[int, int]] = []
         self._holes: list[Hole] = []

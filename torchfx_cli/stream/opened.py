@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,23 +17,25 @@ import soundfile
 
 from torchfx_cli.errors import ReadError
 from torchfx_cli.stream import chunks
+from torchfx_cli.stream.bitrate import nominal_kbps
 from torchfx_cli.stream.chunks import Layout
 from torchfx_cli.stream.diagnose import why_not_opened
 from torchfx_cli.stream.flacstream import Flac, look
 from torchfx_cli.stream.id3names import frame_count
+from torchfx_cli.stream.metadata import read_tags
 from torchfx_cli.stream.metadatasource import MAX_BYTES, MAX_VALUES
 from torchfx_cli.stream.sound import (
     Block,
     LibraryError,
     Part,
     PartedFile,
-    channel_map,
     error_of,
     open_to_read,
     patched,
     read_into,
 )
-from torchfx_cli.stream.speakers import USUAL, from_ogg
+from torchfx_cli.stream.speakers import USUAL, from_ogg, in_order
+from torchfx_cli.stream.speakertags import told, w64_codec
 
 if TYPE_CHECKING:
     from torchfx_cli.stream.mpegstream import Stream
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 # lie in any format. libsndfile says UNKNOWN_FRAMES where a FLAC does not tell.
 MAX_FRAMES_PER_BYTE = 8192
 UNKNOWN_FRAMES = 2**63 - 1
+WAVE_MPEG = (0x50, 0x55)  # codecs of a WAV: layers I and II, layer III
 PROBE_BYTES = 1 << 20
 
 
@@ -52,6 +56,9 @@ class Opened:
     is_patched  whether sizes in the header were corrected.
     mp3, ogg, flac  what the headers of such a file say.
     flac_frames     how many there are by the last frame of a FLAC.
+    is_joined       whether another FLAC was found behind the first.
+    strings         tags of what wraps the sound, None for nothing.
+    channel_map     libsndfile's speaker number of each channel, or () where the file does not say.
     """
 
     _sound: soundfile.SoundFile
@@ -63,6 +70,8 @@ class Opened:
     ogg: OggStream | None = None
     flac: Flac | None = None
     flac_frames: int = 0
+    is_joined = False
+    strings: dict[str, str] | None = None
 
     def __init__(self, fd: int, path: Path, file_bytes: int, layout: Layout | None) -> None:
         self._fd, self._file_bytes = fd, file_bytes
@@ -71,6 +80,7 @@ class Opened:
         self.is_patched = bool(patches)
         if layout is not None and os.pread(fd, 4, 0) == b"BW64":  # ITU-R BS.2088: an RF64, or small, a WAV
             patches[0] = b"RF64" if layout.first("ds64") is not None else b"RIFF"
+        patches |= w64_codec(fd, layout)
         tag = layout.chunks[0] if layout is not None and layout.chunks else None
         seen_bytes = chunks.seen_bytes(layout, file_bytes)
         if tag is not None and (tag.name, tag.start) == ("id3", 0):  # libsndfile counts it as samples
@@ -82,8 +92,11 @@ class Opened:
             self._open_ogg()
         elif (flac := look(fd, file_bytes)) is not None:
             self._open_flac(flac)
+        elif layout is not None and layout.data is not None and chunks.wave_codec(fd, layout) in WAVE_MPEG:
+            self._open_wrapped(layout.data.start, layout.held_bytes)
         else:
             self._open_first(path)
+        self.channel_map = self._set_order(layout)
 
     @property
     def sound(self) -> soundfile.SoundFile:
@@ -116,19 +129,22 @@ class Opened:
         """Where frames are missing and are silent; None where that was not looked for."""
         return None if self._splice is None else self._splice.holes
 
+    @property
+    def kbps(self) -> float | None:
+        """The bit rate of a lossy stream in kbit/s: of Vorbis what its encoder was set to."""
+        if self.mp3 is not None and self.mp3.packets:
+            return self.mp3.held_bytes * 8 / 1000 * self.mp3.kind.fs / (self.mp3.packets * self.mp3.kind.frames)
+        if self.ogg is None:
+            return None
+        nominal = 0.0 if self.ogg.is_opus else nominal_kbps(self.ogg.first)
+        return nominal or (self.frames and self._file_bytes * 8 / 1000 * self.sound.samplerate / self.frames)
+
     def read(self, block: Block) -> int:
         """Fill `block` [frames, channels] from here on; frames read, fewer only at the end or on an error."""
         count = read_into(self.sound, block) if self._splice is None else self._splice.read(block)
         if self._order is not None and count > 0:
             block[:count] = block[:count, self._order]
         return count
-
-    @property
-    def channel_map(self) -> tuple[int, ...]:
-        """libsndfile's speaker number of each channel, or () where the file does not say."""
-        sound = self.sound
-        has_speakers = self.ogg is not None and self.ogg.has_speakers
-        return channel_map(sound) or (USUAL.get(sound.channels, ()) if has_speakers else ())
 
     def rewind(self) -> None:
         """Go back to the first frame, by opening anew: not every stream can seek, and not every seek is exact."""
@@ -148,6 +164,14 @@ class Opened:
         if words or self._fault is not None:
             self.check_disk()
         return words
+
+    def is_over(self, frames_read: int) -> bool:
+        """Whether what went wrong is that a second FLAC begins; where both are of one length nothing else tells."""
+        flac = self.flac
+        if flac is not None and frames_read == flac.frames > 0 and not self.is_joined:
+            self.is_joined = bool(flac.second(self._fd))
+            return self.is_joined
+        return False
 
     def check_disk(self, at: int | None = None) -> None:
         """Raise OSError where the disk cannot be read, which libsndfile does not say; `at`: where, None for here."""
@@ -171,11 +195,22 @@ class Opened:
                 self._splice = Splice(self._fd, self.ogg, self._file_bytes * MAX_FRAMES_PER_BYTE)
         if self._splice is None:
             self._sound = self._open()
+
+    def _set_order(self, layout: Layout | None) -> tuple[int, ...]:
+        """See that channels come in the order of speakers.py, and say which speaker each is for."""
         if self.ogg is not None and self.ogg.has_speakers:
             self._order = from_ogg(self.sound.channels)
+            return USUAL.get(self.sound.channels, ())
+        speakers = told(self._fd, layout, self.sound)
+        self._order = in_order(speakers)
+        return speakers if self._order is None else tuple(speakers[channel] for channel in self._order)
 
     def _open_flac(self, flac: Flac) -> None:
-        self.flac, self.flac_frames = flac, flac.last_end(self._fd)
+        frames = flac.last_end(self._fd)
+        if frames != flac.frames and (end := flac.second(self._fd)):
+            self.is_joined, flac = True, replace(flac, end=end)
+            frames = flac.last_end(self._fd)
+        self.flac, self.flac_frames = flac, frames
         if not flac.can_be_read:
             raise ReadError(f"FLAC of {flac.bits} bits a sample cannot be decoded here; 8, 12, 16, 20, 24 and 32 can")
         self._parts = flac.parts(self.flac_frames, self._file_bytes)
@@ -202,6 +237,18 @@ class Opened:
                 self.close()
             self._parts = self.mp3.parts(self._file_bytes)
             self._sound = self._open()
+
+    def _open_wrapped(self, start: int, held_bytes: int) -> None:
+        """MPEG audio in a WAV: libsndfile believes the number of frames there, which is a guess, and knows no MP2."""
+        from torchfx_cli.stream import mpegwalk
+
+        self.mp3 = mpegwalk.walk(self._fd, start + held_bytes, start)
+        if self.mp3 is None:
+            raise ReadError("WAV with MPEG audio is damaged or cut off (no run of packets)")
+        with suppress(LibraryError), open_to_read(self._fd) as wave:
+            self.strings = read_tags(wave)
+        self._parts = self.mp3.packed
+        self._sound = self._open()
 
     def _open(self) -> soundfile.SoundFile:
         try:

@@ -35,6 +35,7 @@ class OutPipe(io.RawIOBase):
         self._start = _place(fd)
         self.waiting, self.sent = bytearray(), 0
         self._late: dict[int, bytes] = {}
+        self._put: dict[int, bytes] = {}
         self._at = 0
         self._is_cancelled = False
         # A pipe that says it can be written takes so much without waiting.
@@ -63,6 +64,11 @@ class OutPipe(io.RawIOBase):
         self._at += len(data)
         return len(data)
 
+    def put(self, at: int, data: bytes) -> None:
+        """Replace what waits at `at` by `data`, for good."""
+        self.waiting[at - self.sent : at - self.sent + len(data)] = data
+        self._put[at] = data
+
     def send(self) -> None:
         """Send what waits; raises SystemExit where nobody reads any more, RunError where it cannot be written."""
         data, self.waiting = memoryview(self.waiting), bytearray()
@@ -82,7 +88,7 @@ class OutPipe(io.RawIOBase):
         """Put what was written too late in its place, where that is possible."""
         if self._start is not None:
             with _told():
-                for at, data in self._late.items():
+                for at, data in (*self._late.items(), *self._put.items()):
                     os.pwrite(self._fd, data, self._start + at)
 
     def cancel(self) -> None:

@@ -25,6 +25,7 @@ from torchfx_cli.stream.metadatasource import MetadataSource
 from torchfx_cli.stream.oggserial import Renumbering
 from torchfx_cli.stream.outpipe import OutPipe
 from torchfx_cli.stream.sound import Block, LibraryError
+from torchfx_cli.stream.speakertags import untold, wave_patches
 from torchfx_cli.stream.stdio import STDIO, audio_descriptor
 from torchfx_cli.stream.writer import Written
 
@@ -50,9 +51,11 @@ class PipeOutput:
                  sample_bytes: int | None, metadata: MetadataSource | None) -> None:
         self.fs, self.channels, self.format = fs, channels, out_format
         self.frames = 0
-        plan = pack(tags, None, out_format, channels)
+        plan = pack(tags, None, out_format, fs, channels)
         lost = () if metadata is None else contents(metadata)
         self.warnings = [*plan.warnings, *([f"not carried over into a pipe: {', '.join(lost)}"] if lost else [])]
+        words = untold(out_format, in_pipe=True)
+        self.warnings += [words] if words else []
         self.notes: list[str] = []
         self._strings = plan.strings
         self._sample_bytes = sample_bytes
@@ -66,10 +69,10 @@ class PipeOutput:
         major = "WAV" if self.format.major == "RF64" else self.format.major
         try:
             self._sound = soundfile.SoundFile(self._pipe, "w", self.fs, self.channels, self.format.subtype,
-                                              format=major)
+                                              format=major, **library.encoding(self.format))
         except LibraryError as error:
             raise WriteError(f"standard output: {error.error_string}") from None
-        self._feed = library.Feed(self._sound)
+        self._feed = library.Feed(self._sound, self.format.channel_map)
         library.switch(self._sound, library.SET_ADD_PEAK_CHUNK, False)
         if self.format.channel_map:
             library.set_channel_map(self._sound, self.format.channel_map)
@@ -116,9 +119,16 @@ class PipeOutput:
             self._has_header = True
             frame_bytes = self.channels * self.format.bytes_per_sample
             self._header_bytes = _tell_sizes(self._pipe.waiting, self._sample_bytes, frame_bytes)
+            if self._header_bytes:
+                self._tell_speakers()
         if self._numbering is not None and self._sound is not None:
             self._pipe.waiting = bytearray(self._numbering.take(self._pipe.waiting))
         self._pipe.send()
+
+    def _tell_speakers(self) -> None:
+        fmt_at = self._pipe.waiting.index(b"fmt ", 12) + 8
+        for at, content in wave_patches(bytes(self._pipe.waiting[fmt_at:]), self.format.channel_map).items():
+            self._pipe.put(fmt_at + at, content)
 
     def _drop_pad(self) -> None:
         """A pad byte behind samples whose number the header does not tell would be read as one more."""

@@ -28,8 +28,8 @@ from torchfx_cli.stream.metadata import read_tags
 from torchfx_cli.stream.metadatasource import MetadataSource
 from torchfx_cli.stream.opened import Opened
 from torchfx_cli.stream.repair import Repair
-from torchfx_cli.stream.sound import Block, channel_map
-from torchfx_cli.stream.speakers import of_wave
+from torchfx_cli.stream.sound import Block
+from torchfx_cli.stream.speakertags import told
 
 OnNan = Literal["fail", "repair"]
 
@@ -72,9 +72,9 @@ class Source:
         self._check = HeaderCheck(self._fd, self._layout, on_truncated)
         self._path = path
         self._opened = Opened(self._fd, path, self._stat.st_size, self._layout)
-        self.facts = replace(
-            self._facts(self._opened.sound, self._opened.subtype, self._opened.frames),
-            channel_map=self._opened.channel_map or of_wave(self._fd, self._layout))
+        facts = self._facts(self._opened.sound, self._opened.subtype, self._opened.frames)
+        tags = facts.tags if self._opened.strings is None else self._opened.strings
+        self.facts = replace(facts, channel_map=self._opened.channel_map, tags=tags, kbps=self._opened.kbps)
         self._sum = self._check.sum_of(self._opened.flac)
         self._check.check_header(self.facts, self._opened.is_patched, self._opened)
 
@@ -157,6 +157,8 @@ class Source:
         self._check_unchanged()
         self._check.check_end(self.facts, self._opened.promised, self.frames_read)
         self._check.check_sum(self._sum)
+        if self._opened.is_joined:
+            self._check.warn_of_second(self.facts, self.frames_read)
 
     def rewind(self) -> None:
         """Go back to the first frame."""
@@ -175,12 +177,14 @@ class Source:
             frames=frames,
             sample_format=read_format(subtype),
             tags=read_tags(sound, chunks.aiff_copyright(self._fd, self._layout)),
-            channel_map=channel_map(sound) or of_wave(self._fd, self._layout),
+            channel_map=told(self._fd, self._layout, sound),
             file_bytes=self._stat.st_size,
         )
 
     def _check_stream(self) -> None:
-        self._check_words(self._opened.error())
+        words = self._opened.error()
+        if words and not self._opened.is_over(self.frames_read):
+            self._check_words(words)
 
     def _check_words(self, words: str) -> None:
         if words:

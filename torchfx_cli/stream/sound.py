@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from torchfx_cli.stream.speakers import USUAL, to_ogg
+from torchfx_cli.stream.formats import OutputFormat
+from torchfx_cli.stream.speakers import USUAL, to_alac, to_ogg
 
 Block = npt.NDArray[np.generic]
 Part = bytes | tuple[int, int]  # of a file: (start, end), or other bytes
@@ -64,16 +65,21 @@ class Feed:
     on the stack, where a long one ends the process.
     """
 
-    def __init__(self, sound: soundfile.SoundFile) -> None:
+    def __init__(self, sound: soundfile.SoundFile, speakers: Sequence[int]) -> None:
         self._sound = sound
         self._piece_frames = VORBIS_FRAMES if sound.subtype == "VORBIS" else 0
         self._rest: Block | None = None
         self._order = to_ogg(sound.channels) if sound.format == "OGG" else None
+        if sound.subtype.startswith("ALAC"):
+            self._order = to_alac(speakers)
+
+    def ordered(self, block: Block) -> Block:
+        """`block` with its channels as they are written."""
+        return block if self._order is None else np.ascontiguousarray(block[:, self._order])
 
     def write(self, block: Block) -> bool:
         """Append `block` [frames, channels], C-contiguous; False where an error came, see `error_of`."""
-        if self._order is not None:
-            block = np.ascontiguousarray(block[:, self._order])
+        block = self.ordered(block)
         if not self._piece_frames:
             return self._put(block)
         block = block if self._rest is None else np.concatenate([self._rest, block])
@@ -94,6 +100,15 @@ def _transfer(sound: soundfile.SoundFile, verb: str, block: Block) -> int:
     c_type = _C_TYPES[block.dtype.name]
     function = getattr(_library, f"sf_{verb}f_{c_type}")
     return function(sound._file, _ffi.cast(f"{c_type}*", block.ctypes.data), len(block))
+
+
+def encoding(out_format: OutputFormat) -> dict[str, Any]:
+    """How `SoundFile` is told to set the encoder."""
+    chosen = out_format.encoding
+    if chosen is None or chosen.level is None:
+        return {}
+    mode = {"bitrate_mode": chosen.mode} if out_format.subtype.startswith("MPEG") else {}
+    return {"compression_level": chosen.level, **mode}
 
 
 def close_written(sound: soundfile.SoundFile) -> None:

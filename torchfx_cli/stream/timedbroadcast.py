@@ -30,15 +30,15 @@ def move_ixml(content: bytes, timeline: Timeline) -> bytes:
     """
     if b"<" not in content or b"\0<" in content or b"<\0" in content:
         raise ValueError("not in ASCII, Latin-1 or UTF-8")
-    rate = _number(content, b"TIMESTAMP_SAMPLE_RATE")
+    rate = number_in(content, b"TIMESTAMP_SAMPLE_RATE")
     stamp = timeline if rate is None or rate == timeline.fs_in else timeline.in_units(rate)
     content = _with_pair(content, b"TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_HI", b"TIMESTAMP_SAMPLES_SINCE_MIDNIGHT_LO",
                          stamp.reference)
     content = _with_pair(content, b"FILE_SET_START_TIME_HI", b"FILE_SET_START_TIME_LO", stamp.at_rest().reference)
     content = _with_pair(content, b"BWF_TIME_REFERENCE_HIGH", b"BWF_TIME_REFERENCE_LOW", timeline.reference)
     if timeline.fs_in != timeline.fs_out:
-        content = _with_number(content, b"TIMESTAMP_SAMPLE_RATE", stamp.fs_out)
-        content = _with_number(content, b"FILE_SAMPLE_RATE", timeline.fs_out)
+        content = with_number(content, b"TIMESTAMP_SAMPLE_RATE", stamp.fs_out)
+        content = with_number(content, b"FILE_SAMPLE_RATE", timeline.fs_out)
     return _with_sync_points(content, timeline)
 
 
@@ -47,7 +47,7 @@ def _with_sync_points(content: bytes, timeline: Timeline) -> bytes:
     found = [_moved_sync_point(point, timeline) for point in _SYNC_POINT.findall(content)]
     moved = iter(found)
     content = _SYNC_POINT.sub(lambda point: next(moved), content)
-    return content if all(found) else _with_number(content, b"SYNC_POINT_COUNT", sum(map(bool, found)))
+    return content if all(found) else with_number(content, b"SYNC_POINT_COUNT", sum(map(bool, found)))
 
 
 def _moved_sync_point(point: bytes, timeline: Timeline) -> bytes:
@@ -60,15 +60,15 @@ def _moved_sync_point(point: bytes, timeline: Timeline) -> bytes:
     if new is None:
         return b""
     point = _with_pair(point, b"SYNC_POINT_HIGH", b"SYNC_POINT_LOW", lambda old: new)
-    frames = _number(point, b"SYNC_POINT_EVENT_DURATION")
-    return point if frames is None else _with_number(point, b"SYNC_POINT_EVENT_DURATION", timeline.length(frames))
+    frames = number_in(point, b"SYNC_POINT_EVENT_DURATION")
+    return point if frames is None else with_number(point, b"SYNC_POINT_EVENT_DURATION", timeline.length(frames))
 
 
 def _match(content: bytes, tag: bytes) -> re.Match[bytes] | None:
     return re.search(rb"<%b(?:\s[^<>]*)?>\s*([^<\s]+)\s*</%b\s*>" % (tag, tag), content)
 
 
-def _number(content: bytes, tag: bytes) -> int | None:
+def number_in(content: bytes, tag: bytes) -> int | None:
     """What stands in the element `tag`; None where there is none or nothing in it."""
     found = _match(content, tag)
     if found is None:
@@ -79,7 +79,7 @@ def _number(content: bytes, tag: bytes) -> int | None:
     return number
 
 
-def _with_number(content: bytes, tag: bytes, number: int) -> bytes:
+def with_number(content: bytes, tag: bytes, number: int) -> bytes:
     """With another number in the element `tag`, where there is one."""
     found = _match(content, tag)
     return content if found is None else content[: found.start(1)] + b"%d" % number + content[found.end(1) :]
@@ -87,7 +87,7 @@ def _with_number(content: bytes, tag: bytes, number: int) -> bytes:
 
 def _pair(content: bytes, high_tag: bytes, low_tag: bytes) -> int | None:
     """A number of 64 bits in two elements."""
-    high, low = _number(content, high_tag), _number(content, low_tag)
+    high, low = number_in(content, high_tag), number_in(content, low_tag)
     return None if low is None else ((high or 0) << _BITS) + low
 
 
@@ -98,4 +98,4 @@ def _with_pair(content: bytes, high_tag: bytes, low_tag: bytes, change: Callable
     high, low = change(old) >> _BITS, change(old) & _WORD
     if high and _match(content, high_tag) is None:
         raise ValueError("there is no room for its upper half")
-    return _with_number(_with_number(content, low_tag, low), high_tag, high)
+    return with_number(with_number(content, low_tag, low), high_tag, high)

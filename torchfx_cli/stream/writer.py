@@ -31,7 +31,7 @@ from torchfx_cli.stream.metadataplan import pack
 from torchfx_cli.stream.metadatasource import MetadataSource
 from torchfx_cli.stream.oggserial import renumber
 from torchfx_cli.stream.sound import Block, LibraryError
-from torchfx_cli.stream.speakers import tell_wave, untold
+from torchfx_cli.stream.speakertags import chunk_for, tell, untold
 from torchfx_cli.stream.verify import what_is_wrong
 
 __all__ = ["Output", "Written", "remove_stale"]
@@ -69,9 +69,10 @@ class Output:
         self.path = Path(path)
         self.fs, self.channels, self.format = fs, channels, out_format
         self.frames = 0
-        self._metadata = pack(tags or {}, metadata, out_format, channels)
+        self._metadata = pack(tags or {}, metadata, out_format, fs, channels)
+        self._chan = chunk_for(out_format)
         self.warnings, self.notes = list(self._metadata.warnings), list(self._metadata.notes)
-        words = untold(out_format.channel_map, out_format.container.word)
+        words = untold(out_format)
         self.warnings += [words] if words else []
         self._times_ns, self._mode, self._attributes = times_ns, mode, attributes
         self._expected_bytes, self._overwrite = expected_bytes, overwrite
@@ -108,7 +109,7 @@ class Output:
         if not self._feed.write(block):
             raise part.cause(library.error_of(sound))
         if self.format.is_lossless:
-            self._crc = zlib.crc32(block.data, self._crc)
+            self._crc = zlib.crc32(self._feed.ordered(block).data, self._crc)
         self.frames += len(block)
         self._check_size(self.frames * self.channels * self.format.bytes_per_sample)
 
@@ -128,9 +129,6 @@ class Output:
             self._close_sound()
         except LibraryError as error:
             raise part.cause(error.error_string) from None
-        if self.format.major in ("WAVEX", "RF64"):
-            with part.told("writing its header"):
-                tell_wave(part.fd, self.format.channel_map)
         placed = self._add_metadata(part)
         if self.format.major == "OGG":
             with part.told("numbering its pages"):
@@ -173,15 +171,15 @@ class Output:
         major, shrinks = self._major()
         try:
             self._sound = soundfile.SoundFile(part.fd, "w", self.fs, self.channels, self.format.subtype,
-                                              format=major, closefd=False)
+                                              format=major, closefd=False, **library.encoding(self.format))
         except LibraryError as error:
             raise part.cause(error.error_string) from None
-        self._feed = library.Feed(self._sound)
+        self._feed = library.Feed(self._sound, self.format.channel_map)
         # The PEAK chunk holds the time of day: without it the same input gives the same bytes.
         library.switch(self._sound, library.SET_ADD_PEAK_CHUNK, False)
         if shrinks:
             library.switch(self._sound, library.RF64_AUTO_DOWNGRADE, True)
-        if self.format.channel_map:
+        if self.format.channel_map and not self._chan:  # libsndfile would write one, too
             library.set_channel_map(self._sound, self.format.channel_map)
         write_tags(self._sound, self._metadata.strings, self.format.container)
 
@@ -206,7 +204,9 @@ class Output:
             with part.told("writing its metadata"):
                 if self._metadata.tags is not None:
                     richtags.write(self._metadata.tags, part.fd)
-                return append(part.fd, self._metadata.extras) if self._metadata.extras else ()
+                tell(part.fd, self.format)
+                extras = (*self._chan, *self._metadata.extras)
+                return append(part.fd, extras) if extras else ()
         except richtags.TagError as error:
             raise part.cause(str(error)) from None
         except AppendError as error:

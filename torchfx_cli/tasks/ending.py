@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
+from torchfx_cli import __version__
 from torchfx_cli.errors import FileError, TorchfxError
 from torchfx_cli.render.engine import Levels
 from torchfx_cli.stream.attributes import attributes_of
+from torchfx_cli.stream.broadcast import Made
 from torchfx_cli.stream.metadatasource import MetadataSource
 from torchfx_cli.stream.pipewriter import PipeOutput
 from torchfx_cli.stream.reader import Source
@@ -84,14 +86,15 @@ def open_output(source: Source, todo: JobPlan, settings: Settings) -> Output | P
 def _metadata(source: Source, todo: JobPlan) -> MetadataSource:
     """What of `source` goes along; with a time line where the output begins, ends or counts otherwise than it."""
     plan, facts = todo.plan, todo.facts
+    made = Made(f"torchfx {__version__}", is_changed=bool(plan.stages))
     frames = facts.frames if facts.frames is not None and facts.container != "MP3" else UNKNOWN_FRAMES
     if plan.place(0.0) == 0.0 and plan.place(frames) is not None and plan.output.fs == plan.fs:
-        return source.metadata
+        return replace(source.metadata, made=made)
     heard = bisect_left(range(UNKNOWN_FRAMES), 1, key=replace(plan, tail_frames=0).frames_out)  # the first that is
     place = plan.place(heard)
     first = heard - (0.0 if place is None else place * plan.fs / plan.output.fs)
     timeline = Timeline(plan.place, plan.fs, int(plan.output.fs), first, plan.frames_out(frames))
-    return replace(source.metadata, timeline=timeline)
+    return replace(source.metadata, timeline=timeline, made=made)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from torchfx_cli.errors import FileError
 from torchfx_cli.kernel.base import fft_bytes
 from torchfx_cli.plan.assemble import Dither, RenderPlan, assemble
 from torchfx_cli.samples import BLOCK_SAMPLES, SampleFormat, Signal, block_frames
+from torchfx_cli.stream.bitrate import rated
 from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.formats import OutputFormat, choose_output
 from torchfx_cli.stream.pipereader import open_stdin
@@ -67,7 +68,9 @@ def open_input(job: Job, settings: Settings) -> Source:
 def plan_file(job: Job, facts: FileFacts, settings: Settings) -> JobPlan:
     """The plan of `job`, whose input is open; raises DesignError and WriteError."""
     word = settings.format or (PIPE_FORMAT if job.output == STDIO else None)
-    output_format = choose_output(job.output, _facts_behind(settings.chain, facts), word, settings.subtype)
+    behind = _facts_behind(settings.chain, facts)
+    output_format = choose_output(job.output, behind, word, settings.subtype)
+    output_format = rated(output_format, behind.fs, behind.channels, settings.rate, facts.kbps, facts.channels)
     plan = _plan(settings.chain, facts.fs, facts.channels, facts.sample_format, output_format.sample_format,
                  settings.dither, settings.tail_s)
     if facts.frames and not plan.frames_out(facts.frames):

@@ -10,6 +10,7 @@ from typing import Literal
 from torchfx_cli import __version__
 from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.plan.assemble import Dither
+from torchfx_cli.stream.bitrate import AS_INPUT, RateWish
 
 OnNan = Literal["fail", "repair"]
 OnTruncated = Literal["fail", "keep"]
@@ -42,6 +43,7 @@ class Settings:
     chunk_s: float | None = None
     format: str | None = None
     subtype: str | None = None
+    rate: RateWish = AS_INPUT
     dither: Dither = "auto"
     tail_s: float | Literal["auto"] = 0.0
     overwrite: bool = False
@@ -68,7 +70,7 @@ class Settings:
     def work(self) -> str:
         """Digest of all that shapes an output; the device does not, nor the chunk."""
         shaping = (
-            __version__, self.chain.digest, self.format, self.subtype, self.dither, self.tail_s,
+            __version__, self.chain.digest, self.format, self.subtype, self.rate, self.dither, self.tail_s,
             self.on_nan, self.on_truncated, self.on_clip, self.keep_mtime, self.tags,
         )
         return hashlib.sha256(repr(shaping).encode()).hexdigest()[:16]

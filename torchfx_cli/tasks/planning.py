@@ -66,7 +66,7 @@ def _into_pipe(inputs: Sequence[Input], settings: Settings) -> Job:
     if len(inputs) > 1:
         raise UsageError(f"the standard output is one file, but there are {len(inputs)} inputs; give a folder with -o")
     word = PIPE_FORMAT if settings.format is None else settings.format
-    check_words(STDIO, word, settings.subtype)
+    check_words(STDIO, word, settings.subtype, settings.rate.option)
     check_format(extension_of(word)[1:])
     return Job(_path(inputs[0].path), STDIO)
 
@@ -130,7 +130,7 @@ def _impossible_formats(jobs: Iterable[Job], settings: Settings) -> list[str]:
             continue
         seen.add(job.output.suffix)
         try:
-            check_words(job.output, settings.format, settings.subtype)
+            check_words(job.output, settings.format, settings.subtype, settings.rate.option)
         except UsageError as error:
             problems[str(error)] = None
     return list(problems)

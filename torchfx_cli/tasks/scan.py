@@ -15,10 +15,11 @@ from torchfx_cli.tasks.folders import DEFAULT_FOLDER, identity_of
 # Extensions of sounds that cannot be decoded here.
 UNDECODED = frozenset((
     ".3ga", ".aa", ".aac", ".aax", ".ac3", ".adts", ".alac", ".amr", ".ape", ".asf", ".dff", ".dsf", ".dts",
-    ".eac3", ".m4a", ".m4b", ".m4p", ".m4r", ".mka", ".mkv", ".mlp", ".mov", ".mp+", ".mp1", ".mp2", ".mp4",
-    ".mpa", ".mpc", ".mpp", ".ofr", ".ofs", ".qcp", ".ra", ".ram", ".shn", ".spx", ".tak", ".thd", ".tta",
-    ".webm", ".wma", ".wv",
+    ".eac3", ".m4a", ".m4b", ".m4p", ".m4r", ".mka", ".mlp", ".mp+", ".mp1", ".mp2", ".mpa", ".mpc", ".mpp", ".ofr",
+    ".ofs", ".qcp", ".ra", ".ram", ".shn", ".spx", ".tak", ".thd", ".tta", ".wma", ".wv",
 ))
+UNDECODED_WORDS = ": cannot be decoded here"
+VIDEOS = frozenset((".mkv", ".mov", ".mp4", ".webm"))  # nobody misses them among the sounds
 
 
 class Found(NamedTuple):
@@ -35,6 +36,11 @@ class LeftOut(Counter[str]):
     def __init__(self, told: Callable[[str, str], None] | None = None) -> None:
         super().__init__()
         self._told = told
+
+    @property
+    def undecoded(self) -> dict[str, int]:
+        """Of them the sounds that cannot be decoded here."""
+        return {reason: number for reason, number in self.items() if number and reason.endswith(UNDECODED_WORDS)}
 
     def note(self, path: str, reason: str) -> None:
         self[reason] += 1
@@ -126,12 +132,12 @@ class Finder:
         is_audio = is_audio_name(name)
         if name.startswith("."):
             reason = "hidden"
-        elif not is_audio and extension not in UNDECODED:
+        elif not is_audio and extension not in UNDECODED | VIDEOS:
             reason = "no audio"
         elif self._is_excluded(name, relative):
             reason = "excluded"
         elif not is_audio:
-            reason = f"{extension[1:]}: cannot be decoded here"
+            reason = extension[1:] + (": a video" if extension in VIDEOS else UNDECODED_WORDS)
         else:
             return True
         self._skipped.note(path, reason)
