@@ -35,6 +35,8 @@ def run(given: ProcessOptions) -> int:
     gathered = _gathered(given)
     jobs = _jobs(given, gathered.inputs)
     piping.check_streams(jobs, writes=not given.dry_run)
+    if not given.quiet and settings.format is None:
+        _tell_formats(jobs)
     report_file = SideFile("--report", given.report, Report.is_own)
     failed_file = SideFile("--failed", given.failed, lists.is_own)
     _check_files((report_file, failed_file), given, gathered, jobs)
@@ -101,6 +103,12 @@ def _gathered(given: ProcessOptions) -> finding.Gathered:
         if left_out:
             show.tell(f"left out: {', '.join(left_out)}")
     return gathered
+
+
+def _tell_formats(jobs: Sequence[Job]) -> None:
+    line = naming.told_instead((job.source, job.output) for job in jobs)
+    if line:
+        show.tell(line)
 
 
 def _tell_left_out(path: str, reason: str) -> None:

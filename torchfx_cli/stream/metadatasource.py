@@ -46,6 +46,7 @@ _BEXT_VERSION, _BEXT_LOUDNESS, _BEXT_UNSET = 346, 412, 0x7FFF
 class MetadataSource:
     """An open input as far as metadata goes. `container`: libsndfile's name; `fd` must stay open until it is used.
 
+    comments, pictures  its tags as Vorbis comments and (MIME type, picture) where a decoder hands them out, else None.
     timeline  where times of the input are in the output; None where it begins and ends as the input does, at its rate.
 
     Reading moves no file position.
@@ -57,6 +58,8 @@ class MetadataSource:
     channels: int
     layout: Layout | None
     timeline: Timeline | None = None
+    comments: tuple[tuple[str, str], ...] | None = None
+    pictures: tuple[tuple[str, bytes], ...] = ()
 
     @property
     def kind(self) -> str:
