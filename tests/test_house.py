@@ -41,6 +41,7 @@ ONLY_IN = {
     "torch": {"render", "bench", "library", "filter", "effect", "renderer", "wave"},
     "matplotlib": {"bench"},
     "mutagen": {"stream"},
+    "av": {"stream"},
     "multiprocessing": {"tasks"},
     "soundfile": {"stream", "design", "cli"},
 }

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from torchfx_cli.stream import foreign
+
 HALF = "gain:-6.0205999132796239"
 NAMES = ("a.wav", "sub/b.wav", "sub/deep/c.flac")
 
@@ -286,7 +288,8 @@ def test_a_file_that_vanishes_before_its_turn_fails_and_is_in_the_report_and_the
     assert Path("f").read_bytes() == b"in/./sub/b.wav\n"
 
 
-def test_sounds_of_other_kinds_are_told_by_their_kind(run: Any, tree: Path) -> None:
+def test_sounds_of_other_kinds_are_told_by_their_kind(run: Any, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foreign, "is_available", lambda: False)
     for number in range(12):
         Path(f"in/{number}.m4a").touch()
     Path("in/film.mov").touch()

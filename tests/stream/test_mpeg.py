@@ -264,7 +264,7 @@ def test_free_format_is_walked(tmp_path: Path) -> None:
 def test_what_only_looks_like_a_header_here_and_there_is_no_mp3(tmp_path: Path) -> None:
     """libmpg123 found packets in noise and in M4A, and made 0.03 s of full-scale noise of them, in silence."""
     rng = np.random.default_rng(1)
-    with pytest.raises(ReadError, match="looks like MP4 or M4A"), open_source(put(tmp_path / "a.mp3", oddfiles.m4a())):
+    with pytest.raises(ReadError, match="MP4 or M4A"), open_source(put(tmp_path / "a.mp3", oddfiles.m4a())):
         pass
     adts = b"\xff\xf1\x50\x80\x10\x1f\xfc" + rng.bytes(40_000)
     with pytest.raises(ReadError, match="looks like AAC"), open_source(put(tmp_path / "b.mp3", adts)):

@@ -13,6 +13,7 @@ from typing import Literal
 import pytest
 
 from torchfx_cli.errors import RunError, UsageError
+from torchfx_cli.stream import foreign
 from torchfx_cli.tasks.inputs import Gathered, Input, gather, in_list
 
 DEEP = 1200
@@ -301,7 +302,8 @@ def test_a_folder_that_cannot_be_read_is_an_input_with_a_fault(tree: Path, monke
     assert faults(found) == {"in/sub": "cannot be searched: Permission denied"}
 
 
-def test_sounds_that_cannot_be_decoded_are_counted_by_their_kind(tree: Path) -> None:
+def test_sounds_that_cannot_be_decoded_are_counted_by_their_kind(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foreign, "is_available", lambda: False)
     for name in ("1.m4a", "2.M4A", "sub/3.wma", "4.mp2", "5.jpg", "6.wv"):
         (tree / "in" / name).touch()
     found = gather(["in"], exclude=["*.wv"])

@@ -36,6 +36,8 @@ def run(given: ProcessOptions) -> int:
     undecoded_code = FileError.exit_code if gathered.skipped.undecoded else 0
     jobs = _jobs(given, gathered.inputs)
     piping.check_streams(jobs, writes=not given.dry_run)
+    if not given.quiet and settings.format is None:
+        _tell_formats(jobs)
     report_file = SideFile("--report", given.report, Report.is_own)
     failed_file = SideFile("--failed", given.failed, lists.is_own)
     _check_files((report_file, failed_file), given, gathered, jobs)
@@ -104,6 +106,12 @@ def _gathered(given: ProcessOptions) -> finding.Gathered:
         counted = ", ".join(f"{number} {reason}" for reason, number in left_out.items() if number)
         show.tell(f"left out: {counted}{way_out}")
     return gathered
+
+
+def _tell_formats(jobs: Sequence[Job]) -> None:
+    line = naming.told_instead((job.source, job.output) for job in jobs)
+    if line:
+        show.tell(line)
 
 
 def _tell_left_out(path: str, reason: str) -> None:

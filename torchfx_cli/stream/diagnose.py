@@ -25,11 +25,6 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"PK\x03\x04", "ZIP"),
     (0, b"\x1f\x8b", "GZIP"),
     (0, b"\x7fELF", "a program"),
-    (0, b"\x1aE\xdf\xa3", "Matroska or WebM"),
-    (4, b"ftyp", "MP4 or M4A"),
-    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "WMA or WMV"),
-    (0, b"MAC ", "Monkey's Audio"),
-    (0, b"wvpk", "WavPack"),
     (0, b"DSD ", "DSD"),
     (0, b"FRM8", "DSD"),
     (0, b"MThd", "MIDI"),
@@ -111,8 +106,6 @@ def why_not_opened(fd: int, file_bytes: int, library_words: str) -> str:
         return words or f"{layout.kind} file is damaged or cut off ({_tidy(library_words)})"
     if head[:7] == b"NIST_1A" and b"shorten" in head:
         return "a SPHERE file that is packed with shorten cannot be decoded here; w_decode or sph2pipe unpack it"
-    if head[:4] == b"OggS" and b"\x7fFLAC" in head[:64]:
-        return "Ogg FLAC cannot be decoded here; flac and ffmpeg can make a FLAC of it without loss"
     for start, magic, word in ((0, b"fLaC", "FLAC"), (0, b"OggS", "Ogg"), (0, b"ID3", "MP3")):
         if head[start : start + len(magic)] == magic:
             return f"{word} file is damaged or cut off ({_tidy(library_words)})"

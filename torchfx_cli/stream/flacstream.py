@@ -83,12 +83,12 @@ class Flac:
         tail = os.pread(fd, size, self.end - size)
         at = len(tail)
         while (at := tail.rfind(b"\xff", 0, at)) >= 0:
-            end = self._end_of(tail[at : at + 16])
+            end = self.end_of(tail[at : at + 16])
             if end:
                 return end
         return 0
 
-    def _end_of(self, head: bytes) -> int:
+    def end_of(self, head: bytes) -> int:
         """Where the frame of FLAC with the header `head` ends; 0 where it is none."""
         if len(head) < 6 or head[1] not in (0xF8, 0xF9) or head[3] & 1:
             return 0

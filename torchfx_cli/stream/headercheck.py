@@ -17,6 +17,7 @@ from torchfx_cli.stream.flacstream import Flac, SampleSum
 from torchfx_cli.stream.formats import sample_bytes
 
 if TYPE_CHECKING:
+    from torchfx_cli.stream.avsound import AvSound
     from torchfx_cli.stream.mpegstream import Stream
     from torchfx_cli.stream.oggsplice import Hole
     from torchfx_cli.stream.oggstream import OggStream
@@ -52,7 +53,7 @@ class HeaderCheck:
         self.is_wrong = True
         self.warn(f"holds a second stream; only the first {frames_read / facts.fs:.1f} s was read{CUT_APART}")
 
-    def check_header(self, facts: FileFacts, is_patched: bool, opened: Opened | None = None) -> None:
+    def check_header(self, facts: FileFacts, is_patched: bool, opened: Opened | AvSound | None = None) -> None:
         """Before the first sample is read; `is_patched`: the size in the header was corrected for libsndfile."""
         layout = self._layout
         if opened is not None:
@@ -92,6 +93,15 @@ class HeaderCheck:
         if not frames_read:
             self._check_really_empty(facts)
 
+    def check_decoded(self, sound: AvSound) -> None:
+        """After the last sample of what FFmpeg decodes."""
+        if not sound.made and (faults := sound.faults()):
+            raise ReadError(faults[0])
+        if sound.gaps:
+            self._cut(_silence(sound.gaps, sound.fs))
+        for fault in sound.faults():
+            self._cut(fault)
+
     def _cut(self, text: str) -> None:
         self.truncated = True
         if self._on_truncated == "fail":
@@ -119,14 +129,14 @@ class HeaderCheck:
         if facts.frames and promised > facts.frames:
             self._cut(f"{facts.frames} of {promised} frames (cut off)")
 
-    def _check_holes(self, facts: FileFacts, opened: Opened) -> None:
+    def _check_holes(self, facts: FileFacts, opened: Opened | AvSound) -> None:
         """Pages of an Ogg that are missing."""
         if opened.holes:
             self._cut(_silence(opened.holes, facts.fs))
         elif opened.holes is None and opened.ogg is not None and opened.ogg.has_gap:
             self._cut("damaged: pages are missing in many places, and the frames of all of them")
 
-    def _check_flac(self, facts: FileFacts, opened: Opened) -> None:
+    def _check_flac(self, facts: FileFacts, opened: Opened | AvSound) -> None:
         flac = opened.flac
         if flac is not None and opened.flac_frames > flac.frames > 0:
             self.is_wrong = True

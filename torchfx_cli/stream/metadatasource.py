@@ -47,6 +47,7 @@ class MetadataSource:
     """An open input as far as metadata goes. `container`: libsndfile's name; `fd` must stay open until it is used.
 
     made      how the output is made of it.
+    comments, pictures  its tags as Vorbis comments and (MIME type, picture) where a decoder hands them out, else None.
     timeline  where times of the input are in the output; None where it begins and ends as the input does, at its rate.
 
     Reading moves no file position.
@@ -59,6 +60,8 @@ class MetadataSource:
     layout: Layout | None
     timeline: Timeline | None = None
     made: Made = NO_CHANGE
+    comments: tuple[tuple[str, str], ...] | None = None
+    pictures: tuple[tuple[str, bytes], ...] = ()
 
     @property
     def kind(self) -> str:

@@ -13,13 +13,13 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import soundfile
 
 from torchfx_cli.errors import ReadError
-from torchfx_cli.stream import chunks
+from torchfx_cli.stream import chunks, foreign
 from torchfx_cli.stream.diagnose import open_regular, reading
 from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.formats import read_format
@@ -30,6 +30,9 @@ from torchfx_cli.stream.opened import Opened
 from torchfx_cli.stream.repair import Repair
 from torchfx_cli.stream.sound import Block
 from torchfx_cli.stream.speakertags import told
+
+if TYPE_CHECKING:
+    from torchfx_cli.stream.avsound import AvSound
 
 OnNan = Literal["fail", "repair"]
 
@@ -51,7 +54,7 @@ class Source:
     repaired     non-finite samples that were replaced in this pass.
     """
 
-    _opened: Opened
+    _opened: Opened | AvSound
 
     def __init__(self, path: Path, on_nan: OnNan = "fail", on_truncated: OnTruncated = "keep") -> None:
         self.frames_read = self.repaired = 0
@@ -71,10 +74,19 @@ class Source:
         self._layout = chunks.walk(self._fd, self._stat.st_size)
         self._check = HeaderCheck(self._fd, self._layout, on_truncated)
         self._path = path
-        self._opened = Opened(self._fd, path, self._stat.st_size, self._layout)
-        facts = self._facts(self._opened.sound, self._opened.subtype, self._opened.frames)
-        tags = facts.tags if self._opened.strings is None else self._opened.strings
-        self.facts = replace(facts, channel_map=self._opened.channel_map, tags=tags, kbps=self._opened.kbps)
+        kind = foreign.kind_at(self._fd)
+        if kind is None:
+            self._opened = opened = Opened(self._fd, path, self._stat.st_size, self._layout)
+            facts = self._facts(opened.sound, opened.subtype, opened.frames)
+            tags = facts.tags if opened.strings is None else opened.strings
+            self.facts = replace(facts, channel_map=opened.channel_map, tags=tags, kbps=opened.kbps)
+        else:
+            from torchfx_cli.stream.avsound import AvSound
+
+            self._opened = AvSound(self._fd, self._stat.st_size, kind)
+            self.facts = self._opened.facts(path)
+            self._check.warnings += self._opened.remarks
+            self._check.notes += self._opened.notes
         self._sum = self._check.sum_of(self._opened.flac)
         self._check.check_header(self.facts, self._opened.is_patched, self._opened)
 
@@ -117,7 +129,10 @@ class Source:
     @property
     def metadata(self) -> MetadataSource:
         """What it holds besides samples, for an Output; to be used before `close`."""
-        return MetadataSource(self._fd, self._stat.st_size, self.facts.container, self.facts.channels, self._layout)
+        found = MetadataSource(self._fd, self._stat.st_size, self.facts.container, self.facts.channels, self._layout)
+        if isinstance(self._opened, Opened):
+            return found
+        return replace(found, comments=self._opened.comments(), pictures=self._opened.pictures())
 
     @property
     def stat(self) -> os.stat_result:
@@ -155,6 +170,8 @@ class Source:
                 self._sum.update(block[:count])
             yield block[:count]
         self._check_unchanged()
+        if not isinstance(self._opened, Opened):
+            self._check.check_decoded(self._opened)
         self._check.check_end(self.facts, self._opened.promised, self.frames_read)
         self._check.check_sum(self._sum)
         if self._opened.is_joined:

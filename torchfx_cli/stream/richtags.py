@@ -63,6 +63,8 @@ def read(metadata: MetadataSource) -> RichTags:
     if comment_count(metadata) > MAX_VALUES:
         raise TagError(f"there are more than {MAX_VALUES} of them")
     with damage_told():
+        if metadata.comments is not None:
+            return _of_comments(metadata.comments, [_cover(*picture) for picture in metadata.pictures])
         if metadata.container == "FLAC":
             return _read_flac(metadata.fd)
         if metadata.container == "OGG":
@@ -114,6 +116,14 @@ def _of_comments(comments: Iterable[tuple[str, str]], pictures: Iterable[Any] = 
     coded = [Picture(base64.b64decode(value)) for key, value in pairs if key == _PICTURE_KEY]
     kept = tuple((key, value) for key, value in pairs if key != _PICTURE_KEY and _is_kept(key))
     return RichTags(kept, (*pictures, *coded))
+
+
+def _cover(mime: str, data: bytes) -> Any:
+    from mutagen.flac import Picture
+
+    picture = Picture()
+    picture.type, picture.mime, picture.data = 3, mime, data  # 3: the front
+    return picture
 
 
 def _is_kept(name: str) -> bool:

@@ -50,6 +50,9 @@ def tag_names(metadata: MetadataSource) -> tuple[str, ...]:
 
 
 def _names(metadata: MetadataSource) -> Iterable[str]:
+    if metadata.comments is not None:
+        keys = [key for key, _ in metadata.comments if key not in STRING_KEYS]
+        return [*keys, *("PICTURE" for _ in metadata.pictures)]
     if metadata.container == "FLAC":
         return _flac_names(metadata.fd)
     if metadata.container == "OGG":

@@ -14,6 +14,7 @@ from torchfx_cli.plan.assemble import Dither, RenderPlan, assemble
 from torchfx_cli.samples import BLOCK_SAMPLES, SampleFormat, Signal, block_frames
 from torchfx_cli.stream.bitrate import rated
 from torchfx_cli.stream.facts import FileFacts
+from torchfx_cli.stream.foreign import OGG_FLAC
 from torchfx_cli.stream.formats import OutputFormat, choose_output
 from torchfx_cli.stream.pipereader import open_stdin
 from torchfx_cli.stream.reader import Source, open_source
@@ -67,6 +68,9 @@ def open_input(job: Job, settings: Settings) -> Source:
 
 def plan_file(job: Job, facts: FileFacts, settings: Settings) -> JobPlan:
     """The plan of `job`, whose input is open; raises DesignError and WriteError."""
+    if facts.container == OGG_FLAC and settings.format is None and job.output.suffix == job.source.suffix:
+        raise FileError("Ogg FLAC cannot be written, and Vorbis would not keep all of it; --format flac does, "
+                        "--format ogg makes Vorbis of it")
     word = settings.format or (PIPE_FORMAT if job.output == STDIO else None)
     behind = _facts_behind(settings.chain, facts)
     output_format = choose_output(job.output, behind, word, settings.subtype)

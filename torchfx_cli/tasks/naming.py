@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import re
 import string
+from collections import Counter
+from collections.abc import Iterable
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchfx_cli.errors import UsageError, printable
+from torchfx_cli.stream.foreign import EXTENSIONS
 from torchfx_cli.stream.formats import is_audio_name
 from torchfx_cli.tasks.folders import DEFAULT_FOLDER
 
@@ -40,9 +44,11 @@ def output_path(found: Input, *, output: str | None, inputs: int, template: str 
     """Where the output of `found` goes, one of so many `inputs`; raises UsageError.
 
     output     a file, a folder, or None for `processed` beside the input, or in the folder that it was found in.
-    extension  of the output where it is not that of the input, with its dot.
+    extension  of the output where it is not that of the input, with its dot. What is read and not written gets one.
     """
     relative = found.relative
+    if extension is None:
+        extension = written_instead(relative)
     if extension is not None:
         relative = os.path.splitext(relative)[0] + extension
     if template is not None:
@@ -59,6 +65,19 @@ def output_path(found: Input, *, output: str | None, inputs: int, template: str 
     if not found.is_named:
         raise UsageError(f"{printable(output)} is one file, but a folder or a pattern was given; give a folder")
     return output
+
+
+def written_instead(path: str | Path) -> str | None:
+    """The extension of an output of `path`, whose own format cannot be written; None where it can."""
+    return EXTENSIONS.get(os.path.splitext(path)[1].lower())
+
+
+def told_instead(pairs: Iterable[tuple[Path, Path]]) -> str:
+    """A line that says which inputs of `pairs` (input, output) get another format than their own, "" for none."""
+    kinds = Counter((source.suffix[1:].lower(), output.suffix[1:].lower()) for source, output in pairs
+                    if written_instead(source) == output.suffix)
+    found = ", ".join(f"{count} {source} as {output}" for (source, output), count in kinds.items())
+    return f"cannot be written in their own format: {found}; --format names another" if found else ""
 
 
 def _inside(folder: str, relative: str, found: Input) -> str:

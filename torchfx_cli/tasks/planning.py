@@ -25,7 +25,7 @@ from torchfx_cli.tasks.fileplan import PIPE_FORMAT
 from torchfx_cli.tasks.folders import DEFAULT_FOLDER
 from torchfx_cli.tasks.inputs import Input
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.naming import output_path
+from torchfx_cli.tasks.naming import output_path, written_instead
 
 STDIN_NAME = "stdin.wav"  # of what has none
 MAX_PROBLEMS = 10  # shown; a mistake in the command may give one a file
@@ -92,6 +92,8 @@ def plan_in_place(inputs: Sequence[Input], backup: str, settings: Settings, *, r
         jobs.append(settled(job, settings, problems, records))
     problems += find_conflicts([(str(job.source), str(job.output)) for job in jobs], in_place=True)
     names = {job.output for job in jobs}
+    problems += [f"{job.source} cannot be replaced in place: its format is read here, not written; give --output, or "
+                 "--exclude it" for job in jobs if written_instead(job.output)]
     problems += [f"{job.backup} would be the backup of {job.source}, and is an input" for job in jobs
                  if job.backup in names]
     _refuse(problems)
