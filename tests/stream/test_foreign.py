@@ -56,7 +56,8 @@ def test_without_pyav_a_folder_leaves_them_out_by_their_kind(tmp_path: Path) -> 
         put(tmp_path, b"x", name)
     found = gather([str(tmp_path)])
     assert [os.path.basename(one.path) for one in found.inputs] == ["a.wav"]
-    assert dict(found.skipped) == {f"{kind}: cannot be decoded here": 1 for kind in ("m4a", "webm", "dsf")}
+    assert dict(found.skipped) == {
+        "m4a: cannot be decoded here": 1, "dsf: cannot be decoded here": 1, "webm: a video": 1}
 
 
 def test_with_pyav_a_folder_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
