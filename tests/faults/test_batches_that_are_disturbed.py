@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 from support.invariants import check_exit, check_told, nothing_lost
+from support.rounds import ROUNDS
 from support.trees import TORCHFX, Tree, environment, make_tree
 
 from torchfx_cli.tasks.journal import NAME
 
-KILLS = 50
+KILLS = 12 * ROUNDS
 JOURNAL = (re.escape(NAME) + r"(-\d+)?", r"\d+")  # beside outputs, there are journals and the mirrored folders
 HALVES = (("--include", "[ab].*"), ("--include", "[cd].*"))  # of the inputs
 
@@ -83,7 +84,7 @@ def test_a_signal_stops_a_batch_within_two_seconds_and_leaves_no_temporary_file(
         tree: Tree, number: int, code: int) -> None:
     rng = random.Random(number)
     stopped = 0
-    for _ in range(6):
+    for _ in range(3 * ROUNDS):
         with nothing_lost(tree.inputs, tree.truth, also=JOURNAL):
             noted = journal_bytes(tree)
             child = tree.start("--resume")
@@ -104,7 +105,7 @@ def test_a_signal_stops_a_batch_within_two_seconds_and_leaves_no_temporary_file(
             check_exit(0, tree.truth)
             shutil.rmtree(tree.out)
         assert parts(tree.out) == []
-    assert stopped >= 2, "the signals came too late to prove anything"
+    assert stopped >= 1, "the signals came too late to prove anything"
     check_resumed(tree)
 
 
@@ -152,7 +153,7 @@ def test_of_two_runs_that_share_a_folder_one_is_stopped_and_the_other_does_not_m
         tree: Tree, number: int, code: int) -> None:
     rng = random.Random(number)
     stopped = 0
-    for turn in range(4):
+    for turn in range(2 * ROUNDS):
         with nothing_lost(tree.inputs, tree.truth, killed=True, also=JOURNAL):
             victim = tree.start(*HALVES[turn % 2], "--hash")
             while journal_bytes(tree) == 0 and victim.poll() is None:

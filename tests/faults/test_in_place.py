@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.rounds import ROUNDS
 from support.trees import TORCHFX, environment, make_tree
 
 from torchfx_cli.stream.atomicfile import remove_stale
 from torchfx_cli.tasks.journal import NAME
 
 FILES = 8
-ROUNDS = int(os.environ.get("TORCHFX_TEST_ROUNDS", "0"))  # of all options together; 0: of half of them, once
 NO_LINKS = """
 import errno, os
 def link(*arguments, **more):
@@ -105,7 +105,7 @@ def test_an_interrupted_run_loses_no_original_whatever_the_options(
     rng = random.Random(number)
     caught = 0
     options = [*itertools.product([True, False], repeat=3)]
-    for keeps, resumes, links in options * ROUNDS or rng.sample(options, 4):
+    for keeps, resumes, links in options * ROUNDS if ROUNDS > 1 else rng.sample(options, 3):
         takes = fresh(model, tmp_path, *(["--keep-mtime"] if keeps else []), links=links)
         child = takes.start(*(["--resume"] if resumes else []))
         while not (takes.folder / NAME).exists() and child.poll() is None:  # Python itself has no manners
@@ -123,7 +123,7 @@ def test_an_interrupted_run_loses_no_original_whatever_the_options(
             assert takes.done() == done
         takes.check_resumed()
     takes.check_resumed()
-    assert caught > ROUNDS, "the signals came too early or too late to prove anything"
+    assert caught, "the signals came too early or too late to prove anything"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

@@ -87,9 +87,9 @@ def test_a_circuit_has_a_bounded_number_of_poles(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("stage", "count"), [
-    ("lowpass: {cutoff: %d Hz, order: 40, family: bessel}", 400),
-    ("peaking: {frequency: %d Hz, gain: 0.01}", 4000),
-    ("fir: {lowpass: %d Hz, taps: 101}", 4000),
+    ("lowpass: {cutoff: %d Hz, order: 40, family: bessel}", 200),
+    ("peaking: {frequency: %d Hz, gain: 0.01}", 2000),
+    ("fir: {lowpass: %d Hz, taps: 101}", 2000),
     ("sos: {sections: [" + ", ".join(["[1, 0, 0, 1, 0, 0.1]"] * 5000) + "]}", 1),
 ])
 def test_thousands_of_stages_are_done_in_linear_time(folder: Path, stage: str, count: int) -> None:
@@ -97,7 +97,7 @@ def test_thousands_of_stages_are_done_in_linear_time(folder: Path, stage: str, c
     done = torchfx("process", "in.wav", "-c", name, "--dry-run", cwd=folder)
     assert done.code == 0
     assert "would take about" in done.told
-    assert done.cpu_s < 20.0  # a few seconds; minutes where each is joined to all before, or each Bessel is made anew
+    assert done.cpu_s < 10.0  # a few seconds; minutes where each is joined to all before, or each Bessel is made anew
     assert done.peak_mib < 700
 
 
@@ -208,8 +208,14 @@ def chapter(content: bytes) -> bytes:
 
 
 def packed(mib: int) -> bytes:
-    packer = zlib.compressobj(9)
-    return b"".join([packer.compress(b"\3"), *(packer.compress(b"a" * (1 << 20)) for _ in range(mib)), packer.flush()])
+    """A byte 3 and `mib` MiB of the letter a, packed by zlib; a MiB is packed once and stands there `mib` times."""
+    packer, letters = zlib.compressobj(9), b"a" * (1 << 20)
+    begin = packer.compress(b"\3") + packer.flush(zlib.Z_FULL_FLUSH)
+    each = packer.compress(letters) + packer.flush(zlib.Z_FULL_FLUSH)
+    total = zlib.adler32(b"\3")
+    for _ in range(mib):
+        total = zlib.adler32(letters, total)
+    return begin + each * mib + b"\3\0" + total.to_bytes(4, "big")  # an empty last block, and the sum of all
 
 
 def chapters(depth: int) -> bytes:

@@ -19,7 +19,7 @@ from torchfx_cli.stream.oggpages import crc_of, pages, sealed
 from torchfx_cli.stream.reader import open_source
 from torchfx_cli.stream.speakers import from_ogg
 
-SECONDS = 6
+SECONDS = 3
 CODECS = [("VORBIS", 44100, 1), ("VORBIS", 48000, 6), ("OPUS", 48000, 2), ("OPUS", 16000, 1)]
 # Frames behind a hole in which a decoder of Opus, which predicts from what came before, is not yet as it was.
 SETTLING_S = {"VORBIS": 0.0, "OPUS": 0.5}
@@ -27,8 +27,8 @@ HEADER_PAGES = 2
 Samples = npt.NDArray[np.float32]
 
 
-def ogg(subtype: str, fs: int, channels: int) -> bytes:
-    noise = np.random.default_rng(fs).uniform(-0.3, 0.3, (SECONDS * fs, channels))
+def ogg(subtype: str, fs: int, channels: int, seconds: int = SECONDS) -> bytes:
+    noise = np.random.default_rng(fs).uniform(-0.3, 0.3, (seconds * fs, channels))
     file = io.BytesIO()
     with soundfile.SoundFile(file, "w", fs, channels, subtype, format="OGG") as sound:
         for at in range(0, len(noise), 4096):
@@ -120,14 +120,14 @@ def test_of_a_last_page_behind_a_hole_the_end_is_known(tmp_path: Path, subtype: 
 @pytest.mark.parametrize(("subtype", "fs", "channels"), CODECS)
 def test_several_holes_are_one_warning_whatever_the_block(
         tmp_path: Path, subtype: str, fs: int, channels: int) -> None:
-    path = put(tmp_path / "a.ogg", ogg(subtype, fs, channels))
+    path = put(tmp_path / "a.ogg", ogg(subtype, fs, channels, seconds=6))
     whole, parts = read(path)[0], split(path)
     for lost in (2, 4, 6):
         parts[lost] = damaged(parts[lost])
     found, (words,), _ = read(put(path, b"".join(parts)))
     assert "near 0.00 s (and 2 more such places): " in words
     assert len(found) == len(whole)
-    for frames in (1, 509, 1 << 20)[(channels > 1) :]:
+    for frames in (13, 509, 1 << 20):
         np.testing.assert_array_equal(read(path, frames)[0], found)
     with open_source(path) as source:
         next(source.blocks(5000))

@@ -20,6 +20,6 @@ for entries in (odd_headers.not_audio, odd_headers.wav_headers, odd_headers.cut_
         CATALOGUE[entry.name] = entry
 
 
-def put_all(folder: Path) -> dict[str, Path]:
-    """Every file of the catalogue, in `folder`."""
-    return {name: oddfiles.put(folder, entry.make(), name) for name, entry in CATALOGUE.items()}
+def put_all(folder: Path, entries: dict[str, Odd] = CATALOGUE) -> dict[str, Path]:
+    """Every file of the catalogue, or of some of its entries, in `folder`."""
+    return {name: oddfiles.put(folder, entry.make(), name) for name, entry in entries.items()}
