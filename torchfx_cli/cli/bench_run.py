@@ -167,7 +167,6 @@ def _measure(todo: Plan, rows: list[tuple[Cell, Measurement]], reps: int | None,
     with Screen(todo.cells, budget_s, quiet=asked.quiet) as screen:
         for row in matrix.run(todo.cells, todo.suites, reps, budget_s, screen.begin):
             rows.append(row)
-            screen.add(todo.results(rows))
             if json.is_replaceable and time.monotonic() - saved_s > SAVE_EVERY_S:
                 with replace(json) as file:
                     file.save(stored.to_json(todo.results(rows)))

@@ -1,4 +1,4 @@
-"""What a person sees of the matrix: while it runs the latest rows, how far and how long still; afterwards the table.
+"""What a person sees of the matrix: while it runs how far and how long still; afterwards the table.
 
 Something that is no terminal gets the table only, in plain columns.
 """
@@ -13,77 +13,55 @@ from io import StringIO
 from types import TracebackType
 from typing import Any
 
-from torchfx_cli.bench import tables
-from torchfx_cli.bench.columns import NARROW, PLACE, SCREEN, Row, headers, rows_of, words
-from torchfx_cli.bench.records import Cell, Results
+from torchfx_cli.bench.columns import NARROW, PLACE, SCREEN, Row, headers, words
+from torchfx_cli.bench.records import Cell
 from torchfx_cli.cli import show
 from torchfx_cli.errors import printable
 
 BEST = "*"  # behind the fastest of a group
 WIDE = 132  # columns from which on everything is shown
-ECHO_WIDTH = 3  # where a terminal writes ^C
-FRAME_LINES = 7  # of the table around its rows, and the line below it
 
 
 class Screen:
-    """The display of a run over `cells`, drawn before and after each; none where nobody looks."""
+    """The bar of a run over `cells`, drawn before each; none where nobody looks."""
 
     def __init__(self, cells: Sequence[Cell], budget_s: float, *, quiet: bool = False) -> None:
         self._cells, self._end_s = cells, time.monotonic() + budget_s
         self._since_s = time.monotonic()
-        self._live: Any = None
-        self._looked_at = not quiet and show.is_terminal(sys.stderr)
-        self._rows: list[Row] = []
-        self._best: set[Cell] = set()
-        self._begun = 0
+        self._bar: Any = None
+        if cells and not quiet and show.is_terminal(sys.stderr):
+            from torchfx_cli.cli.bar import Bar
+
+            self._bar = Bar(1.0)
 
     def __enter__(self) -> Screen:
-        if self._looked_at and self._cells:
-            from rich.console import Console
-            from rich.live import Live
-
-            width = max(1, shutil.get_terminal_size().columns - ECHO_WIDTH)
-            console = Console(file=sys.stderr, width=width, markup=False, highlight=False)
-            self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False,
-                              redirect_stderr=False)
-            self._live.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if self._live is not None:
-            self._live.stop()
+        if self._bar is not None:
+            self._bar.close()
 
     def begin(self, cell: Cell) -> None:
         """`cell` is measured next."""
-        self._begun = self._cells.index(cell)
-        self._draw(cell)
+        if self._bar is not None:
+            begun = self._cells.index(cell)
+            part = self._part(begun)
+            note = f"{begun + 1}/{len(self._cells)}  {part:.0%}{self._left(part)}"
+            name = f"{cell.suite} {cell.duration_s:g} s x {cell.channels} {cell.name}"
+            self._bar.update(printable(name), part, note, now=True)
 
-    def add(self, results: Results) -> None:
-        """Another row is known."""
-        if self._live is not None:
-            self._rows, self._best = rows_of(results), tables.fastest(results)
-
-    def _draw(self, cell: Cell) -> None:
-        if self._live is None:
-            return
-        from rich.console import Group
-        from rich.text import Text
-
-        room = max(1, shutil.get_terminal_size().lines - FRAME_LINES)
-        where = f"{self._begun + 1}/{len(self._cells)}  {self._left()}  {cell.suite} {cell.duration_s:g} s"
-        below = Text(printable(f"{where} x {cell.channels} {cell.name}"), no_wrap=True, overflow="ellipsis")
-        rows = [_table(self._rows[-room:], self._best, self._live.console.width)] if self._rows else []
-        self._live.update(Group(*rows, below), refresh=True)
-
-    def _left(self) -> str:
-        """How much is done and how long it will still take: by shares of cells and samples, within the budget."""
+    def _part(self, begun: int) -> float:
+        """How much is done: half of it by cells, half by samples, as the budget is shared."""
         samples = [cell.samples for cell in self._cells]
-        part = 0.5 * self._begun / len(samples) + 0.5 * sum(samples[: self._begun]) / sum(samples)
+        return 0.5 * begun / len(samples) + 0.5 * sum(samples[:begun]) / sum(samples)
+
+    def _left(self, part: float) -> str:
+        """How long it will still take, within the budget."""
         now_s = time.monotonic()
         left_s = self._end_s - now_s
         if part:
             left_s = min(left_s, (now_s - self._since_s) * (1.0 - part) / part)
-        return f"{part:.0%}" + (f"  {show.coarse_clock(max(0.0, left_s))} left" if left_s < float("inf") else "")
+        return f"  {show.coarse_clock(max(0.0, left_s))} left" if left_s < float("inf") else ""
 
 
 def show_rows(rows: Sequence[Row], best: Collection[Cell]) -> None:
