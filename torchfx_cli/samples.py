@@ -14,6 +14,9 @@ from typing import Literal
 BLOCK_SAMPLES = 1 << 17
 
 DType = Literal["int16", "int32", "float32", "float64"]
+# How filters begin: at rest, or as if the first sample of each channel had always been there.
+Start = Literal["rest", "steady"]
+STARTS: tuple[Start, ...] = ("rest", "steady")
 
 
 def block_frames(channels: int, samples: int = BLOCK_SAMPLES) -> int:

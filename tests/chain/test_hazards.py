@@ -55,7 +55,7 @@ def refusal(path: Path) -> str:
      ":3:2: is not YAML: expected key, while parsing a block mapping from line 1; at '- gain: 4'"),
     (b"chain: [invert]\n---\nchain: [invert]\n", ":2: a second document starts here ('---')"),
     # 62
-    (b"[invert]", ":1: found a list of 1; expected a map with the keys name, description, chain"),
+    (b"[invert]", ":1: found a list of 1; expected a map with the keys name, description, start, chain"),
     (b"invert", ":1: found text; expected a map"),
     (b"\n80", ":2: found text; expected a map"),
     (b"chain: {gain: 3}", ":1: chain: found a map of keys; expected a list of stages"),

@@ -40,6 +40,7 @@ from torchfx_cli.chain.values import read_text
 from torchfx_cli.effects import fir
 from torchfx_cli.effects.kind import Origin, StageSpec
 from torchfx_cli.errors import ChainError, printable
+from torchfx_cli.samples import STARTS, Start
 
 MAX_STAGES = 10_000
 MAX_INCLUDES = 16  # files open inside one another
@@ -80,12 +81,15 @@ def join(chains: SequenceOf[ChainSpec], effects: SequenceOf[str] = ()) -> ChainS
     stages = [stage for chain in chains for stage in chain.stages]
     for chain in chains:
         reading.files += chain.files
+    starts = [chain.start for chain in chains]
     for effect in effects:
-        stages += _Source(reading, f"-e {quoted(effect)}", Path(), numbered=False).effect(effect)
+        source = _Source(reading, f"-e {quoted(effect)}", Path(), numbered=False)
+        stages += source.effect(effect)
+        starts += source.starts
     if len(stages) > MAX_STAGES:
         reading.complain(f"{len(stages)} stages in all; at most {MAX_STAGES} are allowed")
     name = " + ".join([chain.name for chain in chains] + [_short(effect) for effect in effects])
-    return reading.finish(ChainSpec(name, tuple(stages)))
+    return reading.finish(ChainSpec(name, tuple(stages), start=_together(starts)))
 
 
 class _Reading:
@@ -135,10 +139,14 @@ class _Reading:
 
 
 class _Source:
-    """One text being read: its name in messages, and where the relative names in it start from."""
+    """One text being read: its name in messages, and where the relative names in it start from.
+
+    starts  how the chains that it names want to begin.
+    """
 
     def __init__(self, reading: _Reading, file: str, folder: Path, numbered: bool = True) -> None:
         self._reading, self._file, self._folder, self._numbered = reading, file, folder, numbered
+        self.starts: list[Start] = []
 
     def chain(self, content: bytes | str) -> ChainSpec:
         name = Path(self._file).stem
@@ -148,8 +156,9 @@ class _Source:
                 what = "text" if isinstance(root, Scalar) else found(root)
                 raise Mistake(f"found {what}; expected a map with the keys {', '.join(TOP_KEYS)}", root.line)
             top = self._top(root)
-            return ChainSpec(self._text(top, "name") or name, tuple(self._stages(top["chain"])),
-                             self._text(top, "description"))
+            stages = tuple(self._stages(top["chain"]))
+            return ChainSpec(self._text(top, "name") or name, stages, self._text(top, "description"),
+                             start=self._start(top) or _together(self.starts))
         except Mistake as mistake:
             self._complain(mistake)
             return ChainSpec(name, ())
@@ -177,6 +186,16 @@ class _Source:
         except Mistake as mistake:
             self._complain(mistake, key)
             return ""
+
+    def _start(self, top: dict[str, Node]) -> Start | None:
+        word = self._text(top, "start")
+        for start in STARTS:
+            if word == start:
+                return start
+        if "start" in top:
+            allowed = f"found {found(top['start'])}; allowed: {', '.join(STARTS)}"
+            self._complain(Mistake(allowed, top["start"].line), "start")
+        return None
 
     def _stages(self, node: Node) -> list[StageSpec]:
         if not isinstance(node, Sequence) or not node.items:
@@ -209,7 +228,9 @@ class _Source:
         due = "the name of a preset or of a chain file, like rumble-filter"
         wanted = read_text(body or Scalar(name.line, "", is_null=True), due)
         try:
-            return self._reading.file(locate(wanted, self._folder)).stages
+            chain = self._reading.file(locate(wanted, self._folder))
+            self.starts.append(chain.start)
+            return chain.stages
         except Mistake as mistake:
             raise Mistake(f"{quoted(wanted)}: {mistake}", (body or name).line) from None
 
@@ -228,6 +249,11 @@ class _Source:
         if self._numbered and mistake.line:
             place += f":{mistake.line}" + (f":{mistake.column}" if mistake.column else "")
         self._reading.complain(": ".join(part for part in (place, path, str(mistake)) if part))
+
+
+def _together(starts: SequenceOf[Start]) -> Start:
+    """How a chain of several begins: steady where one of them needs that."""
+    return "steady" if "steady" in starts else "rest"
 
 
 def _absolute(path: Path, way: Callable[[Path], str]) -> str:

@@ -8,12 +8,14 @@ from typing import Any
 from torchfx_cli.chain.values import SECTION_COLUMNS, allowed, number_pattern
 from torchfx_cli.effects.kind import Kind, Param, key_of, params_of
 from torchfx_cli.effects.table import KINDS
+from torchfx_cli.samples import STARTS
 
 PRESET = "preset"
 PRESET_DOC = "Puts another chain in this place: a preset's name, or a file relative to this one."
 TOP_KEYS = {
     "name": "Name of the chain; the file's name without one.",
     "description": "What the chain is for, in a line.",
+    "start": "How filters begin: at rest, or steady, as if the first sample of each channel had always been there.",
     "chain": "The stages, applied in this order.",
 }
 
@@ -50,6 +52,7 @@ def json_schema() -> dict[str, Any]:
         "properties": {
             "name": {"type": "string", "description": TOP_KEYS["name"]},
             "description": {"type": "string", "description": TOP_KEYS["description"]},
+            "start": {"enum": list(STARTS), "description": TOP_KEYS["start"]},
             "chain": {"type": "array", "minItems": 1, "description": TOP_KEYS["chain"],
                       "items": {"anyOf": [stage, {"enum": bare}]}},
         },

@@ -10,20 +10,22 @@ from typing import Any
 
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.kind import StageSpec
-from torchfx_cli.samples import Signal
+from torchfx_cli.samples import Signal, Start
 
 
 @dataclass(frozen=True, slots=True)
 class ChainSpec:
     """A chain as written, presets already put in their places.
 
-    `digest` is `digest_of` its stages, `files` where it was read (chain files, presets, taps files).
+    `digest` is `digest_of` its stages, `files` where it was read (chain files, presets, taps files), `start` how
+    filters begin.
     """
 
     name: str
     stages: tuple[StageSpec, ...]
     description: str = ""
     digest: str = ""
+    start: Start = "rest"
     files: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 

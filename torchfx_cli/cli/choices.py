@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from torchfx_cli.cli import complete, options
+from torchfx_cli.samples import STARTS
 
 Chain = Annotated[list[str] | None, typer.Option(
     "--chain", "-c", metavar="FILE|PRESET", autocompletion=complete.preset_names,
@@ -47,6 +48,9 @@ Dither = Annotated[str, typer.Option(
     help="Dither to 16 bits and fewer; auto: where samples change.")]
 Tail = Annotated[str, typer.Option(
     metavar="SECONDS|auto", help="Let the chain ring out after the end of the input.")]
+Start = Annotated[str | None, typer.Option(
+    metavar="|".join(STARTS), autocompletion=complete.words(*STARTS),
+    help="How filters begin: at rest, or steady, as if the first sample had always been; without it, as in the chain.")]
 OnNan = Annotated[str, typer.Option(
     "--on-nan", metavar="|".join(options.ON_NAN), autocompletion=complete.words(*options.ON_NAN),
     help="Input samples that are no numbers: the file fails, or they are replaced.")]

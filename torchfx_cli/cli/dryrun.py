@@ -83,6 +83,7 @@ def _record(job: Job, todo: JobPlan | None, engine: str) -> dict[str, Any]:
         "passes": plan.passes,
         "latency_frames": plan.latency_frames,
         "tail_frames": plan.tail_frames,
+        "start": plan.start,
         "block_frames": todo.block_frames,
         "output_bytes": todo.output_bytes,
         "worst_gain_db": worst_gain_db(todo),

@@ -46,6 +46,7 @@ def process(
     quality: choices.Quality = None,
     dither: choices.Dither = "auto",
     tail: choices.Tail = "0",
+    start: choices.Start = None,
     on_nan: choices.OnNan = "fail",
     on_truncated: choices.OnTruncated = "keep",
     on_clip: choices.OnClip = "keep",
@@ -90,7 +91,7 @@ def process(
         show.be_verbose()
     settings = settings_of(
         chain_of(chain or [], effect or []), device=device, engine=engine, chunk=chunk, format=format,
-        subtype=subtype, bitrate=bitrate, quality=quality, dither=dither, tail=tail,
+        subtype=subtype, bitrate=bitrate, quality=quality, dither=dither, tail=tail, start=start,
         on_nan=on_nan, on_truncated=on_truncated, on_clip=on_clip,
         keep_mtime=keep_mtime, tags=not no_tags, overwrite=overwrite, skip_existing=skip_existing, strict=strict,
         resume=resume, hashes=hashes, fail_fast=fail_fast, timeout_s=options.timeout_seconds(timeout))

@@ -11,6 +11,7 @@ from torchfx_cli.chain.presets import find
 from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.cli import options
 from torchfx_cli.errors import UsageError
+from torchfx_cli.samples import STARTS
 from torchfx_cli.tasks.bundle import is_bundled
 from torchfx_cli.tasks.job import Settings
 
@@ -64,8 +65,8 @@ def settled(settings: Settings, engine: str, device: str, jobs: int | None) -> S
     return replace(settings, bundled=is_bundled(settings))
 
 
-def settings_of(chain: ChainSpec, *, chunk: str | None, dither: str, tail: str, on_nan: str, on_truncated: str,
-                on_clip: str, bitrate: str | None, quality: str | None, **plain: Any) -> Settings:
+def settings_of(chain: ChainSpec, *, chunk: str | None, dither: str, tail: str, start: str | None, on_nan: str,
+                on_truncated: str, on_clip: str, bitrate: str | None, quality: str | None, **plain: Any) -> Settings:
     """Settings of words as they were typed; raises UsageError."""
     return Settings(
         chain=chain,
@@ -73,6 +74,7 @@ def settings_of(chain: ChainSpec, *, chunk: str | None, dither: str, tail: str, 
         rate=options.rate_wish(bitrate, quality),
         dither=options.one_of("--dither", dither, options.DITHERS),  # type: ignore[arg-type]
         tail_s=options.tail_seconds(tail),
+        start=options.one_of("--start", start, STARTS) if start else None,  # type: ignore[arg-type]
         on_nan=options.one_of("--on-nan", on_nan, options.ON_NAN),  # type: ignore[arg-type]
         on_truncated=options.one_of("--on-truncated", on_truncated, options.ON_TRUNCATED),  # type: ignore[arg-type]
         on_clip=options.one_of("--on-clip", options.OLD_WORDS.get(on_clip, on_clip), options.ON_CLIP),  # type: ignore[arg-type]

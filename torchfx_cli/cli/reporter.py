@@ -106,11 +106,12 @@ def plan_lines(todo: JobPlan, engine: str) -> list[str]:
     dither = ", dithered" if plan.dither else ""
     passes = f"{plan.passes} pass{'es' * (plan.passes > 1)}"
     tail = f", tail {plan.tail_frames / plan.fs:.3f} s" if plan.tail_frames else ""
+    start = ", steady start" if plan.start == "steady" else ""
     return [
         f"{printable(str(todo.job.source))} -> {printable(str(todo.job.output))}",
         f"  {facts.container} {facts.subtype}, {facts.fs} Hz, {show.count(facts.channels, 'channel')}"
         f" -> {out}{dither}",
-        f"  {engine}, {passes}, latency {show.count(plan.latency_frames, 'frame')}{tail},"
+        f"  {engine}, {passes}, latency {show.count(plan.latency_frames, 'frame')}{tail}{start},"
         f" blocks of {show.count(todo.block_frames, 'frame')}",
         *(f"  {number:3}  {line}" for number, line in enumerate(_stage_lines(plan, engine), 1)),
         *(f"  note: {remark}" for remark in plan.remarks),

@@ -15,9 +15,9 @@ from itertools import groupby, pairwise
 from typing import Literal
 
 from torchfx_cli.design.stage import Measured
-from torchfx_cli.design.stages import Gain, Stage, decay_frames, linear
+from torchfx_cli.design.stages import Gain, Stage, decay_frames, linear, response
 from torchfx_cli.plan.fuse import fuse
-from torchfx_cli.samples import FLOAT64, SampleFormat, Signal
+from torchfx_cli.samples import FLOAT64, SampleFormat, Signal, Start
 
 Dither = Literal["auto", "none", "tpdf"]
 
@@ -32,6 +32,7 @@ class RenderPlan:
     fs, channels  of the input; what becomes of them on the way is in `signals`.
     remarks       what a user should know of the stages before anything is done.
     tail_frames   silence that follows the input, at its rate, so that what rings is heard to its end.
+    start         filters begin at rest, or "steady", as if the first sample of each channel had always been there.
     """
 
     fs: int
@@ -43,6 +44,7 @@ class RenderPlan:
     tail_frames: int = 0
     seed: int = 0
     remarks: tuple[str, ...] = ()
+    start: Start = "rest"
 
     @cached_property
     def signals(self) -> tuple[Signal, ...]:
@@ -69,7 +71,7 @@ class RenderPlan:
         runs = []
         for is_linear, neighbours in groupby(placed, lambda place: place[0].is_linear):
             for run in [list(neighbours)] if is_linear else [[place] for place in neighbours]:
-                runs.append(Run(tuple(stage for stage, _ in run), run[0][1][0]))
+                runs.append(Run(tuple(stage for stage, _ in run), run[0][1][0], self.start))
         return tuple(runs)
 
     @cached_property
@@ -80,7 +82,7 @@ class RenderPlan:
         return tuple(
             RenderPlan(int(run.source.fs), run.source.channels, run.stages, FLOAT64 if n else self.source,
                        self.sink if n == last else FLOAT64, self.dither and n == last,
-                       0 if n else self.tail_frames, self.seed)
+                       0 if n else self.tail_frames, self.seed, start=self.start)
             for n, run in enumerate(runs))
 
     def frames_out(self, frames: int) -> int:
@@ -103,6 +105,11 @@ class RenderPlan:
     def latency_frames(self) -> int:
         """The delay that is removed from linear stages."""
         return sum(stage.latency_frames for stage in self.stages)
+
+    @property
+    def steady_gain(self) -> float | None:
+        """Of a plan that is one run of linear stages; see `Run`."""
+        return self.runs[0].steady_gain if self.runs else None
 
     @property
     def passes(self) -> int:
@@ -149,10 +156,23 @@ class Run:
 
     stages: tuple[Stage, ...]
     source: Signal
+    start: Start = "rest"
 
     @property
     def is_linear(self) -> bool:
         return all(stage.is_linear for stage in self.stages)
+
+    @property
+    def steady_gain(self) -> float | None:
+        """The gain at 0 Hz of a run that begins steady; None for one that begins at rest, or remembers nothing.
+
+        Linear, so: filtered from rest, the input less its first frame, plus this gain times that frame, is the output
+        of a filter that has heard the first frame for ever.
+        """
+        remembers = self.is_linear and any(stage.section_count or stage.tap_count for stage in self.stages)
+        if not remembers or self.start == "rest":
+            return None
+        return float(response(self.stages, 0.0, self.source.fs)[0].real)
 
     @property
     def latency_frames(self) -> int:
@@ -173,6 +193,7 @@ def assemble(
     sink: SampleFormat,
     dither: Dither = "auto",
     tail_s: float | Literal["auto"] = 0.0,
+    start: Start = "rest",
 ) -> RenderPlan:
     """Fuse `stages`, designed for `fs`, and settle dither and tail.
 
@@ -183,7 +204,8 @@ def assemble(
     changed = bool(fused) or not source.is_integer or source.bits > sink.bits
     wanted = dither == "tpdf" or (dither == "auto" and changed and sink.bits <= MAX_DITHERED_BITS)
     remarks = tuple(dict.fromkeys(remark for stage in stages for remark in stage.remarks))
-    plan = RenderPlan(fs, channels, fused, source, sink, wanted and sink.is_integer, remarks=remarks)
+    plan = RenderPlan(fs, channels, fused, source, sink, wanted and sink.is_integer, remarks=remarks,
+                      start=start)
     tail = min(round(_tail_s(plan) * fs), round(MAX_TAIL_S * fs)) if tail_s == "auto" else round(tail_s * fs)
     return replace(plan, tail_frames=tail)
 

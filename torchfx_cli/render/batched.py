@@ -161,7 +161,9 @@ class BatchedRun:
 
     @torch.inference_mode()
     def _launch(self, launch: _Launch, files: Tensor, downloads: Downloads) -> None:
-        y = self.chain(samples_of(files)).mT  # [rows, frames, channels]
+        x, gain = samples_of(files), self.plan.steady_gain
+        y = self.chain(x) if gain is None else self.chain(x - x[..., :1]) + gain * x[..., :1]  # see `Run.steady_gain`
+        y = y.mT  # [rows, frames, channels]
         first, count, _ = Alignment(self.plan.latency_frames, launch.frames).due(launch.frames)
         y = y.narrow(1, first, count)
         lengths = torch.tensor([*launch.lengths, *[0] * (launch.rows - len(launch.files))], device=self.device)

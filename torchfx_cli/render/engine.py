@@ -123,7 +123,8 @@ class HostEngine(Engine):
         if not run.is_linear:
             return run.stages[0].open(run.source)
         channels = run.source.channels
-        return LinearRun(self._filters(linear(run.stages), channels), run.latency_frames, channels)
+        return LinearRun(self._filters(linear(run.stages), channels), run.latency_frames, channels,
+                         run.steady_gain)
 
     @abstractmethod
     def _filters(self, stages: tuple[Linear, ...], channels: int) -> Filter:

@@ -54,21 +54,34 @@ class Filter(Protocol):
 
 
 class LinearRun:
-    """A run of linear stages as a processor: `latency_frames` are removed from its output, once for all of them."""
+    """A run of linear stages as a processor: `latency_frames` are removed from its output, once for all of them.
 
-    def __init__(self, filters: Filter, latency_frames: int, channels: int) -> None:
+    `steady_gain`: see `Run.steady_gain`.
+    """
+
+    def __init__(self, filters: Filter, latency_frames: int, channels: int, steady_gain: float | None = None) -> None:
         self._filters, self._channels = filters, channels
         self._alignment = Alignment(latency_frames)
+        self._steady_gain, self._first = steady_gain, np.empty((0, channels))
 
     def process(self, samples: Samples) -> Samples:
         """See `Processor`."""
         self._alignment = self._alignment.heard(len(samples))
-        return self._due(self._filters.process(samples))
+        return self._filtered(samples)
 
     def flush(self) -> Iterator[Samples]:
         """What is owed: it comes out when silence follows."""
         while self._alignment.owed:
-            yield self._due(self._filters.process(np.zeros((block_frames(self._channels), self._channels))))
+            yield self._filtered(np.zeros((block_frames(self._channels), self._channels)))
+
+    def _filtered(self, samples: Samples) -> Samples:
+        if self._steady_gain is None:
+            return self._due(self._filters.process(samples))
+        if not len(self._first):
+            self._first = samples[:1].copy()
+        if not len(self._first):
+            return samples
+        return self._due(self._filters.process(samples - self._first)) + self._steady_gain * self._first
 
     def _due(self, samples: Samples) -> Samples:
         first, count, self._alignment = self._alignment.due(len(samples))

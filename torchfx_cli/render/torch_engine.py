@@ -67,6 +67,8 @@ class TorchEngine(Engine):
         self._filled = 0
         self._alignment = Alignment(self.plan.latency_frames)
         self._sent = 0  # frames of the output, on their way or out
+        self._steady_gain = self.plan.steady_gain
+        self._first: Tensor | None = None
 
     def process(self, block: Block) -> Block:
         """See `Engine`: but the block stays in the file's type until it is on the device."""
@@ -116,13 +118,19 @@ class TorchEngine(Engine):
     @torch.inference_mode()
     def _piece(self, piece: Tensor) -> int:
         """Filter `piece` and send what belongs to the output; the frames of `piece`."""
-        y, state = self.chain.step(samples_of(piece), self._state)
+        x, steady, gain = samples_of(piece), self._first, self._steady_gain
+        if gain is None:
+            y, state = self.chain.step(x, self._state)
+        else:  # see `Run.steady_gain`
+            steady = x[:, :1].clone() if steady is None else steady
+            y, state = self.chain.step(x - steady, self._state)
+            y = y + gain * steady
         first, count, alignment = self._alignment.due(len(piece))
         quantised = quantise(self.plan, y.narrow(-1, first, count).T, self._sent)
         if count:
             self._downloads.send(quantised.block, quantised.seen)
         # Not before: a piece that ran out of memory is begun again from where it began.
-        self._state, self._alignment, self._sent = state, alignment, self._sent + count
+        self._state, self._alignment, self._sent, self._first = state, alignment, self._sent + count, steady
         return len(piece)
 
     def _arrived(self) -> Block:

@@ -11,7 +11,7 @@ from torchfx_cli.design.stage import Stage, output_of
 from torchfx_cli.errors import FileError
 from torchfx_cli.kernel.base import fft_bytes
 from torchfx_cli.plan.assemble import Dither, RenderPlan, assemble
-from torchfx_cli.samples import BLOCK_SAMPLES, SampleFormat, Signal, block_frames
+from torchfx_cli.samples import BLOCK_SAMPLES, SampleFormat, Signal, Start, block_frames
 from torchfx_cli.stream.bitrate import rated
 from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.foreign import OGG_FLAC
@@ -76,7 +76,7 @@ def plan_file(job: Job, facts: FileFacts, settings: Settings) -> JobPlan:
     output_format = choose_output(job.output, behind, word, settings.subtype)
     output_format = rated(output_format, behind.fs, behind.channels, settings.rate, facts.kbps, facts.channels)
     plan = _plan(settings.chain, facts.fs, facts.channels, facts.sample_format, output_format.sample_format,
-                 settings.dither, settings.tail_s)
+                 settings.dither, settings.tail_s, settings.start or settings.chain.start)
     if facts.frames and not plan.frames_out(facts.frames):
         raise FileError(f"nothing is left of {facts.frames} frames: {'; '.join(plan.describe())}")
     _check_memory(plan)
@@ -103,9 +103,9 @@ def _check_memory(plan: RenderPlan) -> None:
 
 @lru_cache(maxsize=64)
 def _plan(chain: ChainSpec, fs: int, channels: int, source: SampleFormat, sink: SampleFormat, dither: Dither,
-          tail_s: float | Literal["auto"]) -> RenderPlan:
+          tail_s: float | Literal["auto"], start: Start) -> RenderPlan:
     """Settled once for all files that are alike."""
-    return assemble(_design(chain, fs, channels), fs, channels, source, sink, dither, tail_s)
+    return assemble(_design(chain, fs, channels), fs, channels, source, sink, dither, tail_s, start)
 
 
 @lru_cache(maxsize=64)

@@ -10,6 +10,7 @@ from typing import Literal
 from torchfx_cli import __version__
 from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.plan.assemble import Dither
+from torchfx_cli.samples import Start
 from torchfx_cli.stream.bitrate import AS_INPUT, RateWish
 
 OnNan = Literal["fail", "repair"]
@@ -21,6 +22,7 @@ OnClip = Literal["fail", "keep", "attenuate"]
 class Settings:
     """What is asked for, the same for every file of the run: how outputs are to be, then how the run goes about it.
 
+    start         how filters begin; None: as the chain says.
     on_nan        non-finite samples of the input: the file fails, or they are replaced.
     on_truncated  an input that is cut off: the file fails, or what there is of it is done, with a warning.
     on_clip       an output above full scale: the file fails, is clipped with a warning, or is turned down as a whole.
@@ -46,6 +48,7 @@ class Settings:
     rate: RateWish = AS_INPUT
     dither: Dither = "auto"
     tail_s: float | Literal["auto"] = 0.0
+    start: Start | None = None
     overwrite: bool = False
     skip_existing: bool = False
     strict: bool = False
@@ -71,7 +74,7 @@ class Settings:
         """Digest of all that shapes an output; the device does not, nor the chunk."""
         shaping = (
             __version__, self.chain.digest, self.format, self.subtype, self.rate, self.dither, self.tail_s,
-            self.on_nan, self.on_truncated, self.on_clip, self.keep_mtime, self.tags,
+            self.start or self.chain.start, self.on_nan, self.on_truncated, self.on_clip, self.keep_mtime, self.tags,
         )
         return hashlib.sha256(repr(shaping).encode()).hexdigest()[:16]
 
