@@ -26,7 +26,7 @@ FLOAT64 = SampleFormat("float64")
 RATES = (8000, 44100, 48000, 96000, 192000)
 WINDOWS = {"hamming": "hamming", "hann": "hann", "blackman": "blackman", "blackmanharris": "blackmanharris",
            "nuttall": "nuttall", "flattop": "flattop", "bartlett": "bartlett", "parzen": "parzen",
-           "kaiser": ("kaiser", 8.6), "rectangular": "boxcar"}
+           "kaiser": ("kaiser", 8.6), "chebwin": ("chebwin", 100), "rectangular": "boxcar"}
 
 
 def spec(**settings: object) -> FirSpec:
@@ -175,6 +175,18 @@ def test_files_of_too_many_taps_are_refused_before_they_take_memory(tmp_path: Pa
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak_bytes < 100e6
+
+
+@pytest.mark.parametrize("taps", [1, 2, 5, 64, 65, 1001])
+@pytest.mark.parametrize("attenuation_db", [45.0, 60.0, 100.0, 160.0])
+def test_the_chebyshev_window_is_scipys(taps: int, attenuation_db: float) -> None:
+    want = scipy.signal.windows.chebwin(taps, attenuation_db)
+    assert np.abs(fir.window_of("chebwin", taps, attenuation_db) - want).max() < 1e-9
+    if taps == 65:
+        spectrum = np.abs(np.fft.rfft(want, 1 << 16))
+        lobes = spectrum[np.argmin(spectrum[: 1 << 13]) :]  # behind the first zero
+        got = np.abs(np.fft.rfft(fir.window_of("chebwin", taps, attenuation_db), 1 << 16))
+        assert got[len(got) - len(lobes) :].max() <= 1.01 * spectrum[0] * 10 ** (-attenuation_db / 20)
 
 
 @pytest.mark.parametrize("text", ["0,5\n0,25\n", "1\n0,5\n", "0,5;0,25", "0,5 # 1.5 is no number here\n-0,25\n"])

@@ -36,19 +36,19 @@ _WHOLE = re.compile(r"[+-]?[0-9]+")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
-def windowed_sinc(bands_hz: list[tuple[float, float]], taps: int, window: str, beta: float, fs: float) -> Array:
+def windowed_sinc(bands_hz: list[tuple[float, float]], taps: int, window: str, shape: float, fs: float) -> Array:
     """Taps [taps] that pass `bands_hz`, each (low, high) with 0 and fs / 2 as the outermost."""
     m = np.arange(taps) - (taps - 1) / 2.0
     bands = [(2.0 * low / fs, 2.0 * high / fs) for low, high in bands_hz]
     ideal = sum((high * np.sinc(high * m) - low * np.sinc(low * m) for low, high in bands), np.zeros(taps))
-    shaped = ideal * window_of(window, taps, beta)
+    shaped = ideal * window_of(window, taps, shape)
     gain = np.sum(shaped * np.cos(np.pi * m * _reference(*bands[0])))
     with np.errstate(divide="ignore", invalid="ignore"):  # a window of few taps may be 0 throughout
         scaled: Array = shaped / gain
     return scaled
 
 
-def enough_taps(bands_hz: list[tuple[float, float]], taps: int, window: str, beta: float, fs: float) -> int:
+def enough_taps(bands_hz: list[tuple[float, float]], taps: int, window: str, shape: float, fs: float) -> int:
     """`taps`, or the fewest of twice, four times, ... as many (less one where even) with which the edges are at -6 dB.
 
     Each inner edge is to be at half of the gain within `EDGE_TOLERANCE_DB`. 0 where `MAX_TAPS` are not enough.
@@ -56,7 +56,7 @@ def enough_taps(bands_hz: list[tuple[float, float]], taps: int, window: str, bet
     edges = [edge for band in bands_hz for edge in band if 0.0 < edge < fs / 2.0]
     w = 2.0 * np.pi * np.array(edges) / fs
     while taps <= MAX_TAPS:
-        designed = windowed_sinc(bands_hz, taps, window, beta, fs)
+        designed = windowed_sinc(bands_hz, taps, window, shape, fs)
         gains = np.abs(np.exp(-1j * np.outer(w, np.arange(taps))) @ designed)
         if np.all(np.abs(20.0 * np.log10(np.maximum(gains, 1e-30) / 0.5)) < EDGE_TOLERANCE_DB):
             return taps
@@ -64,10 +64,12 @@ def enough_taps(bands_hz: list[tuple[float, float]], taps: int, window: str, bet
     return 0
 
 
-def window_of(name: str, taps: int, beta: float) -> Array:
-    """A symmetric window [taps]; `beta` is the kaiser window's."""
+def window_of(name: str, taps: int, shape: float) -> Array:
+    """A symmetric window [taps]; `shape` is beta of kaiser, and the attenuation of side lobes in dB of chebwin."""
     if name == "kaiser":
-        return np.kaiser(taps, beta)
+        return np.kaiser(taps, shape)
+    if name == "chebwin":
+        return _dolph_chebyshev(taps, shape)
     x = np.linspace(-np.pi, np.pi, taps) if taps > 1 else np.zeros(1)
     if name == "bartlett":
         return 1.0 - np.abs(x) / np.pi
@@ -80,6 +82,20 @@ def _parzen(taps: int) -> Array:
     """Piecewise cubic, a convolution of two triangles; its ends lie half a tap outside."""
     r = np.abs(np.arange(taps) - (taps - 1) / 2.0) / (taps / 2.0)
     return np.where(r <= 0.5, 1.0 - 6.0 * r * r * (1.0 - r), 2.0 * (1.0 - r) ** 3)
+
+
+def _dolph_chebyshev(taps: int, attenuation_db: float) -> Array:
+    """All side lobes equally high: a Chebyshev polynomial on the unit circle, transformed back (Harris, V.G)."""
+    order = taps - 1
+    if not order:
+        return np.ones(1)
+    x = np.cosh(np.arccosh(10.0 ** (attenuation_db / 20.0)) / order) * np.cos(np.pi * np.arange(taps) / taps)
+    inside = np.abs(x) <= 1.0
+    polynomial = np.cos(order * np.arccos(np.clip(x, -1.0, 1.0)))
+    polynomial[~inside] = np.sign(x[~inside]) ** order * np.cosh(order * np.arccosh(np.abs(x[~inside])))
+    half_a_tap = 1.0 if taps % 2 else np.exp(1j * np.pi * np.arange(taps) / taps)
+    window: Array = np.roll(np.fft.fft(polynomial * half_a_tap).real, taps // 2 - (1 - taps % 2))
+    return window / window.max()
 
 
 def _reference(low: float, high: float) -> float:

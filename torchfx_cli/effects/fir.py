@@ -16,7 +16,8 @@ from torchfx_cli.errors import DesignError
 from torchfx_cli.samples import Signal, hertz
 
 WINDOWS = ("hamming", "hann", "blackman", "blackmanharris", "nuttall", "flattop", "bartlett", "parzen", "kaiser",
-           "rectangular")
+           "chebwin", "rectangular")
+SHAPES = {"kaiser": "beta", "chebwin": "attenuation"}  # windows that have a parameter, and its key
 MAX_TAPS = fir.MAX_TAPS
 DESIGNS = ("lowpass_hz", "highpass_hz", "bandpass_hz", "bandstop_hz")
 FILES = (".txt", ".csv", ".npy", ".wav")
@@ -40,6 +41,8 @@ class FirSpec(StageSpec):
                                                  form="taps", low=1, high=MAX_TAPS)
     window: str = param("window of the design", default="hamming", form="word", choices=WINDOWS)
     beta: float = param("shape of the kaiser window", default=8.6, low=0.0, high=50.0)
+    attenuation_db: float = param("how far below the main lobe all side lobes of the chebwin window lie", default=100.0,
+                                  unit="dB", low=45.0, high=300.0)
     file: str | None = param("taps from a .txt, .npy or .wav file, relative to the chain file", default=None,
                              form="path")
     align: bool = param("remove the delay: half of the taps, or what precedes the highest where they are not symmetric",
@@ -64,11 +67,12 @@ class FirSpec(StageSpec):
             yield from self._design_problems()
         else:
             yield from ((key, f"has no meaning for taps that are given ({sources[0]})")
-                        for key in ("window", "beta") if key in given)
+                        for key in ("window", *SHAPES.values()) if key in given)
             if isinstance(self.taps, int):
                 yield "taps", "a number of taps has no meaning for taps from a file"
-        if designed and "beta" in given and self.window != "kaiser":
-            yield "beta", f"has no meaning for window {self.window}, only for kaiser"
+        for window, key in SHAPES.items() if designed else ():
+            if key in given and self.window != window:
+                yield key, f"has no meaning for window {self.window}, only for {window}"
 
     def _design_problems(self) -> Iterator[Complaint]:
         if self.taps is None:
@@ -88,7 +92,7 @@ class FirSpec(StageSpec):
         bands = self._passbands(fs)
         if bands is None or not isinstance(self.taps, int):
             return ()
-        enough = fir.enough_taps(bands[0], self.taps, self.window, self.beta, fs)
+        enough = fir.enough_taps(bands[0], self.taps, self.window, self._shape, fs)
         if enough == self.taps:
             return ()
         would_do = f"{enough} would do" if enough else f"not even {MAX_TAPS} would do"
@@ -106,12 +110,17 @@ class FirSpec(StageSpec):
         if bands_hz[-1][1] == fs / 2.0 and self.taps % 2 == 0:
             raise DesignError(f"{self.origin}.taps: {self.taps} is even, so the gain at half the sample rate is 0; "
                               f"use {self.taps + 1}")
-        shape = f"{self.window} {self.beta:g}" if self.window == "kaiser" else self.window
-        taps = fir.windowed_sinc(bands_hz, self.taps, self.window, self.beta, fs)
+        shape = f"{self.window} {self._shape:g}" if self.window in SHAPES else self.window
+        taps = fir.windowed_sinc(bands_hz, self.taps, self.window, self._shape, fs)
         if not np.isfinite(taps).all():
             raise DesignError(f"{self.origin}.taps: {self.taps} taps of a {self.window} window let nothing pass; "
                               "use more")
         return taps, f"fir {label} {self.taps} taps {shape}"
+
+    @property
+    def _shape(self) -> float:
+        """The parameter of a window that has one."""
+        return self.attenuation_db if self.window == "chebwin" else self.beta
 
     def _passbands(self, fs: float) -> tuple[list[tuple[float, float]], str] | None:
         """What passes, low to high, and its name."""
