@@ -144,6 +144,14 @@ def test_where_a_file_does_not_tell_what_was_put_in_front_all_is_read(tmp_path: 
     assert FRAMES - 1536 < len(kept) <= FRAMES
 
 
+def test_of_a_wma_it_is_told_that_its_beginning_may_be_missing(tmp_path: Path) -> None:
+    given = sweeps()
+    encode(tmp_path / "a.wma", "wmav2", given)
+    found = read(tmp_path / "a.wma")
+    assert lag(found.samples, given) == -2048, "two packets of this encoder's own"
+    assert found.warnings == ["WMA: the decoder may leave out the first two packets, about 0.05 s, and does not tell"]
+
+
 def test_itunes_count_tells_the_length_where_no_edit_list_does(tmp_path: Path) -> None:
     mp4 = pytest.importorskip("mutagen.mp4")
     path, given = tmp_path / "a.m4a", sweeps()

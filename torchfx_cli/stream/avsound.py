@@ -35,6 +35,7 @@ JITTER_S = 0.015  # of time stamps in milliseconds; a packet that is missing lea
 ROUGH_S = 0.15  # by which a length in a header of Matroska or WMA may be off
 _WAVPACK_FLAGS = 24  # in its first block, where two bits are the bytes of a sample less one
 _LOSSLESS = frozenset({"alac", "flac", "wavpack", "ape", "tta"})
+_LATE = frozenset({"wmav1", "wmav2"})
 _DTYPES: dict[str, Any] = {"u8": np.uint8, "s16": np.int16, "s32": np.int32, "flt": np.float32, "dbl": np.float64}
 
 
@@ -122,6 +123,8 @@ class AvSound:
             self.remarks.append(f"holds {len(streams.audio)} audio streams; only the first is read")
         if not all(map(is_cover, streams.video)):
             self.notes.append("its video is left out")
+        if packets.codec in _LATE:
+            self.remarks.append("WMA: the decoder may leave out the first two packets, about 0.05 s, and does not tell")
 
     @property
     def _plain(self) -> str:
