@@ -129,3 +129,9 @@ def test_a_file_called_dash_is_no_stream(files: None) -> None:
     Path("-").mkdir()
     assert find_conflicts([("-", "-/x.wav")], in_place=False) == []
     assert find_clashes([Named("--report", "./-")], [], ["-"]) == []
+
+
+def test_two_of_one_stem_are_told_how_to_keep_both_names() -> None:
+    (problem,) = find_conflicts([("in/a.wav", "out/a.flac"), ("in/a.mp3", "out/a.flac")], in_place=False)
+    assert problem == ("in/a.wav and in/a.mp3 would both become out/a.flac; --name '{name}{ext}' keeps both names "
+                       "whole, a.mp3.wav beside a.wav.wav")

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from torchfx_cli.stream.place import DASH, STDIN, followed, stream_at
 
 Pair = tuple[str, str]
+# How two inputs come to outputs of different names.
+BY_NAME = "--name '{name}{ext}' keeps both names whole, a.mp3.wav beside a.wav.wav"
+BY_FOLDER = "give the folder that holds them as the input, or a --name with {number}"
 Place = tuple[int | str, ...]  # device, inode, and the names from there on
 
 
@@ -88,12 +91,15 @@ def _shared(pairs: Sequence[Pair]) -> list[str]:
     first: dict[Place, int] = {}
     folders: dict[str, Place] = {}
     problems = []
+    have_names = True  # of their own, the two of each pair
     for number, (source, output) in enumerate(pairs):
-        other = first.setdefault(_place(output, folders), number)
-        if other != number:
-            problems.append(f"{pairs[other][0]} and {source} would both become {output}")
+        before = first.setdefault(_place(output, folders), number)
+        if before != number:
+            other = pairs[before][0]
+            problems.append(f"{other} and {source} would both become {output}")
+            have_names = have_names and os.path.basename(other) != os.path.basename(source)
     if problems:
-        problems[-1] += "; give the folder that holds them as the input, or a --name with {number}"
+        problems[-1] += "; " + (BY_NAME if have_names else BY_FOLDER)
     return problems
 
 
