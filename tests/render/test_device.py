@@ -59,7 +59,7 @@ def test_a_gpu_that_is_not_there_is_refused_with_those_that_are() -> None:
 
 @pytest.mark.usefixtures("_no_torch")
 def test_without_torch_cuda_says_how_to_install_it() -> None:
-    install = re.escape("pip install 'torchfx-cli[torch]'")
+    install = re.escape("pip install torch")
     with pytest.raises(UsageError, match=f"^no CUDA device .torch is not installed: {install}.; use --device cpu$"):
         choose_device("cuda")
     with pytest.raises(UsageError, match=f"^--engine torch: torch is not installed; {install}$"):

@@ -40,7 +40,7 @@ def test_without_pyav_the_refusal_names_the_kind_and_what_would_decode_it(tmp_pa
                                                                           ) -> None:
     with pytest.raises(ReadError) as told, open_source(put(tmp_path, content, "a.mp3")):
         pass
-    assert str(told.value) == f'{word} cannot be decoded here; pip install "torchfx-cli[av]" would decode it'
+    assert str(told.value) == f'{word} cannot be decoded here; pip install av would decode it'
 
 
 def test_a_lone_header_of_adts_is_none(tmp_path: Path) -> None:

@@ -321,7 +321,7 @@ def test_without_mutagen_one_warning_names_what_is_left_and_the_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(richtags, "is_available", lambda: False)
-    hint = 'pip install "torchfx-cli[tags]" would carry the tags'
+    hint = 'pip install mutagen would carry the tags'
     keys = "ARTIST, ALBUMARTIST, LYRICS, COMPOSER, MY KEY, MUSICBRAINZ_TRACKID, PICTURE"
     assert rewrite(tmp_path / "out.flac", rich_flac(tmp_path)) == ([f"not carried over: {keys}; {hint}"], [NOTE])
     assert sf.SoundFile(tmp_path / "out.flac").artist == "Zoë"

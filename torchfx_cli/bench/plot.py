@@ -32,7 +32,7 @@ LEAST_GAP = 0.14  # of a panel's width, between the names of two durations
 def check(name: str) -> None:
     """Raise UsageError where `drawn` could not draw a picture of that name: matplotlib, the suffix."""
     if find_spec("matplotlib") is None:
-        raise UsageError('--plot: matplotlib is not installed; pip install "torchfx-cli[plot]"')
+        raise UsageError('--plot: matplotlib is not installed; pip install matplotlib')
     if not name.lower().endswith(SUFFIXES):
         raise UsageError(f"--plot {printable(name)}: the name has to end in {' or '.join(SUFFIXES)}")
 

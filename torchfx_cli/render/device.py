@@ -16,7 +16,7 @@ from torchfx_cli.errors import UsageError
 from torchfx_cli.kernel.load import load
 
 ALLOWED = "auto, cpu, cuda or cuda:0, cuda:1, ..."
-INSTALL = "pip install 'torchfx-cli[torch]'"
+INSTALL = "pip install torch"
 # What a driver leaves: NVIDIA on Linux, on WSL, on Jetson, and AMD, whose torch calls its GPUs cuda as well.
 DRIVER_FILES = ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/dxg", "/dev/nvhost-gpu", "/dev/nvgpu", "/dev/kfd")
 

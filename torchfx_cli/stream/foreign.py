@@ -15,7 +15,7 @@ from functools import lru_cache
 from torchfx_cli.stream.chunks import id3_bytes
 from torchfx_cli.stream.mp4boxes import boxes
 
-HINT = 'pip install "torchfx-cli[av]" would decode it'
+HINT = 'pip install av would decode it'
 OGG_FLAC = "Ogg FLAC"
 HEAD_BYTES = 1 << 16
 ADTS_RUN = 3  # headers that must follow one another; noise has one soon

@@ -23,7 +23,7 @@ from torchfx_cli.stream.sound import PartedFile
 from torchfx_cli.stream.taglist import comment_count, flac_blocks, id3_of, is_loudness, is_of_the_file, tag_bytes
 
 FLAC_BLOCK_BYTES = (1 << 24) - 4096  # a block's size has 24 bits; the rest is for mime and description
-HINT = '; pip install "torchfx-cli[tags]" would carry the tags'
+HINT = '; pip install mutagen would carry the tags'
 PADDING_BYTES = 1024  # behind the tag of an MP3, for editors
 _PICTURE_KEY = "METADATA_BLOCK_PICTURE"
 _NO_V1 = 0  # 30 letters of Latin-1 are no second truth beside ID3v2
