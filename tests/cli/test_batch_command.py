@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def test_a_folder_is_mirrored(run: Any, tree: Path) -> None:
     assert outputs("out") == sorted(NAMES)
     assert [level(Path("out", name)) for name in NAMES] == [1000, 1001, 1002]
     assert done.told[0] == "left out: 1 no audio"
-    assert done.told[-1] == "3 ok, 0 warned, 0 failed, 0 skipped"
+    assert re.fullmatch(r"3 ok, 0 warned, 0 failed, 0 skipped  in \d+\.\d\d s \([\d.]+x\) -> out/", done.told[-1])
 
 
 def test_verbose_names_each_file_that_is_left_out(run: Any, tree: Path) -> None:
@@ -60,7 +61,7 @@ def test_without_an_output_a_folder_gets_a_folder_of_outputs_which_is_no_input_t
     assert outputs("in/processed") == sorted(NAMES)
     again = run("process", "in", "-e", HALF, "--overwrite")
     assert again.code == 0
-    assert again.told[-1] == "3 ok, 0 warned, 0 failed, 0 skipped"
+    assert again.told[-1].startswith("3 ok, 0 warned, 0 failed, 0 skipped")
     assert outputs("in/processed") == sorted(NAMES)
 
 
@@ -85,14 +86,14 @@ def test_resuming_does_only_what_is_missing(run: Any, tree: Path) -> None:
     Path("out/sub/b.wav").unlink()
     done = run("process", "in", "-e", HALF, "-o", "out", "--resume")
     assert done.code == 0
-    assert done.told[-1] == "1 ok, 0 warned, 0 failed, 2 skipped"
+    assert done.told[-1].startswith("1 ok, 0 warned, 0 failed, 2 skipped")
     assert not [line for line in done.told if line.startswith("in/a.wav")], "what was done before needs no line"
 
 
 def test_another_chain_is_done_anew(run: Any, tree: Path) -> None:
     assert run("process", "in", "-e", HALF, "--dither", "none", "-o", "out").code == 0
     done = run("process", "in", "-e", "gain:0", "-o", "out", "--resume")
-    assert done.told[-1] == "3 ok, 0 warned, 0 failed, 0 skipped"
+    assert done.told[-1].startswith("3 ok, 0 warned, 0 failed, 0 skipped")
     assert [level(Path("out", name)) for name in NAMES] == [2000, 2002, 2004]
 
 
@@ -104,7 +105,7 @@ def test_a_comment_in_the_chain_redoes_nothing_and_a_parameter_does(run: Any, tr
     Path("eq.yaml").write_text("# Half of it.\nname: quiet\nchain:\n  - gain: -6.0 dB  # at most\n")
     assert run(*todo, "--resume").told[-1] == "0 ok, 0 warned, 0 failed, 3 skipped"
     Path("eq.yaml").write_text("chain: [gain: -6.01]\n")
-    assert run(*todo, "--resume").told[-1] == "3 ok, 0 warned, 0 failed, 0 skipped"
+    assert run(*todo, "--resume").told[-1].startswith("3 ok, 0 warned, 0 failed, 0 skipped")
 
 
 def test_in_place_a_comment_in_the_chain_redoes_nothing(run: Any, tree: Path) -> None:
@@ -125,7 +126,7 @@ def test_a_moved_and_touched_input_folder_is_redone_without_hashes_alone(
     for name in NAMES:
         os.utime(Path("there", name))
     done = run("process", "there", "-e", HALF, "-o", "out", "--resume", *how)
-    assert done.told[-1] == f"{redone} ok, 0 warned, 0 failed, {3 - redone} skipped"
+    assert done.told[-1].startswith(f"{redone} ok, 0 warned, 0 failed, {3 - redone} skipped")
 
 
 def test_the_report_and_the_list_of_failures_feed_the_next_run(run: Any, tree: Path) -> None:

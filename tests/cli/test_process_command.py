@@ -61,7 +61,7 @@ def test_a_bad_file_is_one_line_and_the_counts_add_up(run: Any, ramp: Path, tmp_
     assert sum(line.startswith(f"{tmp_path}/empty.wav: ") for line in done.told) == 1
     assert sum(line.startswith(f"{tmp_path}/gone.wav: ") for line in done.told) == 1
     assert f"{ramp}: warning: " in done.err, "clipping must be told"
-    assert done.told[-1] == "0 ok, 1 warned, 2 failed, 0 skipped"
+    assert done.told[-1].startswith("0 ok, 1 warned, 2 failed, 0 skipped")
 
 
 def test_strict_turns_a_warning_into_a_failure_and_leaves_no_output(run: Any, ramp: Path) -> None:

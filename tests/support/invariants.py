@@ -23,7 +23,7 @@ import soundfile
 from torchfx_cli.errors import printable
 
 PART = re.compile(r"\.torchfx-.*\.part")
-SUMMARY = re.compile(r"(\d+) ok, (\d+) warned, (\d+) failed, (\d+) skipped(?:, (\d+) not done)?")
+SUMMARY = re.compile(r"(\d+) ok, (\d+) warned, (\d+) failed, (\d+) skipped(?:, (\d+) not done)?(?:  in .*)?")
 Outputs = Mapping[Path, bytes | None]
 
 

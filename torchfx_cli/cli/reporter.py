@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 
 from torchfx_cli.cli import show
@@ -27,7 +28,9 @@ class ConsoleReporter(RunObserver):
     """
 
     def __init__(self, jobs: Sequence[Job], engine: str, *, quiet: bool, verbose: bool, as_json: bool) -> None:
-        self._files, self._engine = len(jobs), engine
+        self._files, self._engine, self._began_s = len(jobs), engine, time.monotonic()
+        roots = {job.root for job in jobs}
+        self._root = roots.pop() if len(roots) == 1 else None
         self._quiet, self._verbose, self._json = quiet, verbose, as_json
         self._progress = Progress(jobs) if not quiet and bars_are_welcome() else None
         self._brief = self._progress is not None and self._files > MAX_LINES and not verbose
@@ -77,12 +80,19 @@ class ConsoleReporter(RunObserver):
     stop = _hide
 
     def summary(self, report: Report) -> None:
-        """The counts, which add up to the inputs; for a single file its own line has said all."""
+        """The counts, which add up to the inputs, and how fast it was; for a single file its own line has said all."""
         if self._files == 1 or self._quiet:
             return
         counts = [f"{number} {kind}" for kind, number in report.counts.items()]
         left = self._files - sum(report.counts.values())
-        show.tell(", ".join([*counts, f"{left} not done"] if left else counts))
+        counts += [f"{left} not done"] if left else []
+        show.tell(", ".join(counts) + (self._pace(report.duration_s) if report.duration_s else ""))
+
+    def _pace(self, audio_s: float) -> str:
+        """`  in 12.1 s (340x) -> out/`."""
+        elapsed_s = time.monotonic() - self._began_s
+        where = f" -> {printable(os.path.join(self._root, ''))}" if self._root is not None else ""
+        return f"  in {show.clock(elapsed_s)} ({show.speed(audio_s, elapsed_s)}){where}"
 
 
 def bars_are_welcome() -> bool:

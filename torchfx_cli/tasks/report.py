@@ -113,6 +113,11 @@ class Report:
         return [number for number in sorted(self._kept) if self._kept[number].status == "failed"]
 
     @property
+    def duration_s(self) -> float:
+        """Seconds of audio that were done."""
+        return self._totals.duration_s
+
+    @property
     def counts(self) -> dict[str, int]:
         """ok, warned, failed, skipped: together as many as results; "ok" leaves out those that were warned."""
         return {kind: self._kinds[kind] for kind in KINDS}
