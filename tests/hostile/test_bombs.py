@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from support.bounded import torchfx
+from support.forked import torchfx
 
 from torchfx_cli.stream.metadatasource import MetadataSource
 from torchfx_cli.stream.richtags import TagError, read
