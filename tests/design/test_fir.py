@@ -177,7 +177,8 @@ def test_files_of_too_many_taps_are_refused_before_they_take_memory(tmp_path: Pa
     assert peak_bytes < 100e6
 
 
-@pytest.mark.parametrize("text", ["0,5\n0,25\n", "1\n0,5\n", "0,5;0,25", "0,5 # 1.5 is no number here\n-0,25\n"])
+@pytest.mark.parametrize("text", ["0,5\n0,25\n", "1\n0,5\n", "0,5;0,25", "0,5 # 1.5 is no number here\n-0,25\n",
+                                  "0.5\n0,25\n", "0.5 0.25\n-0,25 1\n"])
 def test_a_comma_that_may_be_a_decimal_one_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="holds a comma between two digits, which may be a decimal comma"):
         fir.read_taps(".txt", text.encode(), 48_000)
