@@ -189,7 +189,8 @@ def test_the_chebyshev_window_is_scipys(taps: int, attenuation_db: float) -> Non
         assert got[len(got) - len(lobes) :].max() <= 1.01 * spectrum[0] * 10 ** (-attenuation_db / 20)
 
 
-@pytest.mark.parametrize("text", ["0,5\n0,25\n", "1\n0,5\n", "0,5;0,25", "0,5 # 1.5 is no number here\n-0,25\n"])
+@pytest.mark.parametrize("text", ["0,5\n0,25\n", "1\n0,5\n", "0,5;0,25", "0,5 # 1.5 is no number here\n-0,25\n",
+                                  "0.5\n0,25\n", "0.5 0.25\n-0,25 1\n"])
 def test_a_comma_that_may_be_a_decimal_one_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="holds a comma between two digits, which may be a decimal comma"):
         fir.read_taps(".txt", text.encode(), 48_000)

@@ -386,3 +386,19 @@ def test_a_file_larger_than_the_process_may_write_fails_by_name_and_leaves_nothi
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("frames", [17, 18])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("subtype", "width"), [("PCM_S8", 1), ("PCM_24", 3), ("ULAW", 1), ("ALAW", 1)])
+def test_an_aiff_whose_samples_take_an_odd_number_of_bytes_is_written(
+        tmp_path: Path, subtype: str, width: int, channels: int, frames: int) -> None:
+    chosen = output_format("out.aiff", subtype, channels)
+    write(tmp_path / "out.aiff", noise(chosen, frames, channels), chosen)
+    content = (tmp_path / "out.aiff").read_bytes()
+    at, comm = content.index(b"SSND"), content.index(b"COMM")
+    assert struct.unpack_from(">I", content, at + 4)[0] == 8 + frames * channels * width
+    assert struct.unpack_from(">I", content, comm + 10)[0] == frames
+    assert struct.unpack_from(">I", content, 4)[0] == len(content) - 8
+    assert len(content) % 2 == 0
+    assert sf.info(tmp_path / "out.aiff").frames == frames

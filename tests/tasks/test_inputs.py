@@ -15,6 +15,7 @@ import pytest
 from torchfx_cli.errors import RunError, UsageError
 from torchfx_cli.stream import foreign
 from torchfx_cli.tasks.inputs import Gathered, Input, gather, in_list
+from torchfx_cli.tasks.naming import output_path
 
 DEEP = 1200
 
@@ -304,12 +305,23 @@ def test_a_folder_that_cannot_be_read_is_an_input_with_a_fault(tree: Path, monke
 
 def test_sounds_that_cannot_be_decoded_are_counted_by_their_kind(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(foreign, "is_available", lambda: False)
-    for name in ("1.m4a", "2.M4A", "sub/3.wma", "4.mp2", "5.jpg", "6.wv"):
+    for name in ("1.m4a", "2.M4A", "sub/3.wma", "4.ape", "5.jpg", "6.wv"):
         (tree / "in" / name).touch()
     found = gather(["in"], exclude=["*.wv"])
     assert {reason: found.skipped[reason] for reason in found.skipped if reason[0] not in "hi"} == {
-        "m4a: cannot be decoded here": 2, "wma: cannot be decoded here": 1, "mp2: cannot be decoded here": 1,
+        "m4a: cannot be decoded here": 2, "wma: cannot be decoded here": 1, "ape: cannot be decoded here": 1,
         "no audio": 2, "excluded": 1}
+
+
+def test_mpeg_audio_of_layer_ii_in_a_folder_is_taken_and_becomes_a_wav(
+        tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(foreign, "is_available", lambda: False)
+    for name in ("1.mp2", "2.mpa", "3.mpga"):
+        (tree / "in" / name).touch()
+    found = gather(["in"], include=["*.mp*"])
+    assert paths(found) == ["in/1.mp2", "in/2.mpa", "in/3.mpga"]
+    assert [output_path(each, output="out", inputs=3) for each in found.inputs] == [
+        "out/1.wav", "out/2.wav", "out/3.wav"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])

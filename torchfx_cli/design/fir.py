@@ -118,7 +118,7 @@ def read_taps(suffix: str, content: bytes, fs: float) -> Array:
 def _text(content: bytes) -> Array:
     """Numbers between spaces, commas, semicolons or line ends; from a # on a line is a comment.
 
-    "0,5" may be one number or two. Where no number of the file has a decimal point it is refused.
+    "0,5" may be one number or two. Where no other comma of the file is clearly a separator it is refused.
     """
     try:
         text = content.decode("utf-8-sig").translate(PLAIN_SIGNS)
@@ -144,18 +144,20 @@ def _numbers(text: str) -> Iterator[float]:
 
 
 class _Words:
-    """Looks for two whole numbers with nothing but a comma between them, in a file without decimal points."""
+    """Looks for two whole numbers with nothing but a comma between them, in a file whose other commas do not say more.
+
+    A comma beside a number with a point, and those of three and more numbers in a row, separate.
+    """
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._has_point = False
+        self._has_separator = False
         self._joined: list[str] = []  # words with a comma alone between them, up to here
         self._start = self._end = 0  # of those
         self._found: int | None = None
 
     def see(self, word: re.Match[str]) -> None:
         """The next word."""
-        self._has_point = self._has_point or "." in word[0]
         is_joined = bool(self._joined) and self._text[self._end : word.start()] == ","
         if not is_joined:
             self._look()
@@ -166,7 +168,7 @@ class _Words:
     def end(self) -> None:
         """After the last word."""
         self._look()
-        if self._found is not None and not self._has_point:
+        if self._found is not None and not self._has_separator:
             raise ValueError(f"line {self.line(self._found)} holds a comma between two digits, which may be a decimal "
                              "comma or stand between two numbers; write decimal points, or a space between numbers")
 
@@ -175,7 +177,9 @@ class _Words:
         return len(_LINE_END.findall(self._text, 0, at)) + 1
 
     def _look(self) -> None:
-        if self._found is None and len(self._joined) == 2 and all(map(_WHOLE.fullmatch, self._joined)):
+        are_whole = all(map(_WHOLE.fullmatch, self._joined))
+        self._has_separator |= len(self._joined) > 2 or (len(self._joined) == 2 and not are_whole)
+        if self._found is None and len(self._joined) == 2 and are_whole:
             self._found = self._start
 
 

@@ -152,6 +152,8 @@ CONTAINERS: tuple[Container, ...] = (
               size_limit=RIFF_LIMIT_BYTES),
 )
 
+# Extensions of MPEG audio that is read and cannot be written, and those of outputs made of it.
+READ_ONLY = dict.fromkeys((".mp2", ".mpa", ".mpga"), ".wav")
 _BY_EXTENSION = {extension: row for row in CONTAINERS for extension in row.extensions}
 _BY_WORD = {row.word: row for row in CONTAINERS}
 

@@ -21,11 +21,12 @@ import soundfile
 from torchfx_cli.errors import WriteError
 from torchfx_cli.stream import richtags
 from torchfx_cli.stream import sound as library
+from torchfx_cli.stream.aiffsizes import count_without_pad
 from torchfx_cli.stream.append import AppendError, Placed, append, what_is_missing
 from torchfx_cli.stream.atomicfile import AtomicFile, remove_stale
 from torchfx_cli.stream.attributes import Attributes
 from torchfx_cli.stream.faults import size_words
-from torchfx_cli.stream.formats import RIFF_LIMIT_BYTES, OutputFormat
+from torchfx_cli.stream.formats import RIFF_LIMIT_BYTES, OutputFormat, sample_bytes
 from torchfx_cli.stream.metadata import write_tags
 from torchfx_cli.stream.metadataplan import pack
 from torchfx_cli.stream.metadatasource import MetadataSource
@@ -202,6 +203,8 @@ class Output:
         """What libsndfile does not write, into the closed file."""
         try:
             with part.told("writing its metadata"):
+                if self.format.major == "AIFF":
+                    count_without_pad(part.fd, self.frames, self.channels * sample_bytes(self.format.subtype))
                 if self._metadata.tags is not None:
                     richtags.write(self._metadata.tags, part.fd)
                 tell(part.fd, self.format)

@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.stream import foreign
-from torchfx_cli.stream.formats import is_audio_name
+from torchfx_cli.stream.formats import READ_ONLY, is_audio_name
 from torchfx_cli.tasks import patterns
 from torchfx_cli.tasks.folders import DEFAULT_FOLDER, identity_of
 
 # Extensions of sounds that libsndfile does not decode; those in foreign.EXTENSIONS are decoded where PyAV is installed.
 UNDECODED = frozenset((
     ".3ga", ".aa", ".aac", ".aax", ".ac3", ".adts", ".alac", ".amr", ".ape", ".asf", ".dff", ".dsf", ".dts",
-    ".eac3", ".m4a", ".m4b", ".m4p", ".m4r", ".mka", ".mlp", ".mp+", ".mp1", ".mp2", ".mpa", ".mpc", ".mpp", ".ofr",
+    ".eac3", ".m4a", ".m4b", ".m4p", ".m4r", ".mka", ".mlp", ".mp+", ".mp1", ".mpc", ".mpp", ".ofr",
     ".ofs", ".qcp", ".ra", ".ram", ".shn", ".spx", ".tak", ".thd", ".tta", ".wma", ".wv",
 ))
 UNDECODED_WORDS = ": cannot be decoded here"
@@ -130,7 +130,8 @@ class Finder:
 
     def _is_wanted(self, name: str, path: str, relative: str) -> bool:
         extension = os.path.splitext(name)[1].lower()
-        is_audio = is_audio_name(name) or (extension in foreign.EXTENSIONS and foreign.is_available())
+        is_foreign = extension in foreign.EXTENSIONS and foreign.is_available()
+        is_audio = is_audio_name(name) or extension in READ_ONLY or is_foreign
         if name.startswith("."):
             reason = "hidden"
         elif not is_audio and extension not in UNDECODED | VIDEOS:
