@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from torchfx_cli.kernel.limiting import LimiterState
+
 Samples = npt.NDArray[np.float64]
 Block = npt.NDArray[Any]
 
@@ -105,6 +107,11 @@ class Kernel(ABC):
         _require(x.ndim == 2 and curve.shape == (6,) and gain_db.shape == (1,), "shapes", x, curve, gain_db)
         self._compress(x, curve, gain_db)
 
+    def limit(self, x: Samples, state: LimiterState) -> None:
+        """Replace `x` by the frames of `state.delay` ago, turned down where a peak needs it; see `LimiterState`."""
+        _require(x.ndim == 2 and x.shape[1] == state.channels, "channels", x)
+        self._limit(x, state)
+
     @abstractmethod
     def fft_fir(self, taps: Samples, channels: int) -> FftFir:
         """A convolution with `taps` [N] by FFT, at rest."""
@@ -125,6 +132,9 @@ class Kernel(ABC):
 
     @abstractmethod
     def _compress(self, x: Samples, curve: Samples, gain_db: Samples) -> None: ...
+
+    @abstractmethod
+    def _limit(self, x: Samples, state: LimiterState) -> None: ...
 
     @abstractmethod
     def _fir(self, x: Samples, taps: Samples, out: Samples) -> None:

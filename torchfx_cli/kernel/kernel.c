@@ -11,6 +11,8 @@
  *   fir.h      short impulse responses, lanes = consecutive samples
  *   fft.h      long impulse responses, overlap-save
  *   dynamics.h compressor
+ *   truepeak.h peaks between samples
+ *   limiter.h  look-ahead limiter
  *
  * Build with -ffp-contract=off and never with -ffast-math: results must not depend on how a loop was unrolled.
  * Blocks are [frames, channels] float64, C-contiguous. Nothing is allocated, nothing is kept between calls.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from torchfx_cli.kernel.base import Block, FftFir, Kernel, Samples
+from torchfx_cli.kernel.limiting import LimiterState
 
 LANES = {"avx512": 8, "avx2": 4, "baseline": 2}
 # Where overlap-save becomes cheaper than the direct sum: measured, one thread (benchmarks/kernel.py --taps).
@@ -33,6 +34,21 @@ class _Plan(ctypes.Structure):
     )
 
 
+class _Limiter(ctypes.Structure):
+    """`limiter` in limiter.h; the names are those of `LimiterState`."""
+
+    lengths = ("channels", "delay", "window", "first", "second")
+    numbers = ("ceiling", "release", "norm")
+    arrays = ("taps", "held", "heard", "block", "before", "first_ring", "second_ring")
+    _fields_ = (
+        *((name, c_int64) for name in lengths),
+        ("places", c_int64 * 4),
+        *((name, c_double) for name in numbers),
+        ("memory", c_double * 4),
+        *((name, c_void_p) for name in arrays),
+    )
+
+
 _SIGNATURES: dict[str, tuple[Any, ...]] = {  # result, then arguments
     **{f"load_{suffix}": (c_int64, c_void_p, c_void_p, c_int64) for suffix in SUFFIXES.values()},
     **{
@@ -46,6 +62,7 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {  # result, then arguments
     "sos": (None, c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p),
     "gain": (None, c_void_p, c_int64, c_double),
     "compress": (None, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
+    "limit": (None, POINTER(_Limiter), c_void_p, c_int64),
     "fir": (None, c_void_p, c_void_p, c_int64, c_void_p, c_int64, c_int64),
     "fft_prepare": (None, POINTER(_Plan)),
     "fft_process": (None, POINTER(_Plan), c_void_p, c_int64, c_void_p),
@@ -70,7 +87,7 @@ class Native(Kernel):
         self._from_rows = {dtype: c[f"from_rows_{SUFFIXES[dtype]}"] for dtype in FLOATS}
         self._to_rows = {dtype: c[f"to_rows_{SUFFIXES[dtype]}"] for dtype in FLOATS}
         self.c_sos, self.c_gain, self.c_fir = c["sos"], c["gain"], c["fir"]
-        self.c_compress = c["compress"]
+        self.c_compress, self.c_limit = c["compress"], c["limit"]
         self.c_fft_prepare, self.c_fft_process = c["fft_prepare"], c["fft_process"]
 
     def fft_fir(self, taps: Samples, channels: int) -> FftFir:
@@ -115,6 +132,14 @@ class Native(Kernel):
         frames, channels = x.shape
         self.c_compress(_address(x, np.float64), frames, channels, _address(curve, np.float64),
                         _address(gain_db, np.float64))
+
+    def _limit(self, x: Samples, state: LimiterState) -> None:
+        values = {name: getattr(state, name) for name in _Limiter.lengths + _Limiter.numbers}
+        arrays = ((name, getattr(state, name)) for name in _Limiter.arrays)
+        addresses = {name: _address(array, np.float64) for name, array in arrays if array is not None}
+        limiter = _Limiter(**values, **addresses, places=tuple(state.places), memory=tuple(state.memory))
+        self.c_limit(byref(limiter), _address(x, np.float64), len(x))
+        state.places[:], state.memory[:] = limiter.places, limiter.memory
 
     def _fir(self, x: Samples, taps: Samples, out: Samples) -> None:
         first = _address(x, np.float64) + (len(taps) - 1) * x.shape[1] * x.itemsize

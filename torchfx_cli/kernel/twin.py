@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from torchfx_cli.kernel.base import Block, FftFir, Kernel, Samples
+from torchfx_cli.kernel.limiting import GRAIN, LimiterState
 
 # The largest float64 that float32 does not round to infinity.
 FLOAT_LIMIT = float.fromhex("0x1.fffffefffffffp127")
@@ -84,6 +85,19 @@ class Twin(Kernel):
         x *= np.array(factors)[:, None]
         gain_db[0] = gain
 
+    def _limit(self, x: Samples, state: LimiterState) -> None:
+        level = np.abs(x).max(axis=1, initial=0.0)
+        if state.taps is not None:
+            level = _true_peaks(x, state.taps, state.heard)
+        loud = level > state.ceiling
+        needed = np.where(loud, state.ceiling / np.where(loud, level, 1.0), 1.0)
+        gains = [_limited_gain(state, gain) for gain in needed.tolist()]
+        place = state.places[0]
+        held = np.concatenate([state.held[place:], state.held[:place], x])
+        x[...] = np.clip(held[: len(x)] * np.array(gains).reshape(-1, 1), -state.ceiling, state.ceiling)
+        state.held[...] = held[len(x) :]
+        state.places[0] = 0
+
     def _fir(self, x: Samples, taps: Samples, out: Samples) -> None:
         out[...] = 0.0
         for i, tap in enumerate(taps):
@@ -111,6 +125,42 @@ class _TwinFftFir(FftFir):
                 done += self.hop
             self.pending[:, :kept] = self.pending[:, self.pair_frames :]
             self.filled = kept
+
+
+def _true_peaks(x: Samples, taps: Samples, heard: Samples) -> Samples:
+    """See truepeak.h; `heard` [channels, 2 len(taps) - 1] are the frames before x, updated."""
+    half, level = len(taps), np.zeros(len(x))
+    for before, samples in zip(heard, x.T, strict=True):
+        row = np.concatenate([before, samples])
+        before[...] = row[len(x) :]
+        if len(x):
+            around = np.lib.stride_tricks.sliding_window_view(row, 2 * half)
+            left, right = around[:, half - 1 :: -1], around[:, half:]
+            even, odd = np.abs((left + right) @ taps[:, ::2]), np.abs((left - right) @ taps[:, 1::2])
+            even[:, :3] += odd
+            level = np.maximum(level, np.maximum(np.abs(around[:, half - 1]), even.max(axis=1)))
+    return level
+
+
+def _limited_gain(state: LimiterState, needed: float) -> float:
+    """See limiter.h, whose steps these are."""
+    _, at, at_first, at_second = state.places
+    lowest, released, first_sum, second_sum = state.memory
+    state.block[at], lowest, at = needed, min(lowest, needed), at + 1
+    target = min(float(state.before[at]), lowest)
+    if at == state.window:
+        state.before[:at] = np.minimum.accumulate(state.block[::-1])[::-1]
+        lowest, at = 1.0, 0
+    released = min(state.release * released + (1.0 - state.release) * target, target)
+    fine = released + GRAIN - GRAIN
+    first_sum += fine - float(state.first_ring[at_first])
+    state.first_ring[at_first] = fine
+    mean = first_sum * (1.0 / state.first) + GRAIN - GRAIN
+    second_sum += mean - float(state.second_ring[at_second])
+    state.second_ring[at_second] = mean
+    state.places[1:] = at, (at_first + 1) % state.first, (at_second + 1) % state.second
+    state.memory[:] = lowest, released, first_sum, second_sum
+    return second_sum * (1.0 / state.second)
 
 
 def tpdf(seed: int, first_sample: int, count: int) -> Samples:
