@@ -10,7 +10,7 @@
  *   sos.h      second-order sections, lanes = channels or sections
  *   fir.h      short impulse responses, lanes = consecutive samples
  *   fft.h      long impulse responses, overlap-save
- *   dynamics.h compressor
+ *   dynamics.h compressor, expander, de-esser, gate
  *   truepeak.h peaks between samples
  *   limiter.h  look-ahead limiter
  *

@@ -20,14 +20,10 @@ typedef struct {
 
 /* The level of each frame of the tile, `count` padded to a multiple of PEAK_STEP. Between samples it is that of
  * PEAK_TAPS / 2 frames ago. */
-INLINE void NAME(levels)(limiter *s, const double *x, int64_t count, int64_t channels, double *level) {
-    for (int64_t n = 0; n < TILE_FRAMES; n++) level[n] = 0.0;
+INLINE void NAME(levels)(limiter *s, const double *x, int64_t count, double *level, int64_t channels) {
+    memset(level, 0, TILE_FRAMES * sizeof *level);
     if (s->norm == 0.0) {
-        for (int64_t n = 0; n < count; n++)
-            for (int64_t c = 0; c < channels; c++) {
-                const double a = fabs(x[n * channels + c]);
-                level[n] = a > level[n] ? a : level[n];
-            }
+        NAME(peaks)(x, count, level, channels);
         return;
     }
     double row[TILE_FRAMES + 2 * PEAK_TAPS];
@@ -82,7 +78,7 @@ STATIC void NAME(limited_gains)(limiter *s, int64_t count, double *gain) {
 }
 
 /* Exchange the tile with the frames of `delay` ago, times their gains; what rounding leaves above the ceiling is cut. */
-INLINE void NAME(exchange)(limiter *s, double *x, int64_t count, int64_t channels, const double *gain) {
+INLINE void NAME(exchange)(limiter *s, double *x, int64_t count, const double *gain, int64_t channels) {
     const double ceiling = s->ceiling;
     for (int64_t n = 0; n < count;) {
         int64_t run = s->delay ? s->delay - s->at_held : count;
@@ -110,9 +106,9 @@ INLINE void NAME(limit_tiles)(limiter *s, double *x, int64_t frames, int64_t cha
     double gain[TILE_FRAMES];
     while (frames) {
         const int64_t count = frames < TILE_FRAMES ? frames : TILE_FRAMES;
-        NAME(levels)(s, x, count, channels, gain);
+        NAME(levels)(s, x, count, gain, channels);
         NAME(limited_gains)(s, count, gain);
-        NAME(exchange)(s, x, count, channels, gain);
+        NAME(exchange)(s, x, count, gain, channels);
         x += count * channels;
         frames -= count;
     }
@@ -120,8 +116,6 @@ INLINE void NAME(limit_tiles)(limiter *s, double *x, int64_t frames, int64_t cha
 
 EXPORT void NAME(limit)(limiter *s, double *x, int64_t frames) {
     const fp_mode mode = flush_subnormals();
-    if (s->channels == 1) NAME(limit_tiles)(s, x, frames, 1);
-    else if (s->channels == 2) NAME(limit_tiles)(s, x, frames, 2);
-    else NAME(limit_tiles)(s, x, frames, s->channels);
+    FOR_CHANNELS(NAME(limit_tiles), s->channels, s, x, frames);
     restore_mode(mode);
 }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from torchfx_cli.kernel.base import Block, FftFir, Kernel, Samples
+from torchfx_cli.kernel.following import Curve, Gate
 from torchfx_cli.kernel.limiting import LimiterState
 
 LANES = {"avx512": 8, "avx2": 4, "baseline": 2}
@@ -61,7 +62,8 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {  # result, then arguments
     **{f"to_rows_{suffix}": (None, c_void_p, c_int64, c_int64, c_void_p, c_int64) for suffix in ("f32", "f64")},
     "sos": (None, c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p),
     "gain": (None, c_void_p, c_int64, c_double),
-    "compress": (None, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
+    "follow": (None, c_void_p, c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
+    "gate": (None, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
     "limit": (None, POINTER(_Limiter), c_void_p, c_int64),
     "fir": (None, c_void_p, c_void_p, c_int64, c_void_p, c_int64, c_int64),
     "fft_prepare": (None, POINTER(_Plan)),
@@ -87,7 +89,7 @@ class Native(Kernel):
         self._from_rows = {dtype: c[f"from_rows_{SUFFIXES[dtype]}"] for dtype in FLOATS}
         self._to_rows = {dtype: c[f"to_rows_{SUFFIXES[dtype]}"] for dtype in FLOATS}
         self.c_sos, self.c_gain, self.c_fir = c["sos"], c["gain"], c["fir"]
-        self.c_compress, self.c_limit = c["compress"], c["limit"]
+        self.c_follow, self.c_gate, self.c_limit = c["follow"], c["gate"], c["limit"]
         self.c_fft_prepare, self.c_fft_process = c["fft_prepare"], c["fft_process"]
 
     def fft_fir(self, taps: Samples, channels: int) -> FftFir:
@@ -128,10 +130,14 @@ class Native(Kernel):
     def _gain(self, x: Samples, factor: float) -> None:
         self.c_gain(_address(x, np.float64), x.size, factor)
 
-    def _compress(self, x: Samples, curve: Samples, gain_db: Samples) -> None:
-        frames, channels = x.shape
-        self.c_compress(_address(x, np.float64), frames, channels, _address(curve, np.float64),
-                        _address(gain_db, np.float64))
+    def _follow(self, x: Samples, key: Samples, curve: Curve, state: Samples, band: Samples | None) -> None:
+        self.c_follow(
+            _address(x, np.float64), _address(key, np.float64), None if band is None else _address(band, np.float64),
+            *x.shape, _address(curve.numbers, np.float64), _address(state, np.float64)
+        )
+
+    def _gate(self, x: Samples, gate: Gate, state: Samples) -> None:
+        self.c_gate(_address(x, np.float64), *x.shape, _address(gate.numbers, np.float64), _address(state, np.float64))
 
     def _limit(self, x: Samples, state: LimiterState) -> None:
         values = {name: getattr(state, name) for name in _Limiter.lengths + _Limiter.numbers}

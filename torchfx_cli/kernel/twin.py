@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from torchfx_cli.kernel.base import Block, FftFir, Kernel, Samples
+from torchfx_cli.kernel.following import Curve, Gate
 from torchfx_cli.kernel.limiting import GRAIN, LimiterState
 
 # The largest float64 that float32 does not round to infinity.
@@ -69,21 +70,35 @@ class Twin(Kernel):
     def _gain(self, x: Samples, factor: float) -> None:
         x *= factor
 
-    def _compress(self, x: Samples, curve: Samples, gain_db: Samples) -> None:
-        threshold, slope, knee, attack, release, makeup = curve.tolist()
-        half, gain = knee / 2.0, float(gain_db[0])
-        lowest = 10.0 ** ((threshold - half) / 20.0)
-        factors = []
-        for level in np.abs(x).max(axis=1, initial=0.0).tolist():
-            wanted = 0.0
-            if level > lowest:
-                over = 20.0 * math.log10(level) - threshold
-                wanted = slope * (over if over >= half else (over + half) ** 2 / (2.0 * knee))
-            keep = attack if wanted < gain else release
+    def _follow(self, x: Samples, key: Samples, curve: Curve, state: Samples, band: Samples | None) -> None:
+        gain, powers = float(state[0]), np.square(key)
+        for n, power in enumerate(powers if curve.averaging else ()):
+            state[1:] = curve.averaging * state[1:] + (1.0 - curve.averaging) * power
+            powers[n] = state[1:]
+        gains = []
+        for power in powers.max(axis=1, initial=0.0).tolist():
+            wanted = _wanted_db(curve, power)
+            keep = curve.down if wanted < gain else curve.up
             gain = keep * gain + (1.0 - keep) * wanted
-            factors.append(makeup * 10.0 ** (gain / 20.0))
-        x *= np.array(factors)[:, None]
-        gain_db[0] = gain
+            gains.append(10.0 ** (gain / 20.0))
+        state[0] = gain
+        factors = curve.dry + curve.wet * np.array(gains).reshape(-1, 1)
+        if band is None:
+            x *= factors
+        else:
+            x += (factors - 1.0) * key + (np.sqrt(factors) - 1.0) * band
+
+    def _gate(self, x: Samples, gate: Gate, state: Samples) -> None:
+        gain, left = state.tolist()
+        gains = []
+        for level in np.abs(x).max(axis=1, initial=0.0).tolist():
+            loud = level >= gate.open or (level >= gate.close and left > 0)
+            left = gate.hold + 1 if loud else max(left - 1, 0)
+            keep, goal = (gate.attack, 1.0) if left else (gate.release, gate.closed)
+            gain = keep * gain + (1.0 - keep) * goal
+            gains.append(gain)
+        x *= np.array(gains).reshape(-1, 1)
+        state[:] = gain, left
 
     def _limit(self, x: Samples, state: LimiterState) -> None:
         level = np.abs(x).max(axis=1, initial=0.0)
@@ -125,6 +140,14 @@ class _TwinFftFir(FftFir):
                 done += self.hop
             self.pending[:, :kept] = self.pending[:, self.pair_frames :]
             self.filled = kept
+
+
+def _wanted_db(curve: Curve, power: float) -> float:
+    """The gain of the static curve."""
+    level_db = 10.0 * math.log10(max(power, 1e-300))
+    over, half = curve.sign * (level_db - curve.threshold_db), curve.knee_db / 2.0
+    bent = (over + half) ** 2 / (2.0 * curve.knee_db) if over > -half and curve.knee_db else 0.0
+    return max(curve.slope * (over if over >= half else bent), curve.lowest_db)
 
 
 def _true_peaks(x: Samples, taps: Samples, heard: Samples) -> Samples:
