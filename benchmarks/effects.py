@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import resource
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -60,6 +61,11 @@ ROWS = (
         ("Limiter", {"threshold_db": -6, "release_ms": 50})),
     Row("limiter:-6", "", "aresample=192000,alimiter=limit=0.5:level=0:attack=5:release=50,aresample=48000"),
     Row("deesser:threshold=-30,frequency=6 kHz", "", "deesser=i=0.5"),
+    Row("multiband:crossover=[200, 3000],threshold=-30,ratio=3",
+        "mcompand '0.01,0.15 6:-90,-90,-30,-30,0,-20' 200 '0.01,0.15 6:-90,-90,-30,-30,0,-20' 3000 "
+        "'0.01,0.15 6:-90,-90,-30,-30,0,-20'",
+        "mcompand=0.01\\,0.15 6 -90/-90\\,-30/-30\\,0/-20 200 | 0.01\\,0.15 6 -90/-90\\,-30/-30\\,0/-20 3000 | "
+        "0.01\\,0.15 6 -90/-90\\,-30/-30\\,0/-20 22000"),
 )
 
 
@@ -104,7 +110,7 @@ def cpu_seconds(command: list[str]) -> float:
 def others(row: Row, x: np.ndarray, raw: Path) -> Iterator[tuple[str, Callable[[], float]]]:
     if row.sox and shutil.which("sox"):
         copy = ["sox", "-V1", *RAW, str(raw), *RAW, "/dev/null"]
-        yield "SoX", lambda: cpu_seconds([*copy, *row.sox.split()])
+        yield "SoX", lambda: cpu_seconds([*copy, *shlex.split(row.sox)])
         yield "SoX" + BARE, lambda: cpu_seconds(copy)
     if row.ffmpeg and shutil.which("ffmpeg"):
         head = ["ffmpeg", "-v", "error", "-threads", "1", "-filter_threads", "1", *FFMPEG_RAW, "-i", str(raw)]

@@ -11,11 +11,13 @@ from torchfx_cli.chain.spec import design_chain
 from torchfx_cli.design.stage import Array
 from torchfx_cli.effects.deesser import Deesser
 from torchfx_cli.errors import ChainError, DesignError
+from torchfx_cli.samples import Signal
 
 FRAMES = FS // 4
 EFFECTS = ["compressor:threshold=-30,detector=rms,rms=3 ms,sidechain=200 Hz,mix=0.7,makeup=3",
            "expander:threshold=-10,ratio=3,range=30", "gate:threshold=-8,hold=1 ms,release=5 ms",
-           "deesser:threshold=-30,frequency=3 kHz"]
+           "deesser:threshold=-30,frequency=3 kHz",
+           "multiband:crossover=[300, 3000],threshold=[-30, -20, -25],ratio=4,makeup=3"]
 # A peak detector sees a sine between its crests too: its gain leaves the curve by about so much with a short attack
 # and a long release.
 SINE_DB = 0.05
@@ -157,6 +159,34 @@ def test_no_sample_leaves_the_deesser_higher_than_the_plan_reckons() -> None:
         assert np.abs(y).sum() < Deesser.peak_gain
 
 
+@pytest.mark.parametrize("crossover", ["[50]", "[200, 3000]", "[1000, 1100, 20000]"])
+def test_the_bands_add_up_to_an_all_pass(crossover: str) -> None:
+    impulse = np.zeros((FS // 2, 1))
+    impulse[0] = 1.0
+    y = processed(f"multiband:crossover={crossover},threshold=0,ratio=1", impulse)[:, 0]
+    np.testing.assert_allclose(np.abs(np.fft.rfft(y)), 1.0, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("frequency", "threshold", "ratio", "makeup"), [(36.0, -40, 2, 0), (900.0, -30, 4, 2),
+                                                                        (14_988.0, -20, 5, -3)])
+def test_each_band_has_its_own_curve(frequency: float, threshold: float, ratio: float, makeup: float) -> None:
+    effect = ("multiband:crossover=[180, 4500],threshold=[-40, -30, -20],ratio=[2, 4, 5],makeup=[0, 2, -3],knee=0,"
+              "attack=0,release=2 s")
+    wanted = makeup + (1 / ratio - 1) * (-6 - threshold)
+    assert steady_gain_db(effect, sine(-6, frequency)) == pytest.approx(wanted, abs=0.15)  # what the others leak
+
+
+def test_the_plan_reckons_with_the_peaks_of_the_bands_and_their_ringing() -> None:
+    effect = "multiband:crossover=[200, 3000],threshold=0,ratio=1,makeup=[6, 0, -6]"
+    (stage,) = design_chain(join([], [effect]), FS, 1)
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (FRAMES, 1))
+    assert 1.0 < np.abs(processed(effect, signs)).max() < stage.peak_gain < 8.0
+    impulse, rings = np.zeros((FS // 2, 1)), stage.tail_frames(Signal(FS, 1))
+    impulse[0] = 1.0
+    y = np.abs(processed(effect, impulse))
+    assert y[rings:].max() < 1e-6 < y[rings // 2 :].max()
+
+
 @pytest.mark.parametrize("effect", EFFECTS)
 def test_cut_anywhere_and_by_any_kernel_it_is_the_same(effect: str, monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(4).standard_normal((3001, 2)) * np.geomspace(0.01, 2.0, 3001)[:, None]
@@ -178,14 +208,18 @@ def test_silence_stays_and_a_full_scale_square_is_finite(effect: str) -> None:
     ("compressor:threshold=-20,rms=5 ms", "does nothing for detector: peak"),
     ("compressor:threshold=-20,detector=loud", "one of peak, rms"), ("compressor:threshold=-20,mix=2", "out of range"),
     ("expander:threshold=-20,ratio=0.5", "out of range"), ("gate:hold=1", "missing"),
-    ("gate:threshold=-20,hysteresis=-3", "out of range"), ("deesser:threshold=-20,frequency=0", "out of range")])
+    ("gate:threshold=-20,hysteresis=-3", "out of range"), ("deesser:threshold=-20,frequency=0", "out of range"),
+    ("multiband:crossover=[300, 200],threshold=-20", "200 Hz does not lie above 300 Hz"),
+    ("multiband:crossover=300,threshold=[-20, -10, -5]", "found 3 numbers; write one, or one for each of the 2 bands"),
+    ("multiband:crossover=[1, 2, 3, 4, 5, 6, 7, 8],threshold=-20", "found 8 frequencies")])
 def test_what_makes_no_sense_is_refused(effect: str, words: str) -> None:
     with pytest.raises(ChainError, match=words):
         join([], [effect])
 
 
 @pytest.mark.parametrize("effect", ["compressor:threshold=-20,sidechain=24 kHz",
-                                    "deesser:threshold=-20,frequency=30000"])
+                                    "deesser:threshold=-20,frequency=30000",
+                                    "multiband:crossover=[200, 24000],threshold=-20"])
 def test_a_side_chain_has_room_below_half_the_rate(effect: str) -> None:
     with pytest.raises(DesignError, match="not below 24 kHz, half of 48 kHz"):
         design_chain(join([], [effect]), FS, 2)

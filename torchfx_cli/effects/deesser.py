@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 from typing import ClassVar
 
 import numpy as np
 
 from torchfx_cli.design import biquad
+from torchfx_cli.design.decay import ringing_frames
 from torchfx_cli.design.stage import Array, Processor, Stage
 from torchfx_cli.effects.following import SideChain, kept, sidechain_sections
 from torchfx_cli.effects.kind import Q_BUTTERWORTH, Kind, StageSpec, frequency, param
@@ -60,6 +62,10 @@ class Deesser(Stage):
     label: str
     cost_ns: ClassVar[float] = 11.0  # type: ignore[misc]
     peak_gain: ClassVar[float] = 2.5  # type: ignore[misc]  # of the shelf at any gain, the sum of |h|: 2.41
+
+    def tail_frames(self, source: Signal) -> int:
+        """See `Stage`."""
+        return ceil(ringing_frames(np.array([self.above])))
 
     def open(self, source: Signal) -> Processor:
         """See `Stage`."""

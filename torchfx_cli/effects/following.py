@@ -43,7 +43,7 @@ class Follower(Stage):
 
     def open(self, source: Signal) -> Processor:
         """See `Stage`."""
-        return _Following(self, source.channels)
+        return Following(self, source.channels)
 
 
 class SideChain:
@@ -64,7 +64,9 @@ class SideChain:
         return copy
 
 
-class _Following:
+class Following:
+    """A `Follower` at work."""
+
     def __init__(self, stage: Follower, channels: int) -> None:
         self._kernel, self._curve = load(), stage.curve
         self._state = np.array([stage.curve.silence_db, *[0.0] * channels])
