@@ -189,7 +189,7 @@ def test_the_plan_reckons_with_the_peaks_of_the_bands_and_their_ringing() -> Non
 
 @pytest.mark.parametrize("effect", EFFECTS)
 def test_cut_anywhere_and_by_any_kernel_it_is_the_same(effect: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    x = np.random.default_rng(4).standard_normal((3001, 2)) * np.geomspace(0.01, 2.0, 3001)[:, None]
+    x = np.random.default_rng(4).standard_normal((1201, 2)) * np.geomspace(0.01, 2.0, 1201)[:, None]
     assert_cut_anywhere(effect, x)
     assert_kernels_agree(effect, x, monkeypatch, "following", "gate", "deesser")
     assert_kernels_agree(effect, np.repeat(x, 3, axis=1)[:, :5].copy(), monkeypatch, "following", "gate", "deesser")
