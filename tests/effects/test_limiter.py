@@ -11,6 +11,8 @@ from torchfx_cli.chain.parse import join
 from torchfx_cli.design.stage import Array
 from torchfx_cli.design.truepeak import PHASES, TAPS, folded, interpolator
 from torchfx_cli.errors import ChainError
+from torchfx_cli.kernel.base import Kernel
+from torchfx_cli.kernel.load import available
 
 FRAMES = 6000
 N = np.arange(FRAMES)
@@ -111,6 +113,19 @@ def test_the_interpolator_is_flat_and_its_folded_form_the_same() -> None:
     left, right = x[TAPS // 2 - 1 :: -1], x[TAPS // 2 :]
     even, odd = (left + right) @ fold[:, ::2], (left - right) @ fold[:, 1::2]
     np.testing.assert_allclose([*(even[:3] + odd), even[3], *(even[:3] - odd)[::-1]], taps[1:] @ x, atol=1e-13)
+
+
+@pytest.mark.parametrize("kernel", available(), ids=lambda kernel: kernel.name)
+def test_a_meter_reads_the_peaks_between_samples(kernel: Kernel) -> None:
+    """Of a fade of a sine at fs/4, 45 degrees, 3.01 dB above its samples, in the second channel; cut anywhere."""
+    x = np.stack([0.1 * N / FRAMES, np.hanning(FRAMES) * WORST["a sine at fs/4, 45 degrees"]], axis=1)
+    x = np.concatenate([x, np.zeros((TAPS // 2, 2))])
+    taps = folded()
+    for size in (7, 1000, len(x)):
+        highest, heard = 0.0, np.zeros((2, TAPS - 1))
+        for at in range(0, len(x), size):
+            highest = kernel.true_peak(np.ascontiguousarray(x[at : at + size]), taps, heard, highest)
+        assert highest == pytest.approx(1.0, abs=1e-4)
 
 
 @pytest.mark.parametrize("effect", ["limiter:3 dB", "limiter:lookahead=1 s", "limiter:release=-1", "limiter:ceiling=x"])

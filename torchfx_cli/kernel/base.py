@@ -114,6 +114,15 @@ class Kernel(ABC):
         _require(x.ndim == 2 and state.shape == (2,), "shapes", x, state)
         self._gate(x, gate, state)
 
+    def true_peak(self, x: Samples, taps: Samples, heard: Samples, highest: float = 0.0) -> float:
+        """The highest of `highest` and the peaks of `x` at eight times the rate; see design/truepeak.py for the taps.
+
+        `heard` [channels, 2 len(taps) - 1] are the frames before x, updated: zeros at first, and len(taps) frames of
+        zeros behind the end bring out what was held.
+        """
+        _require(x.ndim == 2 and heard.shape == (x.shape[1], 2 * len(taps) - 1), "x or heard", x, heard)
+        return self._true_peak(x, taps, heard, highest)
+
     def limit(self, x: Samples, state: LimiterState) -> None:
         """Replace `x` by the frames of `state.delay` ago, turned down where a peak needs it; see `LimiterState`."""
         _require(x.ndim == 2 and x.shape[1] == state.channels, "channels", x)
@@ -142,6 +151,9 @@ class Kernel(ABC):
 
     @abstractmethod
     def _gate(self, x: Samples, gate: Gate, state: Samples) -> None: ...
+
+    @abstractmethod
+    def _true_peak(self, x: Samples, taps: Samples, heard: Samples, highest: float) -> float: ...
 
     @abstractmethod
     def _limit(self, x: Samples, state: LimiterState) -> None: ...

@@ -18,23 +18,11 @@ typedef struct {
 } limiter;
 #endif
 
-/* The level of each frame of the tile, `count` padded to a multiple of PEAK_STEP. Between samples it is that of
- * PEAK_TAPS / 2 frames ago. */
+/* The level of each frame of the tile; between samples it is that of PEAK_TAPS / 2 frames ago. */
 INLINE void NAME(levels)(limiter *s, const double *x, int64_t count, double *level, int64_t channels) {
     memset(level, 0, TILE_FRAMES * sizeof *level);
-    if (s->norm == 0.0) {
-        NAME(peaks)(x, count, level, channels);
-        return;
-    }
-    double row[TILE_FRAMES + 2 * PEAK_TAPS];
-    for (int64_t c = 0; c < channels; c++) {
-        double *heard = s->heard + c * (PEAK_TAPS - 1);
-        memcpy(row, heard, (PEAK_TAPS - 1) * sizeof *row);
-        for (int64_t n = 0; n < count; n++) row[PEAK_TAPS - 1 + n] = x[n * channels + c];
-        memset(row + PEAK_TAPS - 1 + count, 0, (PEAK_STEP + 1) * sizeof *row);
-        NAME(true_peaks)(row, count, s->taps, s->norm, s->ceiling, level);
-        memcpy(heard, row + count, (PEAK_TAPS - 1) * sizeof *row);
-    }
+    if (s->norm == 0.0) NAME(peaks)(x, count, level, channels);
+    else NAME(peak_levels)(x, count, s->taps, s->norm, s->ceiling, s->heard, level, channels);
 }
 
 /* The gain of each frame, `delay` frames late, in place of the level. */

@@ -20,6 +20,13 @@ GRAIN = 1.5 * 2.0**14  # x + GRAIN - GRAIN is x, rounded to a multiple of 2^-38:
 MAX_LOOK_AHEAD = 1 << 16  # frames: each mean is half as long
 
 
+def largest_gain(taps: Samples) -> float:
+    """What the loudest thinkable samples make of themselves in between: the largest sum of absolute taps."""
+    even, odd = np.abs(taps[:, ::2]), np.abs(taps[:, 1::2])
+    even[:, :3] = np.maximum(even[:, :3], odd)
+    return 2.0 * float(even.sum(axis=0).max())
+
+
 @dataclass
 class LimiterState:
     """Of one sound. `taps` [PEAK_TAPS / 2, 7] find the peaks between samples (see design/truepeak.py), None: no such.
@@ -45,9 +52,7 @@ class LimiterState:
         half = 0 if self.taps is None else len(self.taps)
         self.delay = self.look_ahead - 1 + self.hold + half
         if self.taps is not None:
-            even, odd = np.abs(self.taps[:, ::2]), np.abs(self.taps[:, 1::2])
-            even[:, :3] = np.maximum(even[:, :3], odd)
-            self.norm = 2.0 * float(even.sum(axis=0).max())
+            self.norm = largest_gain(self.taps)
         self.held = np.zeros((self.delay, self.channels))
         self.heard = np.zeros((self.channels, max(2 * half - 1, 0)))
         self.block, self.before = np.ones(self.window), np.ones(self.window + 1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from torchfx_cli.kernel.base import Block, FftFir, Kernel, Samples
 from torchfx_cli.kernel.following import Curve, Gate
-from torchfx_cli.kernel.limiting import LimiterState
+from torchfx_cli.kernel.limiting import LimiterState, largest_gain
 
 LANES = {"avx512": 8, "avx2": 4, "baseline": 2}
 # Where overlap-save becomes cheaper than the direct sum: measured, one thread (benchmarks/kernel.py --taps).
@@ -64,6 +64,7 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {  # result, then arguments
     "gain": (None, c_void_p, c_int64, c_double),
     "follow": (None, c_void_p, c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
     "gate": (None, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
+    "true_peak": (c_double, c_void_p, c_int64, c_int64, c_void_p, c_double, c_void_p, c_double),
     "limit": (None, POINTER(_Limiter), c_void_p, c_int64),
     "fir": (None, c_void_p, c_void_p, c_int64, c_void_p, c_int64, c_int64),
     "fft_prepare": (None, POINTER(_Plan)),
@@ -89,6 +90,7 @@ class Native(Kernel):
         self._from_rows = {dtype: c[f"from_rows_{SUFFIXES[dtype]}"] for dtype in FLOATS}
         self._to_rows = {dtype: c[f"to_rows_{SUFFIXES[dtype]}"] for dtype in FLOATS}
         self.c_sos, self.c_gain, self.c_fir = c["sos"], c["gain"], c["fir"]
+        self.c_true_peak = c["true_peak"]
         self.c_follow, self.c_gate, self.c_limit = c["follow"], c["gate"], c["limit"]
         self.c_fft_prepare, self.c_fft_process = c["fft_prepare"], c["fft_process"]
 
@@ -138,6 +140,10 @@ class Native(Kernel):
 
     def _gate(self, x: Samples, gate: Gate, state: Samples) -> None:
         self.c_gate(_address(x, np.float64), *x.shape, _address(gate.numbers, np.float64), _address(state, np.float64))
+
+    def _true_peak(self, x: Samples, taps: Samples, heard: Samples, highest: float) -> float:
+        samples, rows, before = (_address(array, np.float64) for array in (x, taps, heard))
+        return float(self.c_true_peak(samples, *x.shape, rows, largest_gain(taps), before, highest))
 
     def _limit(self, x: Samples, state: LimiterState) -> None:
         values = {name: getattr(state, name) for name in _Limiter.lengths + _Limiter.numbers}

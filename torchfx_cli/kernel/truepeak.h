@@ -61,3 +61,30 @@ STATIC void NAME(true_peaks)(const double *row, int64_t frames, const double *ta
         }
     }
 }
+
+/* The same for a tile of up to TILE_FRAMES frames: the highest of all channels, zeros to start with. heard: the
+ * PEAK_TAPS - 1 frames before of each channel, updated. */
+INLINE void NAME(peak_levels)(const double *x, int64_t count, const double *taps, double norm, double floor,
+                              double *heard, double *level, int64_t channels) {
+    double row[TILE_FRAMES + 2 * PEAK_TAPS];
+    for (int64_t c = 0; c < channels; c++, heard += PEAK_TAPS - 1) {
+        memcpy(row, heard, (PEAK_TAPS - 1) * sizeof *row);
+        for (int64_t n = 0; n < count; n++) row[PEAK_TAPS - 1 + n] = x[n * channels + c];
+        memset(row + PEAK_TAPS - 1 + count, 0, (PEAK_STEP + 1) * sizeof *row);
+        NAME(true_peaks)(row, count, taps, norm, floor, level);
+        memcpy(heard, row + count, (PEAK_TAPS - 1) * sizeof *row);
+    }
+}
+
+/* The highest of `highest` and all peaks of the block and the PEAK_TAPS - 1 frames before it. */
+EXPORT double NAME(true_peak)(const double *x, int64_t frames, int64_t channels, const double *taps, double norm,
+                              double *heard, double highest) {
+    double level[TILE_FRAMES + PEAK_STEP];
+    for (int64_t count; frames; frames -= count, x += count * channels) {
+        count = frames < TILE_FRAMES ? frames : TILE_FRAMES;
+        memset(level, 0, sizeof level);
+        NAME(peak_levels)(x, count, taps, norm, highest, heard, level, channels);
+        for (int64_t n = 0; n < count; n++) highest = level[n] > highest ? level[n] : highest;
+    }
+    return highest;
+}

@@ -100,6 +100,9 @@ class Twin(Kernel):
         x *= np.array(gains).reshape(-1, 1)
         state[:] = gain, left
 
+    def _true_peak(self, x: Samples, taps: Samples, heard: Samples, highest: float) -> float:
+        return max(highest, float(_true_peaks(x, taps, heard).max(initial=0.0)))
+
     def _limit(self, x: Samples, state: LimiterState) -> None:
         level = np.abs(x).max(axis=1, initial=0.0)
         if state.taps is not None:
