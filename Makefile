@@ -19,6 +19,7 @@ lint: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-test
 	$(RUN) benchmarks/kernel.py
+	$(RUN) benchmarks/effects.py
 	$(RUN) benchmarks/accuracy.py
 	$(RUN) benchmarks/versus.py
 

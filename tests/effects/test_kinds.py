@@ -221,7 +221,7 @@ def test_silence_and_what_is_shorter_than_a_block_stay_as_loud_as_they_are() -> 
 @pytest.mark.parametrize("kernel", available(), ids=lambda kernel: kernel.name)
 def test_a_compressor_holds_its_ratio_attack_and_release(kernel: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A square wave has one level; the time constants are those of a one-pole filter on the gain in dB."""
-    monkeypatch.setattr("torchfx_cli.effects.compressor.load", lambda: kernel)
+    monkeypatch.setattr("torchfx_cli.effects.following.load", lambda: kernel)
     loud, soft = np.full((FS, 1), 0.5), np.full((FS, 1), 0.01)
     plan = plan_of("compressor:threshold=-30,ratio=4,knee=0,attack=10 ms,release=50 ms", channels=1)
     gain_db = 20 * np.log10(render(plan, np.concatenate([loud, soft]), 999) / np.concatenate([loud, soft]))[:, 0]

@@ -2,21 +2,19 @@
 
 Giannoulis, Massberg and Reiss, "Digital Dynamic Range Compressor Design", JAES 60 (2012): static curve with a soft
 knee (eq. 4) of the highest channel, then a smooth branching peak detector on the gain (eq. 16). The loop is one of the
-kernel; its memory is the smoothed gain, one number.
+kernel; its memory is the smoothed gain, and a mean square a channel where the level is an RMS.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from math import exp
 from typing import ClassVar
 
-import numpy as np
-
-from torchfx_cli.design.stage import Array, Processor, Stage
-from torchfx_cli.effects.kind import Kind, StageSpec, gain, param
-from torchfx_cli.kernel.load import load
+from torchfx_cli.design.stage import Stage
+from torchfx_cli.effects.following import Follower, kept, sidechain_sections
+from torchfx_cli.effects.kind import MAX_HZ, Complaint, Kind, StageSpec, gain, param
+from torchfx_cli.kernel.following import Curve
 from torchfx_cli.samples import Signal
 
 
@@ -32,52 +30,38 @@ class CompressorSpec(StageSpec):
     attack_s: float = param("time constant of turning down", default=0.005, unit="s", low=0.0, high=10.0)
     release_s: float = param("time constant of coming back", default=0.1, unit="s", low=0.0, high=10.0)
     makeup_db: float = gain("gain behind it", 0.0)
+    detector: str = param("what the level is, that of the highest channel", default="peak", form="word",
+                          choices=("peak", "rms"))
+    rms_s: float = param("time constant of the mean square, for detector: rms", default=0.01, unit="s", low=0.0,
+                         high=10.0, open_low=True)
+    sidechain_hz: float | None = param("the level is heard above this frequency (Butterworth, 12 dB an octave)",
+                                       default=None, unit="Hz", low=0.0, high=MAX_HZ, open_low=True)
+    mix: float = param("part of the compressed sound; the rest stays as it is", default=1.0, low=0.0, high=1.0)
+
+    def problems(self, given: Collection[str]) -> Iterator[Complaint]:
+        """See `StageSpec`."""
+        if "rms" in given and self.detector != "rms":
+            yield "rms", "does nothing for detector: peak; write detector: rms"
 
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""
-        attack, release = (exp(-1.0 / (s * source.fs)) if s else 0.0 for s in (self.attack_s, self.release_s))
-        label = f"compressor {self.threshold_db:g} dBFS {self.ratio:g}:1"
-        return Compressor(self.threshold_db, 1.0 / self.ratio - 1.0, self.knee_db, attack, release,
-                          10.0 ** (self.makeup_db / 20.0), label)
+        makeup = 10.0 ** (self.makeup_db / 20.0)
+        averaging = kept(self.rms_s, source.fs) if self.detector == "rms" else 0.0
+        curve = Curve(self.threshold_db, 1.0 / self.ratio - 1.0, self.knee_db, kept(self.attack_s, source.fs),
+                      kept(self.release_s, source.fs), makeup * self.mix, 1.0 - self.mix, averaging=averaging)
+        sections = sidechain_sections(self.sidechain_hz, source.fs, f"{self.origin}.sidechain")
+        return Compressor(curve, f"compressor {self.threshold_db:g} dBFS {self.ratio:g}:1", sections)
 
 
 KIND = Kind(CompressorSpec, "threshold_db", "- compressor: {threshold: -20 dBFS, ratio: 4}")
 
 
 @dataclass(frozen=True)
-class Compressor(Stage):
-    """`slope` is what a dB above the threshold adds to the gain in dB; `attack` and `release` are factors a frame."""
+class Compressor(Follower):
+    """See the module."""
 
-    threshold_db: float
-    slope: float
-    knee_db: float
-    attack: float
-    release: float
-    makeup: float
-    label: str
     cost_ns: ClassVar[float] = 7.0  # type: ignore[misc]
 
     @property
     def peak_gain(self) -> float:  # type: ignore[override]
-        return self.makeup
-
-    def open(self, source: Signal) -> Processor:
-        """See `Stage`."""
-        return _Compressing(self)
-
-
-class _Compressing:
-    def __init__(self, stage: Compressor) -> None:
-        self._kernel = load()
-        self._curve = np.array([stage.threshold_db, stage.slope, stage.knee_db, stage.attack, stage.release,
-                                stage.makeup])
-        self._gain_db = np.zeros(1)
-
-    def process(self, samples: Array) -> Array:
-        """See `Processor`."""
-        self._kernel.compress(samples, self._curve, self._gain_db)
-        return samples
-
-    def flush(self) -> Iterator[Array]:
-        """Nothing is held."""
-        return iter(())
+        return self.curve.dry + self.curve.wet

@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from torchfx_cli.kernel.following import Curve, Gate
+from torchfx_cli.kernel.limiting import LimiterState
+
 Samples = npt.NDArray[np.float64]
 Block = npt.NDArray[Any]
 
@@ -96,14 +99,34 @@ class Kernel(ABC):
         self._fir(x, taps, out[kept:])
         history[...] = x[len(x) - kept :] if len(x) >= kept else start[len(x) :]
 
-    def compress(self, x: Samples, curve: Samples, gain_db: Samples) -> None:
-        """Turn `x` down in place where it is loud, all channels alike; `gain_db` [1] is the state, the gain so far.
+    def follow(self, x: Samples, key: Samples, curve: Curve, state: Samples, band: Samples | None = None) -> None:
+        """Scale `x` in place by gains that follow the level of `key`, all channels alike; see `Curve`.
 
-        `curve` [6]: threshold in dB, slope, knee in dB, factors of attack and release a frame, linear gain behind;
-        see effects/compressor.py.
+        `state` [1 + channels] holds the smoothed gain in dB and the mean squares. With `band` the gain
+        is that of a shelf: `key` is what lies above it, `band` what lies around its frequency.
         """
-        _require(x.ndim == 2 and curve.shape == (6,) and gain_db.shape == (1,), "shapes", x, curve, gain_db)
-        self._compress(x, curve, gain_db)
+        _require(x.ndim == 2 and x.shape == key.shape and state.shape == (1 + x.shape[1],), "shapes", x, key, state)
+        _require(band is None or band.shape == x.shape, "band", x)
+        self._follow(x, key, curve, state, band)
+
+    def gate(self, x: Samples, gate: Gate, state: Samples) -> None:
+        """Scale `x` in place; `state` [2]: the gain, and for how many frames the gate is still open; see `Gate`."""
+        _require(x.ndim == 2 and state.shape == (2,), "shapes", x, state)
+        self._gate(x, gate, state)
+
+    def true_peak(self, x: Samples, taps: Samples, heard: Samples, highest: float = 0.0) -> float:
+        """The highest of `highest` and the peaks of `x` at eight times the rate; see design/truepeak.py for the taps.
+
+        `heard` [channels, 2 len(taps) - 1] are the frames before x, updated: zeros at first, and len(taps) frames of
+        zeros behind the end bring out what was held.
+        """
+        _require(x.ndim == 2 and heard.shape == (x.shape[1], 2 * len(taps) - 1), "x or heard", x, heard)
+        return self._true_peak(x, taps, heard, highest)
+
+    def limit(self, x: Samples, state: LimiterState) -> None:
+        """Replace `x` by the frames of `state.delay` ago, turned down where a peak needs it; see `LimiterState`."""
+        _require(x.ndim == 2 and x.shape[1] == state.channels, "channels", x)
+        self._limit(x, state)
 
     @abstractmethod
     def fft_fir(self, taps: Samples, channels: int) -> FftFir:
@@ -124,7 +147,16 @@ class Kernel(ABC):
     def _gain(self, x: Samples, factor: float) -> None: ...
 
     @abstractmethod
-    def _compress(self, x: Samples, curve: Samples, gain_db: Samples) -> None: ...
+    def _follow(self, x: Samples, key: Samples, curve: Curve, state: Samples, band: Samples | None) -> None: ...
+
+    @abstractmethod
+    def _gate(self, x: Samples, gate: Gate, state: Samples) -> None: ...
+
+    @abstractmethod
+    def _true_peak(self, x: Samples, taps: Samples, heard: Samples, highest: float) -> float: ...
+
+    @abstractmethod
+    def _limit(self, x: Samples, state: LimiterState) -> None: ...
 
     @abstractmethod
     def _fir(self, x: Samples, taps: Samples, out: Samples) -> None:

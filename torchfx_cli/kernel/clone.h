@@ -7,6 +7,8 @@
 #include "fir.h"
 #include "fft.h"
 #include "dynamics.h"
+#include "truepeak.h"
+#include "limiter.h"
 
 #undef LANES
 #undef ISA

@@ -10,7 +10,9 @@
  *   sos.h      second-order sections, lanes = channels or sections
  *   fir.h      short impulse responses, lanes = consecutive samples
  *   fft.h      long impulse responses, overlap-save
- *   dynamics.h compressor
+ *   dynamics.h compressor, expander, de-esser, gate
+ *   truepeak.h peaks between samples
+ *   limiter.h  look-ahead limiter
  *
  * Build with -ffp-contract=off and never with -ffast-math: results must not depend on how a loop was unrolled.
  * Blocks are [frames, channels] float64, C-contiguous. Nothing is allocated, nothing is kept between calls.

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from torchfx_cli.kernel.base import Block, FftFir, Kernel, Samples
+from torchfx_cli.kernel.following import Curve, Gate
+from torchfx_cli.kernel.limiting import LimiterState, largest_gain
 
 LANES = {"avx512": 8, "avx2": 4, "baseline": 2}
 # Where overlap-save becomes cheaper than the direct sum: measured, one thread (benchmarks/kernel.py --taps).
@@ -33,6 +35,21 @@ class _Plan(ctypes.Structure):
     )
 
 
+class _Limiter(ctypes.Structure):
+    """`limiter` in limiter.h; the names are those of `LimiterState`."""
+
+    lengths = ("channels", "delay", "window", "first", "second")
+    numbers = ("ceiling", "release", "norm")
+    arrays = ("taps", "held", "heard", "block", "before", "first_ring", "second_ring")
+    _fields_ = (
+        *((name, c_int64) for name in lengths),
+        ("places", c_int64 * 4),
+        *((name, c_double) for name in numbers),
+        ("memory", c_double * 4),
+        *((name, c_void_p) for name in arrays),
+    )
+
+
 _SIGNATURES: dict[str, tuple[Any, ...]] = {  # result, then arguments
     **{f"load_{suffix}": (c_int64, c_void_p, c_void_p, c_int64) for suffix in SUFFIXES.values()},
     **{
@@ -45,7 +62,10 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {  # result, then arguments
     **{f"to_rows_{suffix}": (None, c_void_p, c_int64, c_int64, c_void_p, c_int64) for suffix in ("f32", "f64")},
     "sos": (None, c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p),
     "gain": (None, c_void_p, c_int64, c_double),
-    "compress": (None, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
+    "follow": (None, c_void_p, c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
+    "gate": (None, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
+    "true_peak": (c_double, c_void_p, c_int64, c_int64, c_void_p, c_double, c_void_p, c_double),
+    "limit": (None, POINTER(_Limiter), c_void_p, c_int64),
     "fir": (None, c_void_p, c_void_p, c_int64, c_void_p, c_int64, c_int64),
     "fft_prepare": (None, POINTER(_Plan)),
     "fft_process": (None, POINTER(_Plan), c_void_p, c_int64, c_void_p),
@@ -70,7 +90,8 @@ class Native(Kernel):
         self._from_rows = {dtype: c[f"from_rows_{SUFFIXES[dtype]}"] for dtype in FLOATS}
         self._to_rows = {dtype: c[f"to_rows_{SUFFIXES[dtype]}"] for dtype in FLOATS}
         self.c_sos, self.c_gain, self.c_fir = c["sos"], c["gain"], c["fir"]
-        self.c_compress = c["compress"]
+        self.c_true_peak = c["true_peak"]
+        self.c_follow, self.c_gate, self.c_limit = c["follow"], c["gate"], c["limit"]
         self.c_fft_prepare, self.c_fft_process = c["fft_prepare"], c["fft_process"]
 
     def fft_fir(self, taps: Samples, channels: int) -> FftFir:
@@ -111,10 +132,26 @@ class Native(Kernel):
     def _gain(self, x: Samples, factor: float) -> None:
         self.c_gain(_address(x, np.float64), x.size, factor)
 
-    def _compress(self, x: Samples, curve: Samples, gain_db: Samples) -> None:
-        frames, channels = x.shape
-        self.c_compress(_address(x, np.float64), frames, channels, _address(curve, np.float64),
-                        _address(gain_db, np.float64))
+    def _follow(self, x: Samples, key: Samples, curve: Curve, state: Samples, band: Samples | None) -> None:
+        self.c_follow(
+            _address(x, np.float64), _address(key, np.float64), None if band is None else _address(band, np.float64),
+            *x.shape, _address(curve.numbers, np.float64), _address(state, np.float64)
+        )
+
+    def _gate(self, x: Samples, gate: Gate, state: Samples) -> None:
+        self.c_gate(_address(x, np.float64), *x.shape, _address(gate.numbers, np.float64), _address(state, np.float64))
+
+    def _true_peak(self, x: Samples, taps: Samples, heard: Samples, highest: float) -> float:
+        samples, rows, before = (_address(array, np.float64) for array in (x, taps, heard))
+        return float(self.c_true_peak(samples, *x.shape, rows, largest_gain(taps), before, highest))
+
+    def _limit(self, x: Samples, state: LimiterState) -> None:
+        values = {name: getattr(state, name) for name in _Limiter.lengths + _Limiter.numbers}
+        arrays = ((name, getattr(state, name)) for name in _Limiter.arrays)
+        addresses = {name: _address(array, np.float64) for name, array in arrays if array is not None}
+        limiter = _Limiter(**values, **addresses, places=tuple(state.places), memory=tuple(state.memory))
+        self.c_limit(byref(limiter), _address(x, np.float64), len(x))
+        state.places[:], state.memory[:] = limiter.places, limiter.memory
 
     def _fir(self, x: Samples, taps: Samples, out: Samples) -> None:
         first = _address(x, np.float64) + (len(taps) - 1) * x.shape[1] * x.itemsize

@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from torchfx_cli.kernel.base import Block, FftFir, Kernel, Samples
+from torchfx_cli.kernel.following import Curve, Gate
+from torchfx_cli.kernel.limiting import GRAIN, LimiterState
 
 # The largest float64 that float32 does not round to infinity.
 FLOAT_LIMIT = float.fromhex("0x1.fffffefffffffp127")
@@ -68,21 +70,51 @@ class Twin(Kernel):
     def _gain(self, x: Samples, factor: float) -> None:
         x *= factor
 
-    def _compress(self, x: Samples, curve: Samples, gain_db: Samples) -> None:
-        threshold, slope, knee, attack, release, makeup = curve.tolist()
-        half, gain = knee / 2.0, float(gain_db[0])
-        lowest = 10.0 ** ((threshold - half) / 20.0)
-        factors = []
-        for level in np.abs(x).max(axis=1, initial=0.0).tolist():
-            wanted = 0.0
-            if level > lowest:
-                over = 20.0 * math.log10(level) - threshold
-                wanted = slope * (over if over >= half else (over + half) ** 2 / (2.0 * knee))
-            keep = attack if wanted < gain else release
+    def _follow(self, x: Samples, key: Samples, curve: Curve, state: Samples, band: Samples | None) -> None:
+        gain, powers = float(state[0]), np.square(key)
+        for n, power in enumerate(powers if curve.averaging else ()):
+            state[1:] = curve.averaging * state[1:] + (1.0 - curve.averaging) * power
+            powers[n] = state[1:]
+        gains = []
+        for power in powers.max(axis=1, initial=0.0).tolist():
+            wanted = _wanted_db(curve, power)
+            keep = curve.down if wanted < gain else curve.up
             gain = keep * gain + (1.0 - keep) * wanted
-            factors.append(makeup * 10.0 ** (gain / 20.0))
-        x *= np.array(factors)[:, None]
-        gain_db[0] = gain
+            gains.append(10.0 ** (gain / 20.0))
+        state[0] = gain
+        factors = curve.dry + curve.wet * np.array(gains).reshape(-1, 1)
+        if band is None:
+            x *= factors
+        else:
+            x += (factors - 1.0) * key + (np.sqrt(factors) - 1.0) * band
+
+    def _gate(self, x: Samples, gate: Gate, state: Samples) -> None:
+        gain, left = state.tolist()
+        gains = []
+        for level in np.abs(x).max(axis=1, initial=0.0).tolist():
+            loud = level >= gate.open or (level >= gate.close and left > 0)
+            left = gate.hold + 1 if loud else max(left - 1, 0)
+            keep, goal = (gate.attack, 1.0) if left else (gate.release, gate.closed)
+            gain = keep * gain + (1.0 - keep) * goal
+            gains.append(gain)
+        x *= np.array(gains).reshape(-1, 1)
+        state[:] = gain, left
+
+    def _true_peak(self, x: Samples, taps: Samples, heard: Samples, highest: float) -> float:
+        return max(highest, float(_true_peaks(x, taps, heard).max(initial=0.0)))
+
+    def _limit(self, x: Samples, state: LimiterState) -> None:
+        level = np.abs(x).max(axis=1, initial=0.0)
+        if state.taps is not None:
+            level = _true_peaks(x, state.taps, state.heard)
+        loud = level > state.ceiling
+        needed = np.where(loud, state.ceiling / np.where(loud, level, 1.0), 1.0)
+        gains = [_limited_gain(state, gain) for gain in needed.tolist()]
+        place = state.places[0]
+        held = np.concatenate([state.held[place:], state.held[:place], x])
+        x[...] = np.clip(held[: len(x)] * np.array(gains).reshape(-1, 1), -state.ceiling, state.ceiling)
+        state.held[...] = held[len(x) :]
+        state.places[0] = 0
 
     def _fir(self, x: Samples, taps: Samples, out: Samples) -> None:
         out[...] = 0.0
@@ -111,6 +143,50 @@ class _TwinFftFir(FftFir):
                 done += self.hop
             self.pending[:, :kept] = self.pending[:, self.pair_frames :]
             self.filled = kept
+
+
+def _wanted_db(curve: Curve, power: float) -> float:
+    """The gain of the static curve."""
+    level_db = 10.0 * math.log10(max(power, 1e-300))
+    over, half = curve.sign * (level_db - curve.threshold_db), curve.knee_db / 2.0
+    bent = (over + half) ** 2 / (2.0 * curve.knee_db) if over > -half and curve.knee_db else 0.0
+    return max(curve.slope * (over if over >= half else bent), curve.lowest_db)
+
+
+def _true_peaks(x: Samples, taps: Samples, heard: Samples) -> Samples:
+    """See truepeak.h; `heard` [channels, 2 len(taps) - 1] are the frames before x, updated."""
+    half, level = len(taps), np.zeros(len(x))
+    for before, samples in zip(heard, x.T, strict=True):
+        row = np.concatenate([before, samples])
+        before[...] = row[len(x) :]
+        if len(x):
+            around = np.lib.stride_tricks.sliding_window_view(row, 2 * half)
+            left, right = around[:, half - 1 :: -1], around[:, half:]
+            even, odd = np.abs((left + right) @ taps[:, ::2]), np.abs((left - right) @ taps[:, 1::2])
+            even[:, :3] += odd
+            level = np.maximum(level, np.maximum(np.abs(around[:, half - 1]), even.max(axis=1)))
+    return level
+
+
+def _limited_gain(state: LimiterState, needed: float) -> float:
+    """See limiter.h, whose steps these are."""
+    _, at, at_first, at_second = state.places
+    lowest, released, first_sum, second_sum = state.memory
+    state.block[at], lowest, at = needed, min(lowest, needed), at + 1
+    target = min(float(state.before[at]), lowest)
+    if at == state.window:
+        state.before[:at] = np.minimum.accumulate(state.block[::-1])[::-1]
+        lowest, at = 1.0, 0
+    released = min(state.release * released + (1.0 - state.release) * target, target)
+    fine = released + GRAIN - GRAIN
+    first_sum += fine - float(state.first_ring[at_first])
+    state.first_ring[at_first] = fine
+    mean = first_sum * (1.0 / state.first) + GRAIN - GRAIN
+    second_sum += mean - float(state.second_ring[at_second])
+    state.second_ring[at_second] = mean
+    state.places[1:] = at, (at_first + 1) % state.first, (at_second + 1) % state.second
+    state.memory[:] = lowest, released, first_sum, second_sum
+    return second_sum * (1.0 / state.second)
 
 
 def tpdf(seed: int, first_sample: int, count: int) -> Samples:
