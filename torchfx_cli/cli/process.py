@@ -69,7 +69,7 @@ def process(
       torchfx process in.wav -c hum-removal-50hz -c mine.yaml -o out.flac
       torchfx process *.wav -e "highpass:cutoff=80,order=4" -e "gain:-3" -o out/
       torchfx process voice.wav -o voice.flac
-      torchfx process corpus/ -o out/ --rate 16000 --mono --format flac --subtype 16
+      torchfx process in/ -o out/ --rate 16000 --mono --format flac --subtype 16
       torchfx process recordings/ -c podcast-voice -o clean/     (and --resume)
       torchfx process 'raw/**/*.flac' names.txt@ -c eq.yaml -o out/ --jobs 8
       find . -print0 | torchfx process --files-from - -0 -c eq.yaml -o out/
