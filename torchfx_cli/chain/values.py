@@ -58,7 +58,8 @@ def allowed(param: Param) -> str:
     """What may be written, in words."""
     if param.form == "word":
         return "one of " + ", ".join(param.choices)
-    words = {"bool": "true or false", "path": "the name of a file", "rows": "a list of rows [b0, b1, b2, a0, a1, a2]"}
+    words = {"bool": "true or false", "path": "the name of a file", "rows": "a list of rows [b0, b1, b2, a0, a1, a2]",
+             "matrix": "a list of rows of numbers"}
     if param.form in words:
         return words[param.form]
     if param.form == "taps":
@@ -165,7 +166,8 @@ def _rows(node: Node, param: Param) -> tuple[tuple[float, ...], ...]:
         raise _unlike(node, param)
     rows = []
     for index, row in enumerate(node.items):
-        if not isinstance(row, Sequence) or len(row.items) != SECTION_COLUMNS:
+        wanted = SECTION_COLUMNS if param.form == "rows" else None
+        if not isinstance(row, Sequence) or (wanted and len(row.items) != wanted):
             raise Mistake(f"found {found(row)}; allowed: {allowed(param)}", row.line, f"[{index}]")
         try:
             rows.append(_numbers(row, param))
@@ -184,7 +186,7 @@ def _taps(node: Node, param: Param) -> int | tuple[float, ...]:
 
 _READERS: dict[str, Callable[[Node, Param], Any]] = {
     "number": _number, "integer": _integer, "word": _word, "bool": _bool, "path": _path,
-    "numbers": _numbers, "band": _band, "rows": _rows, "taps": _taps,
+    "numbers": _numbers, "band": _band, "rows": _rows, "matrix": _rows, "taps": _taps,
 }
 
 

@@ -42,7 +42,7 @@ class Param:
               read.
     low/high  the allowed range, both ends included unless `open_low`.
     choices   the allowed words, for a word.
-    form      "number", "integer", "word", "bool", "numbers" (a list), "rows" (list of lists of 6),
+    form      "number", "integer", "word", "bool", "numbers" (a list), "rows" (list of lists of 6), "matrix" (of any),
               "path", "taps" (an odd or even integer, or a list of numbers), "band" (two frequencies).
     """
 
