@@ -19,7 +19,7 @@ from torchfx_cli.chain import parse, presets
 from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.effect import Normalize
 from torchfx_cli.effects.kind import StageSpec
-from torchfx_cli.effects.normalize import NormalizeSpec
+from torchfx_cli.effects.normalize import PEAK, NormalizeSpec
 from torchfx_cli.library.combine import Chain, Linear, Pipeline, chained, is_ours, opened
 from torchfx_cli.library.designed import Filter
 from torchfx_cli.library.effects import Effect
@@ -35,7 +35,7 @@ def load_chain(chain: str | os.PathLike[str] | ChainSpec, fs: float | None = Non
 
 
 def _part(stage: StageSpec, fs: float | None) -> nn.Module:
-    if isinstance(stage, NormalizeSpec):
+    if isinstance(stage, NormalizeSpec) and stage.by == PEAK:
         return Normalize(10.0 ** (stage.peak_db / 20.0))
     return Filter(stage, fs) if stage.is_filter else Effect(stage, fs)
 

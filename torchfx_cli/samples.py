@@ -26,10 +26,14 @@ def block_frames(channels: int, samples: int = BLOCK_SAMPLES) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """What is true between two stages of a chain: the sample rate in Hz, and the number of channels."""
+    """What is true between two stages of a chain: the sample rate in Hz, and the number of channels.
+
+    mask  of their speakers, the bits of a WAVEFORMATEXTENSIBLE in the order of the channels; 0 where nothing tells.
+    """
 
     fs: float
     channels: int
+    mask: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from collections.abc import Mapping as MappingOf
 from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
 from pathlib import Path
@@ -73,9 +74,10 @@ def parse_effect(text: str, where: str = "") -> tuple[StageSpec, ...]:
     return reading.finish(ChainSpec(text, tuple(stages))).stages
 
 
-def join(chains: SequenceOf[ChainSpec], effects: SequenceOf[str] = ()) -> ChainSpec:
-    """All of `chains`, then all of `effects` (written as for `parse_effect`), as one chain. Raises ChainError."""
-    if len(chains) == 1 and not effects:
+def join(chains: SequenceOf[ChainSpec], effects: SequenceOf[str] = (),
+         behind: MappingOf[str, SequenceOf[StageSpec]] | None = None) -> ChainSpec:
+    """`chains`, `effects` (as for `parse_effect`), and stages `behind` them by name, in a row. Raises ChainError."""
+    if len(chains) == 1 and not effects and not behind:
         return chains[0]
     reading = _Reading()
     stages = [stage for chain in chains for stage in chain.stages]
@@ -86,9 +88,11 @@ def join(chains: SequenceOf[ChainSpec], effects: SequenceOf[str] = ()) -> ChainS
         source = _Source(reading, f"-e {quoted(effect)}", Path(), numbered=False)
         stages += source.effect(effect)
         starts += source.starts
+    for more in (behind or {}).values():
+        stages += more
     if len(stages) > MAX_STAGES:
         reading.complain(f"{len(stages)} stages in all; at most {MAX_STAGES} are allowed")
-    name = " + ".join([chain.name for chain in chains] + [_short(effect) for effect in effects])
+    name = " + ".join([chain.name for chain in chains] + [_short(effect) for effect in effects] + [*(behind or ())])
     return reading.finish(ChainSpec(name, tuple(stages), start=_together(starts)))
 
 

@@ -114,6 +114,8 @@ def _param_schema(param: Param) -> dict[str, Any]:
         return number
     if param.form == "rows":
         return _list_of(_list_of(number, SECTION_COLUMNS, SECTION_COLUMNS), 1)
+    if param.form == "matrix":
+        return _list_of(_list_of(number, 1), 1)
     if param.form == "band":
         return _list_of(number, 2, 2)
     if param.form == "taps":

@@ -54,13 +54,13 @@ def _said_in(spec: StageSpec, each: Field[Any], sums: dict[int, str]) -> Any:
     return os.path.splitext(value)[1].lower() if value and about and about.form == "path" else _said(value, sums)
 
 
-def design_chain(chain: ChainSpec, fs: float, channels: int = 1) -> tuple[Stage, ...]:
-    """Every stage of `chain`, for what reaches it of a signal of `fs` Hz in `channels`.
+def design_chain(chain: ChainSpec, fs: float, channels: int = 1, mask: int = 0) -> tuple[Stage, ...]:
+    """Every stage of `chain`, for what reaches it of a signal of `fs` Hz in `channels`, for the speakers of `mask`.
 
     Raises DesignError, naming where a stage was written, when it cannot exist for such a signal.
     """
     stages: list[Stage] = []
-    signal = Signal(fs, channels)
+    signal = Signal(fs, channels, mask)
     for spec in chain.stages:
         stages.append(spec.design(signal))
         signal = stages[-1].output(signal)

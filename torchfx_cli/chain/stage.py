@@ -12,7 +12,7 @@ from torchfx_cli.chain.values import allowed, nearest, read_value
 from torchfx_cli.effects.kind import Kind, Origin, StageSpec, key_of, params_of
 from torchfx_cli.effects.table import KINDS
 
-LISTS = ("numbers", "rows", "band", "taps")
+LISTS = ("numbers", "rows", "matrix", "band", "taps")
 ONE_STAGE = "one stage an entry, like `- highpass: {cutoff: 80, order: 4}`"
 
 

@@ -22,12 +22,13 @@ UNITS: dict[str, dict[str, int]] = {
     "Hz": {"hz": 0, "khz": 3, "k": 3},
     "dB": {"db": 0},
     "dBFS": {"db": 0, "dbfs": 0},
+    "dBTP": {"db": 0, "dbtp": 0},
     "LUFS": {"lufs": 0, "lkfs": 0},
     "s": {"s": 0, "ms": -3, "us": -6, "µs": -6},
     "": {},
 }
 EXAMPLES = {"Hz": "80, 80 Hz or 3.2 kHz", "dB": "-3 or -3 dB", "dBFS": "-1 or -1 dBFS",
-            "LUFS": "-16 or -16 LUFS", "s": "0.25, 250 ms or 2 s"}
+            "dBTP": "-1 or -1 dBTP", "LUFS": "-16 or -16 LUFS", "s": "0.25, 250 ms or 2 s"}
 SECTION_COLUMNS = 6
 
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?:[eE]([+-]?[0-9]{1,9}))?\s*([A-Za-zµ%]*)")
@@ -57,7 +58,8 @@ def allowed(param: Param) -> str:
     """What may be written, in words."""
     if param.form == "word":
         return "one of " + ", ".join(param.choices)
-    words = {"bool": "true or false", "path": "the name of a file", "rows": "a list of rows [b0, b1, b2, a0, a1, a2]"}
+    words = {"bool": "true or false", "path": "the name of a file", "rows": "a list of rows [b0, b1, b2, a0, a1, a2]",
+             "matrix": "a list of rows of numbers"}
     if param.form in words:
         return words[param.form]
     if param.form == "taps":
@@ -164,7 +166,8 @@ def _rows(node: Node, param: Param) -> tuple[tuple[float, ...], ...]:
         raise _unlike(node, param)
     rows = []
     for index, row in enumerate(node.items):
-        if not isinstance(row, Sequence) or len(row.items) != SECTION_COLUMNS:
+        wanted = SECTION_COLUMNS if param.form == "rows" else None
+        if not isinstance(row, Sequence) or (wanted and len(row.items) != wanted):
             raise Mistake(f"found {found(row)}; allowed: {allowed(param)}", row.line, f"[{index}]")
         try:
             rows.append(_numbers(row, param))
@@ -183,7 +186,7 @@ def _taps(node: Node, param: Param) -> int | tuple[float, ...]:
 
 _READERS: dict[str, Callable[[Node, Param], Any]] = {
     "number": _number, "integer": _integer, "word": _word, "bool": _bool, "path": _path,
-    "numbers": _numbers, "band": _band, "rows": _rows, "taps": _taps,
+    "numbers": _numbers, "band": _band, "rows": _rows, "matrix": _rows, "taps": _taps,
 }
 
 

@@ -15,6 +15,13 @@ Chain = Annotated[list[str] | None, typer.Option(
 Effect = Annotated[list[str] | None, typer.Option(
     "--effect", "-e", metavar="EFFECT", autocompletion=complete.effects,
     help='One stage, after the chains: "highpass:cutoff=80,order=4", "gain:-3".')]
+Rate = Annotated[str | None, typer.Option(
+    metavar="HZ", help="New sample rate, behind the chain and --mono: 16000, 16k.")]
+Mono = Annotated[bool, typer.Option("--mono", help="Mean of all channels, behind the chain.")]
+Normalize = Annotated[str | None, typer.Option(
+    metavar="DBFS", help="Bring the highest peak to a level, last of all.")]
+Loudness = Annotated[str | None, typer.Option(
+    metavar="LUFS", help="Bring the file to a loudness (BS.1770), last of all.")]
 Output = Annotated[str | None, typer.Option(
     "--output", "-o", metavar="PATH",
     help="Output file or folder; without it, processed/ beside each input. - is the standard output.")]

@@ -12,8 +12,8 @@ from torchfx_cli.errors import UsageError
 
 # Short words for a column; `allowed` of the record says it in full.
 FORMS = {
-    "word": "word", "bool": "true | false", "numbers": "numbers", "rows": "rows of 6", "path": "file name",
-    "taps": "number | numbers", "band": "[low, high]",
+    "word": "word", "bool": "true | false", "numbers": "numbers", "rows": "rows of 6", "matrix": "rows",
+    "path": "file name", "taps": "number | numbers", "band": "[low, high]",
 }
 
 

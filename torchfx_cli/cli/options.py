@@ -19,7 +19,7 @@ KBPS = 6, 4000
 CONTRADICTIONS = (
     ("--quiet", "--verbose"), ("--overwrite", "--skip-existing"), ("--resume", "--skip-existing"),
     ("--in-place", "--output"), ("--in-place", "--name"), ("--in-place", "--format"),
-    ("--in-place", "--skip-existing"), ("--bitrate", "--quality"),
+    ("--in-place", "--skip-existing"), ("--bitrate", "--quality"), ("--normalize", "--loudness"),
 )
 DITHERS = ("auto", "none", "tpdf")
 ON_NAN = ("fail", "repair")

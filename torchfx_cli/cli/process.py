@@ -14,6 +14,10 @@ def process(
     inputs: Annotated[list[str] | None, typer.Argument(metavar="[INPUT]...", hidden=True)] = None,
     chain: choices.Chain = None,
     effect: choices.Effect = None,
+    mono: choices.Mono = False,
+    rate: choices.Rate = None,
+    normalize: choices.Normalize = None,
+    loudness: choices.Loudness = None,
     output: choices.Output = None,
     name: choices.Name = None,
     include: choices.Include = None,
@@ -65,6 +69,8 @@ def process(
       torchfx process in.wav -c podcast-voice
       torchfx process in.wav -c hum-removal-50hz -c mine.yaml -o out.flac
       torchfx process *.wav -e "highpass:cutoff=80,order=4" -e "gain:-3" -o out/
+      torchfx process voice.wav -o voice.flac
+      torchfx process in/ -o out/ --rate 16000 --mono --format flac --subtype 16
       torchfx process recordings/ -c podcast-voice -o clean/     (and --resume)
       torchfx process 'raw/**/*.flac' names.txt@ -c eq.yaml -o out/ --jobs 8
       find . -print0 | torchfx process --files-from - -0 -c eq.yaml -o out/
@@ -73,24 +79,30 @@ def process(
     INPUT is a file, a folder, a pattern in quotes, a list of names (names.txt@),
     or - for the standard input.
 
+    --mono, --rate, --normalize and --loudness are stages behind the chain, in this order. With one of them, another
+    format, or a name of another extension, no chain is needed.
+
     Exit codes: 0 every output was written and read back, 1 the run could not go on, 2 a wrong option or chain,
     3 some file failed, 130 and 143 interrupted.
     """
     from torchfx_cli.cli.batch import run
-    from torchfx_cli.cli.process_options import ProcessOptions, chain_of, chain_word, settings_of
+    from torchfx_cli.cli.process_options import ProcessOptions, asked_of, settings_of
+    from torchfx_cli.cli.shorthands import is_conversion
 
     options.check_together({
         "--quiet": quiet, "--verbose": verbose, "--overwrite": overwrite, "--skip-existing": skip_existing,
         "--resume": resume, "--in-place": in_place, "--output": output, "--name": name, "--format": format,
-        "--bitrate": bitrate, "--quality": quality,
+        "--bitrate": bitrate, "--quality": quality, "--normalize": normalize, "--loudness": loudness,
     })
     if in_place != (backup is not None):
         raise UsageError("--in-place and --backup SUFFIX belong together: a file is replaced only where its old "
                          "bytes are kept")
     if verbose:
         show.be_verbose()
+    asked = asked_of(chain or [], effect or [], mono=mono, rate=rate, normalize=normalize, loudness=loudness,
+                     converts=is_conversion(inputs or [], output, name, format, subtype, bitrate, quality))
     settings = settings_of(
-        chain_of(chain or [], effect or []), device=device, engine=engine, chunk=chunk, format=format,
+        asked.spec, device=device, engine=engine, chunk=chunk, format=format,
         subtype=subtype, bitrate=bitrate, quality=quality, dither=dither, tail=tail, start=start,
         on_nan=on_nan, on_truncated=on_truncated, on_clip=on_clip,
         keep_mtime=keep_mtime, tags=not no_tags, overwrite=overwrite, skip_existing=skip_existing, strict=strict,
@@ -98,7 +110,7 @@ def process(
     given = ProcessOptions(
         settings=settings,
         inputs=inputs or [], files_from=files_from, null=null, include=include or [], exclude=exclude or [],
-        output=output, name=name, chain_word=chain_word(chain or [], effect or []), backup=backup,
+        output=output, name=name, chain_word=asked.word, backup=backup,
         jobs=options.job_count(jobs), report=report, failed=failed,
         dry_run=dry_run, as_json=as_json, quiet=quiet, verbose=verbose)
     raise typer.Exit(run(given))

@@ -10,13 +10,16 @@ from torchfx_cli.chain.parse import join, load_chain
 from torchfx_cli.chain.presets import find
 from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.cli import options
+from torchfx_cli.cli.shorthands import shorthands_of
 from torchfx_cli.errors import UsageError
 from torchfx_cli.samples import STARTS
+from torchfx_cli.stream.formats import plain_subtype
 from torchfx_cli.tasks.bundle import is_bundled
 from torchfx_cli.tasks.job import Settings
 
 NO_CHAIN = (
-    "nothing to apply: give a chain (-c podcast-voice, -c eq.yaml) or an effect (-e highpass:80); "
+    "nothing to apply: give a chain (-c podcast-voice, -c eq.yaml), an effect (-e highpass:80), --mono, --rate, "
+    "--normalize or --loudness, another --format or --subtype, or an output with another extension; "
     "`torchfx presets` lists chains, `torchfx filters` effects"
 )
 
@@ -51,6 +54,23 @@ def chain_of(names: list[str], effects: list[str]) -> ChainSpec:
     return join([load_chain(find(name)) for name in names], effects)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What is to be applied, and what {chain} stands for in names of outputs."""
+
+    spec: ChainSpec
+    word: str
+
+
+def asked_of(names: list[str], effects: list[str], *, converts: bool, **shorthands: Any) -> Asked:
+    """Chains, effects and `shorthands` (see `shorthands_of`) in a row; none is needed where the format `converts`."""
+    behind = shorthands_of(**shorthands)
+    if not (names or effects or behind or converts):
+        raise UsageError(NO_CHAIN)
+    spec = join([load_chain(find(name)) for name in names], effects, behind)
+    return Asked(spec, "+".join([word for word in (chain_word(names, effects), *behind) if word]) or "converted")
+
+
 def chain_word(names: list[str], effects: list[str]) -> str:
     """What {chain} stands for in names of outputs: `eq` for eq.yaml, `eq+voice` for two."""
     words = [os.path.splitext(os.path.basename(name))[0] for name in names]
@@ -66,11 +86,13 @@ def settled(settings: Settings, engine: str, device: str, jobs: int | None) -> S
 
 
 def settings_of(chain: ChainSpec, *, chunk: str | None, dither: str, tail: str, start: str | None, on_nan: str,
-                on_truncated: str, on_clip: str, bitrate: str | None, quality: str | None, **plain: Any) -> Settings:
+                on_truncated: str, on_clip: str, subtype: str | None, bitrate: str | None, quality: str | None,
+                **plain: Any) -> Settings:
     """Settings of words as they were typed; raises UsageError."""
     return Settings(
         chain=chain,
         chunk_s=options.chunk_seconds(chunk),
+        subtype=None if subtype is None else plain_subtype(subtype),
         rate=options.rate_wish(bitrate, quality),
         dither=options.one_of("--dither", dither, options.DITHERS),  # type: ignore[arg-type]
         tail_s=options.tail_seconds(tail),

@@ -22,6 +22,10 @@ def watch(
     folder: Annotated[str, typer.Argument(metavar="FOLDER", hidden=True)],
     chain: choices.Chain = None,
     effect: choices.Effect = None,
+    mono: choices.Mono = False,
+    rate: choices.Rate = None,
+    normalize: choices.Normalize = None,
+    loudness: choices.Loudness = None,
     output: Annotated[str | None, typer.Option(
         "--output", "-o", metavar="FOLDER", help="Where outputs go, in the same tree; must be given.")] = None,
     name: choices.Name = None,
@@ -65,21 +69,25 @@ def watch(
     What was done is noted in the output folder, so it can be stopped (Ctrl-C) and started again. A file that changes
     is done again, one that fails is told of and tried again when it changes.
     """
-    from torchfx_cli.cli.process_options import chain_of, chain_word, settings_of, settled
+    from torchfx_cli.cli.process_options import asked_of, settings_of, settled
+    from torchfx_cli.cli.shorthands import is_conversion
     from torchfx_cli.render.choose import check_engine
 
-    options.check_together({"--quiet": quiet, "--verbose": verbose, "--bitrate": bitrate, "--quality": quality})
+    options.check_together({"--quiet": quiet, "--verbose": verbose, "--bitrate": bitrate, "--quality": quality,
+                            "--normalize": normalize, "--loudness": loudness})
     if verbose:
         show.be_verbose()
+    asked = asked_of(chain or [], effect or [], mono=mono, rate=rate, normalize=normalize, loudness=loudness,
+                     converts=is_conversion([], None, name, format, subtype, bitrate, quality))
     settings = settings_of(
-        chain_of(chain or [], effect or []), device=device, engine=engine, chunk=chunk, format=format,
+        asked.spec, device=device, engine=engine, chunk=chunk, format=format,
         subtype=subtype, bitrate=bitrate, quality=quality, dither=dither, tail=tail, start=start,
         on_nan=on_nan, on_truncated=on_truncated, on_clip=on_clip,
         keep_mtime=keep_mtime, tags=not no_tags, overwrite=overwrite, strict=strict,
         poll_s=options.wait_seconds("--poll", poll), once=once, timeout_s=options.timeout_seconds(timeout))
     place = _place(folder, output, settings, name=name, include=include or [], exclude=exclude or [],
                    settle_s=options.wait_seconds("--settle", settle, zero=True),
-                   chain=chain_word(chain or [], effect or []))
+                   chain=asked.word)
     at_a_time = options.job_count(jobs)
     settings = settled(settings, *check_engine(engine, device), at_a_time)
     raise typer.Exit(_run(place, settings, quiet=quiet, verbose=verbose, as_json=as_json))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -41,8 +41,8 @@ class Meter(Protocol):
     def process(self, samples: Array) -> None:
         """Take the next block, float64 [frames, channels]."""
 
-    def reading(self) -> float:
-        """The result, after the last block."""
+    def reading(self) -> Any:
+        """The result, after the last block, as the stage's `resolved` takes it."""
 
 
 class Stage(ABC):
@@ -106,8 +106,12 @@ class Measured(Stage):
         """A meter at rest for the signal in front of this stage, behind its `sidechain`."""
 
     @abstractmethod
-    def resolved(self, reading: float) -> Stage:
+    def resolved(self, reading: Any) -> Stage:
         """The stage that follows from what the meter read."""
+
+    def told(self, reading: Any) -> tuple[str, ...]:
+        """What a user should know of what the meter read: warnings about the file."""
+        return ()
 
     def open(self, source: Signal) -> Processor:
         """Is resolved first, and then another stage."""

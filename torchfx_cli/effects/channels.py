@@ -9,7 +9,7 @@ import numpy as np
 
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, param
-from torchfx_cli.effects.matrix import Matrix
+from torchfx_cli.effects.matrix import mixed
 from torchfx_cli.errors import DesignError
 from torchfx_cli.samples import Signal
 
@@ -39,8 +39,8 @@ class ChannelsSpec(StageSpec):
         if max(numbers) > source.channels:
             have = f"{source.channels} channel{'s' * (source.channels != 1)}"
             raise DesignError(f"{self.origin}.take: there is no channel {max(numbers)}; the signal has {have} here")
-        return Matrix(np.eye(source.channels)[[number - 1 for number in numbers]],
-                      f"channels {', '.join(map(str, numbers))}")
+        return mixed(np.eye(source.channels)[[number - 1 for number in numbers]],
+                     f"channels {', '.join(map(str, numbers))}")
 
 
 KIND = Kind(ChannelsSpec, "take", "- channels: [2, 1]")

@@ -38,10 +38,11 @@ class Origin:
 class Param:
     """What may be written for one key.
 
-    unit      "Hz", "dB", "dBFS", "LUFS", "s" or "" (a pure number, a word, a list): the unit a bare number is read in.
+    unit      "Hz", "dB", "dBFS", "dBTP", "LUFS", "s" or "" (a pure number, a word, a list): in which a bare number is
+              read.
     low/high  the allowed range, both ends included unless `open_low`.
     choices   the allowed words, for a word.
-    form      "number", "integer", "word", "bool", "numbers" (a list), "rows" (list of lists of 6),
+    form      "number", "integer", "word", "bool", "numbers" (a list), "rows" (list of lists of 6), "matrix" (of any),
               "path", "taps" (an odd or even integer, or a list of numbers), "band" (two frequencies).
     """
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from torchfx_cli.design.stage import Array, Processor, Stage
+from torchfx_cli.design.stages import Gain
 from torchfx_cli.samples import Signal
 
 
@@ -18,6 +19,7 @@ class Matrix(Stage):
 
     weights: Array
     label: str
+    remarks: tuple[str, ...] = ()
     cost_ns: ClassVar[float] = 2.0  # type: ignore[misc]
 
     def output(self, source: Signal) -> Signal:
@@ -31,6 +33,14 @@ class Matrix(Stage):
     def open(self, source: Signal) -> Processor:
         """See `Stage`."""
         return _Mixing(self.weights)
+
+
+def mixed(weights: Array, label: str, remarks: tuple[str, ...] = ()) -> Stage:
+    """A `Matrix`; nothing at all where every channel stays as it is, so that its samples keep every bit."""
+    rows, columns = weights.shape
+    if rows == columns and np.array_equal(weights, np.eye(rows)):
+        return Gain(1.0, label)
+    return Matrix(np.array(weights), label, remarks)
 
 
 class _Mixing:

@@ -8,7 +8,7 @@ import numpy as np
 
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.kind import Kind, StageSpec, param
-from torchfx_cli.effects.matrix import Matrix
+from torchfx_cli.effects.matrix import mixed
 from torchfx_cli.errors import DesignError
 from torchfx_cli.samples import Signal
 
@@ -29,9 +29,9 @@ class MonoSpec(StageSpec):
             if channels > 2:
                 raise DesignError(f"{self.origin}.method: {self.method} is a side of a stereo file, this one has "
                                   f"{channels} channels; take one of them with channels")
-            return Matrix(np.eye(channels)[[0 if self.method == "left" else channels - 1]], f"mono, {self.method}")
+            return mixed(np.eye(channels)[[0 if self.method == "left" else channels - 1]], f"mono, {self.method}")
         weight = 1.0 / channels if self.method == "mean" else 1.0
-        return Matrix(np.full((1, channels), weight), f"mono, {self.method} of {channels}")
+        return mixed(np.full((1, channels), weight), f"mono, {self.method} of {channels}")
 
 
 KIND = Kind(MonoSpec, "method", "- mono")

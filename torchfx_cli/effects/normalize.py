@@ -1,63 +1,72 @@
-"""The peak of the whole file brought to a level."""
+"""The whole file brought to a level: of its highest sample, of its true peak, or of its mean square."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from math import log10
 
-from torchfx_cli.design.stage import Array, Measured, Meter, Stage
+from torchfx_cli.design.stage import Measured, Meter, Stage
 from torchfx_cli.design.stages import Gain
-from torchfx_cli.effects.kind import Kind, StageSpec, param
+from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, listed, param
+from torchfx_cli.effects.meters import PeakMeter, RmsMeter, TruePeakMeter
 from torchfx_cli.samples import Signal
+
+PEAK, TRUE_PEAK, RMS = "peak", "true peak", "rms"
+UNITS = {PEAK: "dBFS", TRUE_PEAK: "dBTP", RMS: "dBFS rms"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class NormalizeSpec(StageSpec):
-    """Brings the highest peak of the whole file, over all channels, to a level. Reads the file twice."""
+    """Brings the whole file to a level: highest sample, true peak or RMS, over all channels. Reads the file twice."""
 
     is_measured, is_filter = True, False
 
     peak_db: float = param("level of the highest sample", default=-1.0, unit="dBFS", low=-300.0, high=60.0)
+    true_peak_db: float | None = param("instead, level of the highest value between samples (BS.1770-5, 8 times "
+                                       "oversampled)", default=None, unit="dBTP", low=-300.0, high=60.0)
+    rms_db: float | None = param("instead, level of the mean square; a full-scale sine has -3.01 dBFS, and what is "
+                                 "loud may clip", default=None, unit="dBFS", low=-300.0, high=60.0)
+
+    def problems(self, given: Collection[str]) -> Iterator[Complaint]:
+        """See `StageSpec`."""
+        if len(given) > 1:
+            yield sorted(given)[-1], f"{listed(given)} contradict each other; write one of them"
+
+    @property
+    def by(self) -> str:
+        """What is brought to the level."""
+        return TRUE_PEAK if self.true_peak_db is not None else RMS if self.rms_db is not None else PEAK
 
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""
-        return Normalize(10.0 ** (self.peak_db / 20.0), f"normalize to {self.peak_db:g} dBFS")
+        level_db = next(db for db in (self.true_peak_db, self.rms_db, self.peak_db) if db is not None)
+        return Normalize(10.0 ** (level_db / 20.0), f"normalize to {level_db:g} {UNITS[self.by]}", self.by)
+
+
+KIND = Kind(NormalizeSpec, "peak_db", "- normalize: {peak: -1 dBFS}")
 
 
 @dataclass(frozen=True)
 class Normalize(Measured):
-    """The whole file's highest peak, over all channels, is brought to `peak` (linear, 1 = full scale)."""
+    """The whole file's level, measured `by` one of `UNITS`, is brought to `level` (linear, 1 = full scale)."""
 
-    peak: float
+    level: float
     label: str = ""
+    by: str = PEAK
 
     @property
-    def ceiling(self) -> float:  # type: ignore[override]
-        return self.peak
+    def ceiling(self) -> float | None:  # type: ignore[override]
+        """No sample is above a peak."""
+        return None if self.by == RMS else self.level
 
     def meter(self, source: Signal) -> Meter:
         """See `Measured`."""
-        return PeakMeter()
+        if self.by == RMS:
+            return RmsMeter(source.channels)
+        return PeakMeter() if self.by == PEAK else TruePeakMeter(source.channels)
 
     def resolved(self, reading: float) -> Stage:
-        """The gain that brings the peak `reading` to `peak`; silence stays."""
-        factor = self.peak / reading if reading > 0.0 else 1.0
+        """The gain that brings the level `reading` to `level`; silence stays."""
+        factor = self.level / reading if reading > 0.0 else 1.0
         return Gain(factor, f"{self.label} ({20 * log10(factor):+.2f} dB)")
-
-
-class PeakMeter:
-    """The highest absolute sample, over all channels."""
-
-    def __init__(self) -> None:
-        self._peak = 0.0
-
-    def process(self, samples: Array) -> None:
-        """See `Meter`."""
-        self._peak = max(self._peak, float(samples.max(initial=0.0)), -float(samples.min(initial=0.0)))
-
-    def reading(self) -> float:
-        """Linear, 1 = full scale."""
-        return self._peak
-
-
-KIND = Kind(NormalizeSpec, "peak_db", "- normalize: {peak: -1 dBFS}")

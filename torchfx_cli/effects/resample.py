@@ -7,7 +7,7 @@ Its qualities (soxr.h): quick is cubic interpolation; low, medium and high keep 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ class Resample(Stage):
 
     def output(self, source: Signal) -> Signal:
         """See `Stage`."""
-        return Signal(self.rate_hz, source.channels)
+        return replace(source, fs=self.rate_hz)
 
     def frames_out(self, frames: int, source: Signal) -> int:
         """As many as last as long, rounded to the nearest whole number."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from torchfx_cli.design.stage import Measured
 from torchfx_cli.design.stages import Gain, Stage, decay_frames, linear, response
@@ -125,7 +125,7 @@ class RenderPlan:
         before, target, _ = self._around_measured()
         return replace(self, stages=fuse((*before, *target.sidechain)), sink=FLOAT64, dither=False)
 
-    def measured(self, reading: float) -> RenderPlan:
+    def measured(self, reading: Any) -> RenderPlan:
         """This plan with the first `Measured` stage replaced by the one that follows from what its meter read."""
         before, target, behind = self._around_measured()
         return replace(self, stages=fuse((*before, target.resolved(reading), *behind)))

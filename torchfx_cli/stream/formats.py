@@ -8,6 +8,7 @@ longer than asked) and ALAC of more than 16 bits (does not read back as written)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,6 +80,8 @@ _SUBTYPE_WORDS = {
     "ALAC": ("ALAC_16",),
     "MP3": ("MPEG_LAYER_III",),
 }
+
+_BITS = re.compile(r"(?:pcm_?)?(?:s(?!8))?([su]?8|16|24|32)(?:_?bits?|le|be)?")
 
 _ALL_TAGS = frozenset(
     {"title", "copyright", "software", "artist", "comment", "date", "album", "license", "tracknumber", "genre"}
@@ -249,6 +252,13 @@ def choose_output(path: str | Path, source: SourceFacts, format_word: str | None
     return OutputFormat(container, _major_of(container, source, subtype), subtype, sample_format, source.channel_map)
 
 
+def plain_subtype(word: str) -> str:
+    """The one spelling of what --subtype means: 24 for 24bit, 24-bit, pcm_24 and s24le."""
+    name = word.strip().lower().replace("-", "_").replace(" ", "_")
+    bits = _BITS.fullmatch(name)
+    return bits[1] if bits else name
+
+
 def check_words(path: str | Path, format_word: str | None, subtype_word: str | None, rate_option: str = "") -> None:
     """Raise the UsageError that `choose_output` would raise for any source, or that `rate_option` deserves."""
     if format_word is None and not is_audio_name(path):
@@ -290,8 +300,8 @@ def _subtype_of(container: Container, source: str, word: str | None) -> str:
     if word is None:
         wishes: Sequence[str] = (source, *_NEAREST.get(source, ()))
     else:
-        name = word.upper().replace("-", "_")
-        wishes = _SUBTYPE_WORDS.get(name.removeprefix("PCM").lstrip("_") if name[-1:].isdigit() else name, (name,))
+        name = plain_subtype(word).upper()
+        wishes = _SUBTYPE_WORDS.get(name, (name,))
     for wish in wishes:
         if wish in container.subtypes:
             return wish

@@ -18,6 +18,7 @@ from torchfx_cli.stream.foreign import OGG_FLAC
 from torchfx_cli.stream.formats import OutputFormat, choose_output
 from torchfx_cli.stream.pipereader import open_stdin
 from torchfx_cli.stream.reader import Source, open_source
+from torchfx_cli.stream.speakers import mask_of
 from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.tasks.job import Job, Settings
 
@@ -75,7 +76,7 @@ def plan_file(job: Job, facts: FileFacts, settings: Settings) -> JobPlan:
     behind = _facts_behind(settings.chain, facts)
     output_format = choose_output(job.output, behind, word, settings.subtype)
     output_format = rated(output_format, behind.fs, behind.channels, settings.rate, facts.kbps, facts.channels)
-    plan = _plan(settings.chain, facts.fs, facts.channels, facts.sample_format, output_format.sample_format,
+    plan = _plan(settings.chain, _signal(facts), facts.sample_format, output_format.sample_format,
                  settings.dither, settings.tail_s, settings.start or settings.chain.start)
     if facts.frames and not plan.frames_out(facts.frames):
         raise FileError(f"nothing is left of {facts.frames} frames: {'; '.join(plan.describe())}")
@@ -85,7 +86,7 @@ def plan_file(job: Job, facts: FileFacts, settings: Settings) -> JobPlan:
 
 def _facts_behind(chain: ChainSpec, facts: FileFacts) -> FileFacts:
     """`facts` with the rate and the channels that `chain` makes of them."""
-    signal = output_of(_design(chain, facts.fs, facts.channels), Signal(facts.fs, facts.channels))
+    signal = output_of(_design(chain, _signal(facts)), _signal(facts))
     channel_map = facts.channel_map if signal.channels == facts.channels else ()
     return replace(facts, fs=int(signal.fs), channels=signal.channels, channel_map=channel_map)
 
@@ -102,15 +103,19 @@ def _check_memory(plan: RenderPlan) -> None:
 
 
 @lru_cache(maxsize=64)
-def _plan(chain: ChainSpec, fs: int, channels: int, source: SampleFormat, sink: SampleFormat, dither: Dither,
+def _plan(chain: ChainSpec, signal: Signal, source: SampleFormat, sink: SampleFormat, dither: Dither,
           tail_s: float | Literal["auto"], start: Start) -> RenderPlan:
     """Settled once for all files that are alike."""
-    return assemble(_design(chain, fs, channels), fs, channels, source, sink, dither, tail_s, start)
+    return assemble(_design(chain, signal), int(signal.fs), signal.channels, source, sink, dither, tail_s, start)
 
 
 @lru_cache(maxsize=64)
-def _design(chain: ChainSpec, fs: int, channels: int) -> tuple[Stage, ...]:
-    return design_chain(chain, fs, channels)
+def _design(chain: ChainSpec, signal: Signal) -> tuple[Stage, ...]:
+    return design_chain(chain, signal.fs, signal.channels, signal.mask)
+
+
+def _signal(facts: FileFacts) -> Signal:
+    return Signal(facts.fs, facts.channels, mask_of(facts.channel_map))
 
 
 def _block_frames(facts: FileFacts, chunk_s: float | None) -> int:

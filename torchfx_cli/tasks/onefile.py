@@ -73,7 +73,7 @@ def process_opened(source: Source, todo: JobPlan, settings: Settings, observer: 
                    ) -> FileResult:
     """Do what is `opened`, from its first frame; errors of the file are raised. `since_s`: see `guarded`."""
     passes = _Passes(source, todo, settings, partial(observer.advanced, todo.job))
-    plan, lowered_db = _measured(passes, todo.plan), 0.0
+    (plan, told), lowered_db = _measured(passes, todo.plan), 0.0
     attenuates, pipes = settings.on_clip == "attenuate", todo.job.output == STDIO
     while attenuates and pipes and (peak := passes.run(plan, _drop).levels.peak_if_clipped):
         plan, change_db = plan.turned_down(peak)  # what went into a pipe cannot be taken back
@@ -84,20 +84,22 @@ def process_opened(source: Source, todo: JobPlan, settings: Settings, observer: 
         with open_output(source, todo, settings) as output:
             engine = passes.run(plan, output.write, output.cancel)
             if not (attenuates and engine.levels.clipped):
-                rendered = Rendered(engine.levels, engine.name, tuple(engine.notes), lowered_db)
+                rendered = Rendered(engine.levels, engine.name, tuple(engine.notes), lowered_db, told)
                 return commit(source, todo, output, rendered, settings, since_s)
         plan, change_db = plan.turned_down(engine.levels.peak)
         lowered_db += change_db
 
 
-def _measured(passes: _Passes, plan: RenderPlan) -> RenderPlan:
-    """`plan` with the numbers in it that follow from the whole file."""
+def _measured(passes: _Passes, plan: RenderPlan) -> tuple[RenderPlan, tuple[str, ...]]:
+    """`plan` with the numbers in it that follow from the whole file, and what is to be told of these."""
+    told: tuple[str, ...] = ()
     while target := plan.first_measured:
         measuring = plan.measuring()
         meter = target.meter(measuring.output)
         passes.run(measuring, partial(_measure, meter))
-        plan = plan.measured(meter.reading())
-    return plan
+        reading = meter.reading()
+        plan, told = plan.measured(reading), (*told, *target.told(reading))
+    return plan, told
 
 
 def _measure(meter: Meter, block: Block) -> None:

@@ -1,0 +1,77 @@
+"""Levels of whole files, held against formulas and a fine interpolation by FFT."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_kinds import FS, noise, plan_of, render
+
+from torchfx_cli.chain.parse import join
+from torchfx_cli.effects.meters import RmsMeter, TruePeakMeter
+from torchfx_cli.errors import ChainError
+
+
+def true_peak(x: np.ndarray, block: int = 1 << 20) -> float:
+    meter = TruePeakMeter(x.shape[1])
+    for at in range(0, len(x), block):
+        meter.process(x[at : at + block])
+    return meter.reading()
+
+
+@pytest.mark.parametrize(("divisor", "degrees", "seconds_db", "wanted_db"), [
+    (4, 0.0, -6.0206, -6.0), (4, 45.0, -6.0206, -6.0), (6, 60.0, -6.0206, -6.0), (8, 67.5, -6.0206, -6.0),
+    (4, 45.0, 2.9899, 3.0)])
+def test_true_peaks_of_ebu_tech_3341(divisor: int, degrees: float, seconds_db: float, wanted_db: float) -> None:
+    """Its cases 15 to 19: tones of fs / 4, 6, 8 at phases that hide the peak between samples; +0.2, -0.4 dB."""
+    n = np.arange(FS // 4)
+    tone = 10 ** (seconds_db / 20) * np.sin(2 * np.pi * n / divisor + np.radians(degrees))
+    fade = np.minimum(1.0, np.minimum(n, n[::-1]) / 2000)
+    got_db = 20 * np.log10(true_peak((tone * fade)[:, None]))
+    assert wanted_db - 0.4 <= got_db <= wanted_db + 0.2
+
+
+def test_the_true_peak_of_noise_is_that_of_a_fine_interpolation() -> None:
+    """Band-limited to 0.4 fs and periodic, so that an FFT gives its values 64 times as dense."""
+    bins = np.zeros(2049, complex)
+    bins[1:1600] = np.random.default_rng(3).normal(size=(1599, 2)) @ [1.0, 1j]
+    x, fine = np.fft.irfft(bins, 4096), np.fft.irfft(bins, 64 * 4096) * 64
+    got = true_peak(np.tile(x, 3)[:, None])
+    assert 20 * np.log10(got / np.abs(fine).max()) == pytest.approx(0.0, abs=0.12)
+
+
+def test_the_last_sample_counts_and_cuts_do_not() -> None:
+    x = np.zeros((1000, 2))
+    x[-2:, 1] = 0.5
+    assert 20 * np.log10(true_peak(x) / 0.5) == pytest.approx(20 * np.log10(4 / np.pi), abs=0.1)
+    x = noise(20_000)
+    assert len({true_peak(x, block) for block in (17, 509, 8192, 20_000)}) == 1
+
+
+def test_rms_is_the_mean_square_of_all() -> None:
+    x = noise(10_001)
+    readings = set()
+    for block in (17, 4096, 10_001):
+        meter = RmsMeter(2)
+        for at in range(0, len(x), block):
+            meter.process(x[at : at + block])
+        readings.add(meter.reading())
+    assert len(readings) == 1
+    assert readings.pop() == pytest.approx(np.sqrt(np.mean(x**2)), rel=1e-13)
+
+
+@pytest.mark.parametrize("effect", ["normalize:true_peak=-1 dBTP", "normalize:rms=-20 dB", "normalize:-3"])
+def test_normalize_reaches_its_level(effect: str) -> None:
+    x = noise(30_000)
+    got = render(plan_of(effect), x)
+    level = {"t": lambda: true_peak(got), "r": lambda: np.sqrt(np.mean(got**2)), "-": lambda: np.abs(got).max()}
+    wanted_db = float(effect.split("=")[-1].split(":")[-1].split()[0])
+    assert 20 * np.log10(level[effect[10]]()) == pytest.approx(wanted_db, abs=1e-9)
+    np.testing.assert_array_equal(render(plan_of(effect), np.zeros((100, 2))), np.zeros((100, 2)))
+    np.testing.assert_array_equal(render(plan_of(effect), x, 997), got)
+
+
+def test_two_levels_contradict() -> None:
+    with pytest.raises(ChainError, match="peak and rms contradict each other"):
+        join([], ["normalize:peak=-1,rms=-20"])
+    with pytest.raises(ChainError, match="dBTP is not a unit here"):
+        join([], ["normalize:-1 dBTP"])

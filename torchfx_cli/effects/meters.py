@@ -1,0 +1,91 @@
+"""Meters of the whole file's level, block by block, each the same however the file is cut."""
+
+from __future__ import annotations
+
+from math import fsum, sqrt
+
+import numpy as np
+
+from torchfx_cli.design.stage import Array
+from torchfx_cli.design.truepeak import folded
+from torchfx_cli.kernel.load import load
+
+POWER_FRAMES = 1 << 12
+
+
+class PeakMeter:
+    """The highest absolute sample, over all channels."""
+
+    def __init__(self) -> None:
+        self._peak = 0.0
+
+    def process(self, samples: Array) -> None:
+        """See `Meter`."""
+        self._peak = max(self._peak, highest(samples))
+
+    def reading(self) -> float:
+        """Linear, 1 = full scale."""
+        return self._peak
+
+
+class TruePeakMeter:
+    """The highest value between the samples, over all channels; before and behind the file is silence."""
+
+    def __init__(self, channels: int) -> None:
+        self._taps, self._kernel = folded(), load()
+        self._heard = np.zeros((channels, 2 * len(self._taps) - 1))
+        self._peak = 0.0
+
+    def process(self, samples: Array) -> None:
+        """See `Meter`."""
+        self._peak = self._kernel.true_peak(samples, self._taps, self._heard, self._peak)
+
+    def reading(self) -> float:
+        """Linear, 1 = full scale."""
+        behind = np.zeros((len(self._taps), len(self._heard)))
+        return self._kernel.true_peak(behind, self._taps, self._heard.copy(), self._peak)
+
+
+class Powers:
+    """Mean squares of every `hop` frames, all channels added by their `weights`."""
+
+    def __init__(self, hop: int, weights: Array) -> None:
+        self._hop, self._weights = hop, weights
+        self._means: list[float] = []
+        self._held = np.empty(0)
+
+    def process(self, samples: Array) -> None:
+        """Take the next block, float64 [frames, channels]."""
+        power = np.concatenate([self._held, np.einsum("fc,fc,c->f", samples, samples, self._weights)])
+        whole = len(power) // self._hop * self._hop
+        self._means += power[:whole].reshape(-1, self._hop).mean(axis=1).tolist()
+        self._held = power[whole:].copy()
+
+    def of_hops(self) -> Array:
+        """The mean of each whole hop."""
+        return np.array(self._means)
+
+    def of_all(self) -> float:
+        """The mean of all frames, 0 of none."""
+        frames = len(self._means) * self._hop + len(self._held)
+        return (fsum(self._means) * self._hop + fsum(self._held.tolist())) / frames if frames else 0.0
+
+
+class RmsMeter:
+    """The root of the mean square over all channels and the whole file."""
+
+    def __init__(self, channels: int) -> None:
+        self._powers = Powers(POWER_FRAMES, np.full(channels, 1.0 / channels))
+
+    def process(self, samples: Array) -> None:
+        """See `Meter`."""
+        self._powers.process(samples)
+
+    def reading(self) -> float:
+        """Linear: a sine of full scale has 0.5 ** 0.5."""
+        return sqrt(self._powers.of_all())
+
+
+def highest(samples: Array) -> float:
+    """The highest absolute sample, 0 of none."""
+    return max(float(samples.max(initial=0.0)), -float(samples.min(initial=0.0)))
