@@ -9,6 +9,7 @@ from torchfx_cli.effects import (
     channels,
     compressor,
     dc_block,
+    fade,
     fir,
     gain,
     highpass_lowpass,
@@ -16,6 +17,7 @@ from torchfx_cli.effects import (
     mono,
     normalize,
     notch,
+    pad,
     peaking,
     resample,
     shelves,
@@ -47,4 +49,6 @@ KINDS: dict[str, Kind] = {
     "mono": mono.KIND,
     "channels": channels.KIND,
     "trim": trim.KIND,
+    "fade": fade.KIND,
+    "pad": pad.KIND,
 }
