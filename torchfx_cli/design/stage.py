@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +41,7 @@ class Meter(Protocol):
     def process(self, samples: Array) -> None:
         """Take the next block, float64 [frames, channels]."""
 
-    def reading(self) -> float:
+    def reading(self) -> Any:
         """The result, after the last block."""
 
 
@@ -106,8 +106,8 @@ class Measured(Stage):
         """A meter at rest for the signal in front of this stage, behind its `sidechain`."""
 
     @abstractmethod
-    def resolved(self, reading: float) -> Stage:
-        """The stage that follows from what the meter read."""
+    def resolved(self, reading: Any) -> Stage:
+        """The stage that follows from what the meter read; FileError where none does. Its label is told as a note."""
 
     def open(self, source: Signal) -> Processor:
         """Is resolved first, and then another stage."""

@@ -23,6 +23,7 @@ from torchfx_cli.effects import (
     shelves,
     sos,
     trim,
+    trim_silence,
 )
 from torchfx_cli.effects.kind import Kind
 
@@ -49,6 +50,7 @@ KINDS: dict[str, Kind] = {
     "mono": mono.KIND,
     "channels": channels.KIND,
     "trim": trim.KIND,
+    "trim_silence": trim_silence.KIND,
     "fade": fade.KIND,
     "pad": pad.KIND,
 }

@@ -75,7 +75,10 @@ class Effect(Module):
             source = Signal(float(self.fs or 0.0), len(rows))
             meter = stage.meter(source)
             meter.process(self._rendered(stage.sidechain, samples))
-            stage = stage.resolved(meter.reading())
+            try:
+                stage = stage.resolved(meter.reading())
+            except TorchfxError as error:
+                raise ValueError(f"{self._name()}: {error}") from None
         made = torch.from_numpy(np.ascontiguousarray(self._rendered((stage,), samples).T)).to(x)
         return made[0] if x.ndim == 1 and len(made) == 1 else made
 

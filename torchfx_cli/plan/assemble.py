@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from torchfx_cli.design.stage import Measured
 from torchfx_cli.design.stages import Gain, Stage, decay_frames, linear
@@ -31,6 +31,7 @@ class RenderPlan:
 
     fs, channels  of the input; what becomes of them on the way is in `signals`.
     remarks       what a user should know of the stages before anything is done.
+    found         what followed from the whole file, a line for each stage that was measured.
     tail_frames   silence that follows the input, at its rate, so that what rings is heard to its end.
     """
 
@@ -43,6 +44,7 @@ class RenderPlan:
     tail_frames: int = 0
     seed: int = 0
     remarks: tuple[str, ...] = ()
+    found: tuple[str, ...] = ()
 
     @cached_property
     def signals(self) -> tuple[Signal, ...]:
@@ -118,10 +120,11 @@ class RenderPlan:
         before, target, _ = self._around_measured()
         return replace(self, stages=fuse((*before, *target.sidechain)), sink=FLOAT64, dither=False)
 
-    def measured(self, reading: float) -> RenderPlan:
+    def measured(self, reading: Any) -> RenderPlan:
         """This plan with the first `Measured` stage replaced by the one that follows from what its meter read."""
         before, target, behind = self._around_measured()
-        return replace(self, stages=fuse((*before, target.resolved(reading), *behind)))
+        found = target.resolved(reading)
+        return replace(self, stages=fuse((*before, found, *behind)), found=(*self.found, found.label))
 
     def _around_measured(self) -> tuple[Sequence[Stage], Measured, Sequence[Stage]]:
         """The stages before the first `Measured` one, that one, and those behind it."""
