@@ -198,8 +198,8 @@ class _Source:
             spec, mistakes = read_stage(name, body, Origin(self._file, name.line if self._numbered else 0, path))
             for mistake in mistakes:
                 self._complain(mistake, path)
-            if isinstance(spec, fir.FirSpec) and spec.file is not None:
-                spec = self._with_taps(spec, spec.file, (body or name).line)
+            if spec and spec.files and (file := getattr(spec, "file", None)) is not None:
+                spec = self._with_content(spec, file, (body or name).line)
             return [spec] if spec else []
         except Mistake as mistake:
             self._complain(mistake, path)
@@ -213,12 +213,12 @@ class _Source:
         except Mistake as mistake:
             raise Mistake(f"{quoted(wanted)}: {mistake}", (body or name).line) from None
 
-    def _with_taps(self, spec: fir.FirSpec, file: str, line: int) -> fir.FirSpec:
+    def _with_content(self, spec: StageSpec, file: str, line: int) -> StageSpec:
         try:
             path = _absolute(self._folder / file, os.path.abspath)
-            if not path.lower().endswith(fir.FILES):
-                raise Mistake(f"allowed: a file whose name ends in {', '.join(fir.FILES)}")
-            return replace(spec, file=path, content=self._reading.taps_file(path))
+            if not path.lower().endswith(spec.files):
+                raise Mistake(f"allowed: a file whose name ends in {', '.join(spec.files)}")
+            return replace(spec, file=path, content=self._reading.taps_file(path))  # type: ignore[call-arg]
         except Mistake as mistake:
             raise Mistake(f"{quoted(file)}: {mistake}", line, ".file") from None
 

@@ -86,12 +86,14 @@ class StageSpec(ABC):
 
     is_measured  the stage needs the whole file first, so that the input is read once more.
     is_filter    its stage is linear and time-invariant, the same for each channel: in the library a filter.
+    files        how the name that its `file` holds may end; `content` is what that file held when the chain was read.
     is_flat      it treats all frequencies alike, so it is the same for every sample rate.
     """
 
     is_measured: ClassVar[bool] = False
     is_filter: ClassVar[bool] = True
     is_flat: ClassVar[bool] = False
+    files: ClassVar[tuple[str, ...]] = ()
 
     kind: str
     origin: Origin = field(compare=False, repr=False)
