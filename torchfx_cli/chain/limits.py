@@ -6,8 +6,10 @@ Most stages are designed in a fraction of a millisecond. What takes long are imp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from torchfx_cli.effects.parallel import every
 
 if TYPE_CHECKING:
     from torchfx_cli.effects.kind import StageSpec
@@ -18,11 +20,11 @@ MAX_ELLIPTIC_ORDER = 2_000
 MAX_MEASURED = 100  # each reads the whole file once more
 
 
-def first_beyond(stages: Iterable[StageSpec]) -> str:
+def first_beyond(stages: Sequence[StageSpec]) -> str:
     """The complaint about the first of `stages` with which the chain costs too much; "" where there is none."""
     taps = order = elliptic = measured = 0
     known = set()
-    for stage in stages:
+    for stage in every(stages):
         taps += _taps(stage)
         order += _order(stage)
         measured += stage.is_measured

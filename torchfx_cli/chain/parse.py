@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from torchfx_cli.chain.document import (
@@ -35,13 +36,16 @@ from torchfx_cli.chain.limits import first_beyond
 from torchfx_cli.chain.presets import locate
 from torchfx_cli.chain.schema import PRESET, TOP_KEYS
 from torchfx_cli.chain.spec import ChainSpec, digest_of
-from torchfx_cli.chain.stage import name_and_body, read_stage, unique_keys
+from torchfx_cli.chain.stage import Branches, name_and_body, read_stage, unique_keys
 from torchfx_cli.chain.values import read_text
-from torchfx_cli.effects import fir
+from torchfx_cli.effects import fir, parallel
 from torchfx_cli.effects.kind import Origin, StageSpec
+from torchfx_cli.effects.parallel import count
 from torchfx_cli.errors import ChainError, printable
 
 MAX_STAGES = 10_000
+BRANCH = "a list of stages, or the keys chain and gain, like {chain: [highpass: 80 Hz], gain: -3 dB}"
+BRANCHES = f"a list of 1 to {parallel.MAX_BRANCHES} branches, each {BRANCH}"
 MAX_INCLUDES = 16  # files open inside one another
 MAX_PROBLEMS = 100
 MAX_TAPS_FILE_BYTES = 32 * fir.MAX_TAPS  # a tap printed in full takes 25 characters
@@ -82,8 +86,8 @@ def join(chains: SequenceOf[ChainSpec], effects: SequenceOf[str] = ()) -> ChainS
         reading.files += chain.files
     for effect in effects:
         stages += _Source(reading, f"-e {quoted(effect)}", Path(), numbered=False).effect(effect)
-    if len(stages) > MAX_STAGES:
-        reading.complain(f"{len(stages)} stages in all; at most {MAX_STAGES} are allowed")
+    if count(stages) > MAX_STAGES:
+        reading.complain(f"{count(stages)} stages in all; at most {MAX_STAGES} are allowed")
     name = " + ".join([chain.name for chain in chains] + [_short(effect) for effect in effects])
     return reading.finish(ChainSpec(name, tuple(stages)))
 
@@ -178,15 +182,15 @@ class _Source:
             self._complain(mistake, key)
             return ""
 
-    def _stages(self, node: Node) -> list[StageSpec]:
+    def _stages(self, node: Node, path: str = "chain") -> list[StageSpec]:
         if not isinstance(node, Sequence) or not node.items:
             what = "an empty list" if isinstance(node, Sequence) else found(node)
-            raise Mistake(f"found {what}; expected a list of stages, like `- highpass: 80 Hz`", node.line, "chain")
+            raise Mistake(f"found {what}; expected a list of stages, like `- highpass: 80 Hz`", node.line, path)
         stages: list[StageSpec] = []
         for index, entry in enumerate(node.items):
-            stages += self._stage(entry, f"chain[{index}]")
-            if len(stages) > MAX_STAGES:
-                raise Mistake(f"more than {MAX_STAGES} stages are not allowed", entry.line, f"chain[{index}]")
+            stages += self._stage(entry, f"{path}[{index}]")
+            if count(stages) > MAX_STAGES:
+                raise Mistake(f"more than {MAX_STAGES} stages are not allowed", entry.line, f"{path}[{index}]")
         return stages
 
     def _stage(self, entry: Node, path: str) -> list[StageSpec]:
@@ -195,7 +199,7 @@ class _Source:
             path = f"{path}.{_short(name.text)}".lstrip(".")
             if name.text == PRESET:
                 return list(self._preset(name, body))
-            spec, mistakes = read_stage(name, body, Origin(self._file, name.line if self._numbered else 0, path))
+            spec, mistakes = read_stage(name, body, self._origin(name, path), partial(self._branches, path=path))
             for mistake in mistakes:
                 self._complain(mistake, path)
             if spec and spec.files and (file := getattr(spec, "file", None)) is not None:
@@ -204,6 +208,42 @@ class _Source:
         except Mistake as mistake:
             self._complain(mistake, path)
             return []
+
+    def _origin(self, node: Node, path: str) -> Origin:
+        return Origin(self._file, node.line if self._numbered else 0, path)
+
+    def _branches(self, node: Node, path: str) -> Branches:
+        """The chains of `parallel`; mistakes in one of them are told, and it is left out."""
+        if not isinstance(node, Sequence) or not 1 <= len(node.items) <= parallel.MAX_BRANCHES:
+            raise Mistake(f"found {found(node)}; allowed: {BRANCHES}", node.line)
+        return tuple(self._branch(branch, f"{path}[{n}]") for n, branch in enumerate(node.items))
+
+    def _branch(self, node: Node, path: str) -> tuple[StageSpec, ...]:
+        try:
+            if isinstance(node, Sequence):
+                stages = self._stages(node, path)
+            elif isinstance(node, Mapping) and node.pairs:
+                stages = self._branch_of_keys(node, path)
+            else:
+                raise Mistake(f"found {found(node)}; allowed: {BRANCH}", node.line, path)
+        except Mistake as mistake:
+            self._complain(mistake)
+            return ()
+        for stage in stages:
+            if stage.is_measured:
+                self._complain(Mistake(f"{stage.kind} measures the whole file, so it cannot stand in a branch",
+                                       node.line), path)
+        return tuple(stages)
+
+    def _branch_of_keys(self, node: Mapping, path: str) -> list[StageSpec]:
+        mistakes: list[Mistake] = []
+        keys = unique_keys(node.pairs, ["chain", "gain"], mistakes)
+        for mistake in mistakes:
+            self._complain(mistake, path)
+        stages = self._stages(keys["chain"], f"{path}.chain") if "chain" in keys else []
+        if "gain" in keys:
+            stages += self._stage(Mapping(node.line, [(Scalar(keys["gain"].line, "gain"), keys["gain"])]), path)
+        return stages
 
     def _preset(self, name: Scalar, body: Node | None) -> tuple[StageSpec, ...]:
         due = "the name of a preset or of a chain file, like rumble-filter"

@@ -19,6 +19,7 @@ from torchfx_cli.effects import (
     normalize,
     notch,
     pad,
+    parallel,
     peaking,
     resample,
     shelves,
@@ -53,6 +54,7 @@ KINDS: dict[str, Kind] = {
     "convolve": convolve.KIND,
     "trim": trim.KIND,
     "trim_silence": trim_silence.KIND,
+    "parallel": parallel.KIND,
     "fade": fade.KIND,
     "pad": pad.KIND,
 }

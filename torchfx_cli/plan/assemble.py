@@ -15,7 +15,7 @@ from itertools import groupby, pairwise
 from typing import Any, Literal
 
 from torchfx_cli.design.stage import Measured
-from torchfx_cli.design.stages import Gain, Stage, decay_frames, linear
+from torchfx_cli.design.stages import Gain, Stage, ringing_s
 from torchfx_cli.plan.fuse import fuse
 from torchfx_cli.samples import FLOAT64, SampleFormat, Signal
 
@@ -162,11 +162,6 @@ class Run:
         """The delay that is removed from its output."""
         return sum(stage.latency_frames for stage in self.stages)
 
-    @property
-    def tail_frames(self) -> int:
-        """How many frames it sounds on after its input has ended, to -120 dB."""
-        return decay_frames(linear(self.stages)) if self.is_linear else self.stages[0].tail_frames(self.source)
-
 
 def assemble(
     stages: Sequence[Stage],
@@ -187,10 +182,5 @@ def assemble(
     wanted = dither == "tpdf" or (dither == "auto" and changed and sink.bits <= MAX_DITHERED_BITS)
     remarks = tuple(dict.fromkeys(remark for stage in stages for remark in stage.remarks))
     plan = RenderPlan(fs, channels, fused, source, sink, wanted and sink.is_integer, remarks=remarks)
-    tail = min(round(_tail_s(plan) * fs), round(MAX_TAIL_S * fs)) if tail_s == "auto" else round(tail_s * fs)
-    return replace(plan, tail_frames=tail)
-
-
-def _tail_s(plan: RenderPlan) -> float:
-    """Seconds until what the last sample left behind has fallen to -120 dB: what each run takes, added up."""
-    return sum(run.tail_frames / run.source.fs for run in plan.runs)
+    silence_s = min(ringing_s(fused, plan.signals[0]), MAX_TAIL_S) if tail_s == "auto" else tail_s
+    return replace(plan, tail_frames=round(silence_s * fs))
