@@ -147,6 +147,8 @@ def test_stages_in_branches_count(tmp_path: Path) -> None:
 def test_an_effect_and_the_library_take_branches_too() -> None:
     spec = join([], ["parallel:[[highpass: 80], [gain: -6]]"])
     assert spec.digest == parse_chain("chain: [parallel: [[highpass: 80], {gain: -6}]]").digest
+    deep = "[{chain: [parallel: [[gain: 0], [parallel: [[mono], [mono]]]]], gain: -6}, [mono]]"
+    assert join([], [f"parallel:{deep}"]).digest == parse_chain(f"chain: [parallel: {deep}]").digest
     torch = pytest.importorskip("torch")
     effect = pytest.importorskip("torchfx_cli").effect
     module = effect.Parallel([[{"compressor": -30}], [{"gain": -6}]], fs=FS)
