@@ -187,9 +187,12 @@ class _Source:
             what = "an empty list" if isinstance(node, Sequence) else found(node)
             raise Mistake(f"found {what}; expected a list of stages, like `- highpass: 80 Hz`", node.line, path)
         stages: list[StageSpec] = []
+        total = 0
         for index, entry in enumerate(node.items):
-            stages += self._stage(entry, f"{path}[{index}]")
-            if count(stages) > MAX_STAGES:
+            more = self._stage(entry, f"{path}[{index}]")
+            total += count(more)
+            stages += more
+            if total > MAX_STAGES:
                 raise Mistake(f"more than {MAX_STAGES} stages are not allowed", entry.line, f"{path}[{index}]")
         return stages
 
