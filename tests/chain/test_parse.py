@@ -439,6 +439,7 @@ def test_the_digest_leaves_out_comments_names_spellings_and_places(tmp_path: Pat
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("files_of_examples")
 def test_each_kind_of_stage_is_told_apart_by_all_that_it_says(kind: str) -> None:
     """A value of a type that `repr` shortens, such as an array, would not count as a whole."""
     (spec,) = parse_chain(f"chain:\n{KINDS[kind].example}").stages
@@ -518,6 +519,7 @@ def test_mistakes_of_several_effects_come_at_once() -> None:
 # ---- the table of kinds, for others ----
 
 
+@pytest.mark.usefixtures("files_of_examples")
 def test_every_kind_has_an_example_that_can_be_read() -> None:
     for name, entry in ((name, kind.example) for name, kind in KINDS.items()):
         assert one(entry).kind == name
@@ -564,6 +566,7 @@ def fits_schema(text: str) -> bool:
     return valid(yaml.safe_load(text), schema, schema)
 
 
+@pytest.mark.usefixtures("files_of_examples")
 def test_the_schema_accepts_what_the_parser_accepts() -> None:
     for text in [PODCAST, *(f"chain:\n  {entry}\n" for entry in (kind.example for kind in KINDS.values()))]:
         parse_chain(text)

@@ -56,6 +56,7 @@ def test_every_filter_is_listed_with_a_sentence(run: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("files_of_examples")
 def test_the_examples_of_a_filter_can_be_used_both_ways(run: Any, kind: str) -> None:
     out = run("filters", kind).out
     chain_line, effect_line = (line.split(":  ", 1)[1].strip() for line in out.splitlines()[-2:])

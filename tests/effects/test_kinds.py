@@ -81,6 +81,7 @@ def assert_the_law(plan: RenderPlan) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sink", [FLOAT64, INT16], ids=["float64", "int16"])
+@pytest.mark.usefixtures("files_of_examples")
 def test_chunked_is_whole_for_the_example_of_every_kind(kind: str, sink: SampleFormat) -> None:
     chain = parse_chain(f"chain:\n  {KINDS[kind].example}\n")
     assert_the_law(planned(design_chain(chain, FS, 2), sink=sink))

@@ -42,7 +42,7 @@ def chain(folder: Path, *stages: str, name: str = "chain.yaml") -> str:
     ("fir: {lowpass: 1 kHz, taps: 1000001}", 1000, 4, "fir: up to here the chain has 5000005 "
      "taps of impulse responses; at most 4194304 are allowed"),
     ("normalize: -1", 1000, 100, "normalize: up to here the chain has 101 "
-     "normalize stages, each of which reads the whole file once more; at most 100 are allowed"),
+     "stages that measure the whole file, each of which reads it once more; at most 100 are allowed"),
 ])
 @pytest.mark.parametrize("way", [(), ("--dry-run",)])
 def test_a_chain_of_endless_work_is_refused_before_it_is_designed(

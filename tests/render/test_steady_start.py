@@ -29,6 +29,7 @@ CHAINS = [
     ("fir:lowpass=9000,taps=301,align=true", "gain:-3"), ("fir:highpass=200,taps=5001", "highpass:30"),
     ("low_shelf:frequency=200,gain=6", "compressor:-20", "highpass:60"),
     ("lowpass:8000", "resample:16 kHz", "highpass:100"),
+    ("parallel:[[highpass: 300, compressor: -20], [lowpass: 300]]",),
 ]
 
 

@@ -19,7 +19,7 @@ from errno import ENOENT
 import yaml
 
 MAX_FILE_BYTES = 1 << 20
-MAX_DEPTH = 10  # file > chain > stage > keys > rows > numbers: 6 are needed
+MAX_DEPTH = 26  # file > chain > stage > keys > rows > numbers: 6, and 5 for each parallel > branches > branch > chain
 MAX_NODES = 100_000  # read in well under a second; longer lists of taps belong in a file of their own
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -1,7 +1,7 @@
 """What follows -e on the command line, as the nodes that a chain file would have given.
 
 `invert`, `gain:-3`, `highpass:cutoff=80,order=4`, `highpass:80,order=4`, `fir:bandpass=[300, 3400],taps=255`,
-`fir:file="a, b.wav"`, `preset:rumble-filter`.
+`fir:file="a, b.wav"`, `preset:rumble-filter`, `parallel:[[highpass: 80], [gain: -6]]`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def effect_node(text: str) -> Node:
     if kind == PRESET:
         return Mapping(0, [(Scalar(0, kind), Scalar(0, rest))])
     pieces = [piece.strip() for piece in _PIECE.findall(rest)]
-    if len(pieces) == 1 and "=" not in rest:
+    if "=" not in rest and (len(pieces) == 1 or rest[0] + rest[-1] == "[]"):
         return Mapping(0, [(Scalar(0, kind), _value(rest))])
     return Mapping(0, [(Scalar(0, kind), Mapping(0, [_pair(piece, kind, at) for at, piece in enumerate(pieces)]))])
 

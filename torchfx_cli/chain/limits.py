@@ -6,8 +6,10 @@ Most stages are designed in a fraction of a millisecond. What takes long are imp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from torchfx_cli.effects.parallel import every
 
 if TYPE_CHECKING:
     from torchfx_cli.effects.kind import StageSpec
@@ -15,17 +17,17 @@ if TYPE_CHECKING:
 MAX_CHAIN_TAPS = 1 << 22
 MAX_CHAIN_ORDER = 100_000  # of all recursive stages together: 50,000 sections
 MAX_ELLIPTIC_ORDER = 2_000
-MAX_NORMALIZES = 100  # each reads the whole file once more
+MAX_MEASURED = 100  # each reads the whole file once more
 
 
-def first_beyond(stages: Iterable[StageSpec]) -> str:
+def first_beyond(stages: Sequence[StageSpec]) -> str:
     """The complaint about the first of `stages` with which the chain costs too much; "" where there is none."""
-    taps = order = elliptic = normalizes = 0
+    taps = order = elliptic = measured = 0
     known = set()
-    for stage in stages:
+    for stage in every(stages):
         taps += _taps(stage)
         order += _order(stage)
-        normalizes += stage.kind == "normalize"
+        measured += stage.is_measured
         if getattr(stage, "family", "") == "elliptic":
             form = (_order(stage), getattr(stage, "ripple_db", 0.0), getattr(stage, "attenuation_db", 0.0))
             elliptic += form[0] if form not in known else 0
@@ -34,7 +36,7 @@ def first_beyond(stages: Iterable[StageSpec]) -> str:
             (taps, MAX_CHAIN_TAPS, "taps of impulse responses"),
             (order, MAX_CHAIN_ORDER, "orders of recursive stages"),
             (elliptic, MAX_ELLIPTIC_ORDER, "orders of different elliptic designs"),
-            (normalizes, MAX_NORMALIZES, "normalize stages, each of which reads the whole file once more"),
+            (measured, MAX_MEASURED, "stages that measure the whole file, each of which reads it once more"),
         ):
             if found > most:
                 return f"{stage.origin}: up to here the chain has {found} {what}; at most {most} are allowed"

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from collections.abc import Mapping as MappingOf
 from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from torchfx_cli.chain.document import (
@@ -36,14 +37,17 @@ from torchfx_cli.chain.limits import first_beyond
 from torchfx_cli.chain.presets import locate
 from torchfx_cli.chain.schema import PRESET, TOP_KEYS
 from torchfx_cli.chain.spec import ChainSpec, digest_of
-from torchfx_cli.chain.stage import name_and_body, read_stage, unique_keys
+from torchfx_cli.chain.stage import Branches, name_and_body, read_stage, unique_keys
 from torchfx_cli.chain.values import read_text
-from torchfx_cli.effects import fir
+from torchfx_cli.effects import fir, parallel
 from torchfx_cli.effects.kind import Origin, StageSpec
+from torchfx_cli.effects.parallel import count
 from torchfx_cli.errors import ChainError, printable
 from torchfx_cli.samples import STARTS, Start
 
 MAX_STAGES = 10_000
+BRANCH = "a list of stages, or the keys chain and gain, like {chain: [highpass: 80 Hz], gain: -3 dB}"
+BRANCHES = f"a list of 1 to {parallel.MAX_BRANCHES} branches, each {BRANCH}"
 MAX_INCLUDES = 16  # files open inside one another
 MAX_PROBLEMS = 100
 MAX_TAPS_FILE_BYTES = 32 * fir.MAX_TAPS  # a tap printed in full takes 25 characters
@@ -90,8 +94,8 @@ def join(chains: SequenceOf[ChainSpec], effects: SequenceOf[str] = (),
         starts += source.starts
     for more in (behind or {}).values():
         stages += more
-    if len(stages) > MAX_STAGES:
-        reading.complain(f"{len(stages)} stages in all; at most {MAX_STAGES} are allowed")
+    if count(stages) > MAX_STAGES:
+        reading.complain(f"{count(stages)} stages in all; at most {MAX_STAGES} are allowed")
     name = " + ".join([chain.name for chain in chains] + [_short(effect) for effect in effects] + [*(behind or ())])
     return reading.finish(ChainSpec(name, tuple(stages), start=_together(starts)))
 
@@ -201,15 +205,18 @@ class _Source:
             self._complain(Mistake(allowed, top["start"].line), "start")
         return None
 
-    def _stages(self, node: Node) -> list[StageSpec]:
+    def _stages(self, node: Node, path: str = "chain") -> list[StageSpec]:
         if not isinstance(node, Sequence) or not node.items:
             what = "an empty list" if isinstance(node, Sequence) else found(node)
-            raise Mistake(f"found {what}; expected a list of stages, like `- highpass: 80 Hz`", node.line, "chain")
+            raise Mistake(f"found {what}; expected a list of stages, like `- highpass: 80 Hz`", node.line, path)
         stages: list[StageSpec] = []
+        total = 0
         for index, entry in enumerate(node.items):
-            stages += self._stage(entry, f"chain[{index}]")
-            if len(stages) > MAX_STAGES:
-                raise Mistake(f"more than {MAX_STAGES} stages are not allowed", entry.line, f"chain[{index}]")
+            more = self._stage(entry, f"{path}[{index}]")
+            total += count(more)
+            stages += more
+            if total > MAX_STAGES:
+                raise Mistake(f"more than {MAX_STAGES} stages are not allowed", entry.line, f"{path}[{index}]")
         return stages
 
     def _stage(self, entry: Node, path: str) -> list[StageSpec]:
@@ -218,15 +225,51 @@ class _Source:
             path = f"{path}.{_short(name.text)}".lstrip(".")
             if name.text == PRESET:
                 return list(self._preset(name, body))
-            spec, mistakes = read_stage(name, body, Origin(self._file, name.line if self._numbered else 0, path))
+            spec, mistakes = read_stage(name, body, self._origin(name, path), partial(self._branches, path=path))
             for mistake in mistakes:
                 self._complain(mistake, path)
-            if isinstance(spec, fir.FirSpec) and spec.file is not None:
-                spec = self._with_taps(spec, spec.file, (body or name).line)
+            if spec and spec.files and (file := getattr(spec, "file", None)) is not None:
+                spec = self._with_content(spec, file, (body or name).line)
             return [spec] if spec else []
         except Mistake as mistake:
             self._complain(mistake, path)
             return []
+
+    def _origin(self, node: Node, path: str) -> Origin:
+        return Origin(self._file, node.line if self._numbered else 0, path)
+
+    def _branches(self, node: Node, path: str) -> Branches:
+        """The chains of `parallel`; mistakes in one of them are told, and it is left out."""
+        if not isinstance(node, Sequence) or not 1 <= len(node.items) <= parallel.MAX_BRANCHES:
+            raise Mistake(f"found {found(node)}; allowed: {BRANCHES}", node.line)
+        return tuple(self._branch(branch, f"{path}[{n}]") for n, branch in enumerate(node.items))
+
+    def _branch(self, node: Node, path: str) -> tuple[StageSpec, ...]:
+        try:
+            if isinstance(node, Sequence):
+                stages = self._stages(node, path)
+            elif isinstance(node, Mapping) and node.pairs:
+                stages = self._branch_of_keys(node, path)
+            else:
+                raise Mistake(f"found {found(node)}; allowed: {BRANCH}", node.line, path)
+        except Mistake as mistake:
+            self._complain(mistake)
+            return ()
+        for stage in stages:
+            if stage.is_measured:
+                self._complain(Mistake(f"{stage.kind} measures the whole file, so it cannot stand in a branch",
+                                       node.line), path)
+        return tuple(stages)
+
+    def _branch_of_keys(self, node: Mapping, path: str) -> list[StageSpec]:
+        mistakes: list[Mistake] = []
+        keys = unique_keys(node.pairs, ["chain", "gain"], mistakes)
+        for mistake in mistakes:
+            self._complain(mistake, path)
+        stages = self._stages(keys["chain"], f"{path}.chain") if "chain" in keys else []
+        if "gain" in keys:
+            stages += self._stage(Mapping(node.line, [(Scalar(keys["gain"].line, "gain"), keys["gain"])]), path)
+        return stages
 
     def _preset(self, name: Scalar, body: Node | None) -> tuple[StageSpec, ...]:
         due = "the name of a preset or of a chain file, like rumble-filter"
@@ -238,12 +281,12 @@ class _Source:
         except Mistake as mistake:
             raise Mistake(f"{quoted(wanted)}: {mistake}", (body or name).line) from None
 
-    def _with_taps(self, spec: fir.FirSpec, file: str, line: int) -> fir.FirSpec:
+    def _with_content(self, spec: StageSpec, file: str, line: int) -> StageSpec:
         try:
             path = _absolute(self._folder / file, os.path.abspath)
-            if not path.lower().endswith(fir.FILES):
-                raise Mistake(f"allowed: a file whose name ends in {', '.join(fir.FILES)}")
-            return replace(spec, file=path, content=self._reading.taps_file(path))
+            if not path.lower().endswith(spec.files):
+                raise Mistake(f"allowed: a file whose name ends in {', '.join(spec.files)}")
+            return replace(spec, file=path, content=self._reading.taps_file(path))  # type: ignore[call-arg]
         except Mistake as mistake:
             raise Mistake(f"{quoted(file)}: {mistake}", line, ".file") from None
 

@@ -6,6 +6,7 @@ from dataclasses import MISSING
 from typing import Any
 
 from torchfx_cli.chain.values import SECTION_COLUMNS, allowed, number_pattern
+from torchfx_cli.effects.gain import GainSpec
 from torchfx_cli.effects.kind import Kind, Param, key_of, params_of
 from torchfx_cli.effects.table import KINDS
 from torchfx_cli.samples import STARTS
@@ -53,12 +54,12 @@ def json_schema() -> dict[str, Any]:
             "name": {"type": "string", "description": TOP_KEYS["name"]},
             "description": {"type": "string", "description": TOP_KEYS["description"]},
             "start": {"enum": list(STARTS), "description": TOP_KEYS["start"]},
-            "chain": {"type": "array", "minItems": 1, "description": TOP_KEYS["chain"],
-                      "items": {"anyOf": [stage, {"enum": bare}]}},
+            "chain": {"$ref": "#/$defs/chain", "description": TOP_KEYS["chain"]},
         },
         "required": ["chain"],
         "additionalProperties": False,
-        "$defs": {name: _kind_schema(kind) for name, kind in KINDS.items()},
+        "$defs": {"chain": {"type": "array", "minItems": 1, "items": {"anyOf": [stage, {"enum": bare}]}},
+                  **{name: _kind_schema(kind) for name, kind in KINDS.items()}},
     }
 
 
@@ -109,6 +110,11 @@ def _param_schema(param: Param) -> dict[str, Any]:
         return {"enum": list(param.choices)}
     if param.form in ("bool", "path"):
         return {"type": "boolean" if param.form == "bool" else "string"}
+    if param.form == "branches":
+        chain = {"$ref": "#/$defs/chain"}
+        keys = {"chain": chain, "gain": _param_schema(params_of(GainSpec)["gain"][1])}
+        branch = {"type": "object", "properties": keys, "minProperties": 1, "additionalProperties": False}
+        return _list_of({"anyOf": [chain, branch]}, 1)
     number = _number_schema(param)
     if param.form in ("number", "integer"):
         return number

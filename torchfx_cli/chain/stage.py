@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING
 from typing import Any
 
@@ -12,7 +12,7 @@ from torchfx_cli.chain.values import allowed, nearest, read_value
 from torchfx_cli.effects.kind import Kind, Origin, StageSpec, key_of, params_of
 from torchfx_cli.effects.table import KINDS
 
-LISTS = ("numbers", "rows", "matrix", "band", "taps")
+LISTS = ("numbers", "rows", "matrix", "band", "taps", "branches")
 ONE_STAGE = "one stage an entry, like `- highpass: {cutoff: 80, order: 4}`"
 
 
@@ -41,8 +41,15 @@ def kind_named(name: Scalar) -> Kind:
     return KINDS[name.text]
 
 
-def read_stage(name: Scalar, body: Node | None, origin: Origin) -> tuple[StageSpec | None, list[Mistake]]:
-    """The record, or None and every mistake; a mistake's `path` leads on from the stage (".cutoff")."""
+Branches = tuple[tuple[StageSpec, ...], ...]
+
+
+def read_stage(name: Scalar, body: Node | None, origin: Origin, read_branches: Callable[[Node], Branches]
+               ) -> tuple[StageSpec | None, list[Mistake]]:
+    """The record, or None and every mistake; a mistake's `path` leads on from the stage (".cutoff").
+
+    read_branches  reads the chains inside it, whose mistakes are its own to tell.
+    """
     try:
         kind = kind_named(name)
         pairs = _pairs(kind, body)
@@ -54,7 +61,8 @@ def read_stage(name: Scalar, body: Node | None, origin: Origin) -> tuple[StageSp
     values: dict[str, Any] = {}
     for key, node in nodes.items():
         try:
-            values[key] = read_value(node, known[key][1])
+            is_nested = known[key][1].form == "branches"
+            values[key] = read_branches(node) if is_nested else read_value(node, known[key][1])
         except Mistake as mistake:
             mistakes.append(Mistake(str(mistake), mistake.line, f".{key}{mistake.path}"))
     misspelt = " ".join(map(str, mistakes))

@@ -59,7 +59,8 @@ def allowed(param: Param) -> str:
     if param.form == "word":
         return "one of " + ", ".join(param.choices)
     words = {"bool": "true or false", "path": "the name of a file", "rows": "a list of rows [b0, b1, b2, a0, a1, a2]",
-             "matrix": "a list of rows of numbers"}
+             "matrix": "a list of rows of numbers",
+             "branches": "a list of chains, each a list of stages or {chain: a list of stages, gain: in dB}"}
     if param.form in words:
         return words[param.form]
     if param.form == "taps":

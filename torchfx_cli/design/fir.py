@@ -201,19 +201,35 @@ def _array(content: bytes) -> Array:
 
 
 def _sound(content: bytes, fs: float) -> Array:
+    try:
+        rate, frames, sound = read_sound(content, MAX_TAPS)
+    except SoundError as error:
+        raise ValueError("neither numbers (.txt, .csv), .npy nor a sound file") from error
+    if rate != fs:
+        raise ValueError(f"its sample rate is {hertz(rate)}, that of the audio is {hertz(fs)}; "
+                         "resample one of them")
+    if sound.shape[1] != 1:
+        raise ValueError(f"it has {sound.shape[1]} channels; an impulse response has one")
+    _check_count(frames)
+    return sound[:, 0]
+
+
+class SoundError(ValueError):
+    """A file's content is no sound."""
+
+
+def read_sound(content: bytes, most: int) -> tuple[int, int, Array]:
+    """The sample rate in Hz, the frames that the header tells, and at most `most` of them, [frames, channels].
+
+    Silence packs well: 50 KB of FLAC may be gigabytes. Raises SoundError.
+    """
     import soundfile
 
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as sound:
-            if sound.samplerate != fs:
-                raise ValueError(f"its sample rate is {hertz(sound.samplerate)}, that of the audio is {hertz(fs)}; "
-                                 "resample one of them")
-            if sound.channels != 1:
-                raise ValueError(f"it has {sound.channels} channels; an impulse response has one")
-            _check_count(sound.frames)  # silence packs well: 50 KB of FLAC may be gigabytes
-            return np.asarray(sound.read(MAX_TAPS, "float64"))
+            return sound.samplerate, sound.frames, np.asarray(sound.read(most, "float64", always_2d=True))
     except soundfile.SoundFileError as error:
-        raise ValueError("neither numbers (.txt, .csv), .npy nor a sound file") from error
+        raise SoundError("it is not a sound file that can be read") from error
 
 
 def _check_count(taps: int) -> None:

@@ -10,7 +10,7 @@ way. Any other stage brings its own processor; an engine needs to know nothing e
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -107,7 +107,7 @@ class Measured(Stage):
 
     @abstractmethod
     def resolved(self, reading: Any) -> Stage:
-        """The stage that follows from what the meter read."""
+        """The stage that follows from what the meter read; FileError where none does. Its label is told as a note."""
 
     def told(self, reading: Any) -> tuple[str, ...]:
         """What a user should know of what the meter read: warnings about the file."""
@@ -116,6 +116,20 @@ class Measured(Stage):
     def open(self, source: Signal) -> Processor:
         """Is resolved first, and then another stage."""
         raise TypeError(f"{self.label} needs the whole file first")
+
+
+class Branched(Stage):
+    """A stage that is made of chains on the same input, which an engine opens as it opens the chain around them."""
+
+    branches: tuple[tuple[Stage, ...], ...]
+
+    @abstractmethod
+    def joined(self, branches: Sequence[Processor], source: Signal) -> Processor:
+        """This stage at rest, with a processor at rest for each of its branches."""
+
+    def open(self, source: Signal) -> Processor:
+        """Engines open the branches first."""
+        raise TypeError(f"{self.label} is opened by an engine")
 
 
 def output_of(stages: Iterable[Stage], source: Signal) -> Signal:

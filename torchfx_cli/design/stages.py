@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from math import ceil
 from typing import Protocol, TypeVar
 
@@ -21,7 +22,7 @@ from torchfx_cli.errors import DesignError
 from torchfx_cli.samples import Signal
 
 __all__ = ["Array", "Builder", "Gain", "Linear", "Sections", "Stage", "Sum", "Taps", "decay_frames", "is_stable",
-           "labels", "linear", "pole_radius", "response"]
+           "labels", "linear", "pole_radius", "response", "ringing_s"]
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
@@ -228,6 +229,19 @@ def decay_frames(stages: Iterable[Linear]) -> int:
     row = list(stages)
     sections = np.concatenate([np.empty((0, 6)), *(stage.recursive() for stage in row)])
     return ceil(ringing_frames(sections)) + sum(stage.span_frames() for stage in row)
+
+
+def ringing_s(stages: Iterable[Stage], source: Signal) -> float:
+    """Seconds until what the last sample left behind in `stages` has fallen to -120 dB: what each takes, added up."""
+    total_s = 0.0
+    for is_linear, run in groupby(stages, lambda stage: stage.is_linear):
+        row = list(run)
+        if is_linear:
+            total_s += decay_frames(linear(row)) / source.fs
+        for stage in () if is_linear else row:
+            total_s += stage.tail_frames(source) / source.fs
+            source = stage.output(source)
+    return total_s
 
 
 def labels(stages: Iterable[Stage]) -> str:

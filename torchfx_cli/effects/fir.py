@@ -31,6 +31,8 @@ class FirSpec(StageSpec):
     the next.
     """
 
+    files = FILES
+
     lowpass_hz: float | None = frequency("pass below (-6 dB here)", None)
     highpass_hz: float | None = frequency("pass above (-6 dB here)", None)
     bandpass_hz: tuple[float, float] | None = param("pass between", default=None, unit="Hz", form="band", low=0.0,

@@ -43,7 +43,8 @@ class Param:
     low/high  the allowed range, both ends included unless `open_low`.
     choices   the allowed words, for a word.
     form      "number", "integer", "word", "bool", "numbers" (a list), "rows" (list of lists of 6), "matrix" (of any),
-              "path", "taps" (an odd or even integer, or a list of numbers), "band" (two frequencies).
+              "path", "taps" (an odd or even integer, or a list of numbers), "band" (two frequencies),
+              "branches" (chains, each a tuple of records).
     """
 
     doc: str
@@ -87,12 +88,14 @@ class StageSpec(ABC):
 
     is_measured  the stage needs the whole file first, so that the input is read once more.
     is_filter    its stage is linear and time-invariant, the same for each channel: in the library a filter.
+    files        how the name that its `file` holds may end; `content` is what that file held when the chain was read.
     is_flat      it treats all frequencies alike, so it is the same for every sample rate.
     """
 
     is_measured: ClassVar[bool] = False
     is_filter: ClassVar[bool] = True
     is_flat: ClassVar[bool] = False
+    files: ClassVar[tuple[str, ...]] = ()
 
     kind: str
     origin: Origin = field(compare=False, repr=False)

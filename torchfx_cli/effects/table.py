@@ -75,5 +75,10 @@ KINDS = Kinds({
     "swap": "stereo:SWAP",
     "mid_side": "stereo:MID_SIDE",
     "channels": "channels",
+    "convolve": "convolve",
     "trim": "trim",
+    "trim_silence": "trim_silence",
+    "parallel": "parallel",
+    "fade": "fade",
+    "pad": "pad",
 })

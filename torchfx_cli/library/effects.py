@@ -6,6 +6,7 @@ They are computed by their own processors on the CPU, which gives the command li
 from __future__ import annotations
 
 from inspect import Parameter, Signature
+from keyword import iskeyword
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ class Effect(Module):
             try:
                 stage = stage.resolved(meter.reading())
             except TorchfxError as error:
-                raise ValueError(str(error)) from None
+                raise ValueError(f"{self._name()}: {error}") from None
         made = torch.from_numpy(np.ascontiguousarray(self._rendered((stage,), samples).T)).to(x)
         return made[0] if x.ndim == 1 and len(made) == 1 else made
 
@@ -104,19 +105,19 @@ def effect_class(kind: str, name: str) -> type[Effect]:
         except TypeError as error:
             raise TypeError(f"{name}: {error}") from None
         given.pop("self")
-        Effect.__init__(self, kind, given.pop("fs", None), **given)
+        Effect.__init__(self, kind, given.pop("fs", None), **{key.rstrip("_"): value for key, value in given.items()})
 
     __init__.__signature__ = signature  # type: ignore[attr-defined]
     return type(name, (Effect,), {"__init__": __init__, "__doc__": _doc(entry)})
 
 
 def _signature(entry: dict[str, Any]) -> Signature:
-    """The bare value by place or by name, everything else by name."""
+    """The bare value by place or by name, everything else by name; a key that is a word of Python's gets a _ behind."""
     ours = [Parameter("self", Parameter.POSITIONAL_ONLY)]
     for param in sorted(entry["params"], key=lambda param: param["key"] != entry["shorthand"]):
         how = Parameter.POSITIONAL_OR_KEYWORD if param["key"] == entry["shorthand"] else Parameter.KEYWORD_ONLY
         default = Parameter.empty if param["required"] else param["default"]
-        ours.append(Parameter(param["key"], how, default=default))
+        ours.append(Parameter(param["key"] + "_" * iskeyword(param["key"]), how, default=default))
     return Signature([*ours, Parameter("fs", Parameter.KEYWORD_ONLY, default=None)])
 
 

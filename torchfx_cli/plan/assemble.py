@@ -15,7 +15,7 @@ from itertools import groupby, pairwise
 from typing import Any, Literal
 
 from torchfx_cli.design.stage import Measured
-from torchfx_cli.design.stages import Gain, Stage, decay_frames, linear, response
+from torchfx_cli.design.stages import Gain, Stage, response, ringing_s
 from torchfx_cli.plan.fuse import fuse
 from torchfx_cli.samples import FLOAT64, SampleFormat, Signal, Start
 
@@ -31,6 +31,7 @@ class RenderPlan:
 
     fs, channels  of the input; what becomes of them on the way is in `signals`.
     remarks       what a user should know of the stages before anything is done.
+    found         what followed from the whole file, a line for each stage that was measured.
     tail_frames   silence that follows the input, at its rate, so that what rings is heard to its end.
     start         filters begin at rest, or "steady", as if the first sample of each channel had always been there.
     """
@@ -45,6 +46,7 @@ class RenderPlan:
     seed: int = 0
     remarks: tuple[str, ...] = ()
     start: Start = "rest"
+    found: tuple[str, ...] = ()
 
     @cached_property
     def signals(self) -> tuple[Signal, ...]:
@@ -128,7 +130,8 @@ class RenderPlan:
     def measured(self, reading: Any) -> RenderPlan:
         """This plan with the first `Measured` stage replaced by the one that follows from what its meter read."""
         before, target, behind = self._around_measured()
-        return replace(self, stages=fuse((*before, target.resolved(reading), *behind)))
+        found = target.resolved(reading)
+        return replace(self, stages=fuse((*before, found, *behind)), found=(*self.found, found.label))
 
     def _around_measured(self) -> tuple[Sequence[Stage], Measured, Sequence[Stage]]:
         """The stages before the first `Measured` one, that one, and those behind it."""
@@ -179,11 +182,6 @@ class Run:
         """The delay that is removed from its output."""
         return sum(stage.latency_frames for stage in self.stages)
 
-    @property
-    def tail_frames(self) -> int:
-        """How many frames it sounds on after its input has ended, to -120 dB."""
-        return decay_frames(linear(self.stages)) if self.is_linear else self.stages[0].tail_frames(self.source)
-
 
 def assemble(
     stages: Sequence[Stage],
@@ -206,10 +204,5 @@ def assemble(
     remarks = tuple(dict.fromkeys(remark for stage in stages for remark in stage.remarks))
     plan = RenderPlan(fs, channels, fused, source, sink, wanted and sink.is_integer, remarks=remarks,
                       start=start)
-    tail = min(round(_tail_s(plan) * fs), round(MAX_TAIL_S * fs)) if tail_s == "auto" else round(tail_s * fs)
-    return replace(plan, tail_frames=tail)
-
-
-def _tail_s(plan: RenderPlan) -> float:
-    """Seconds until what the last sample left behind has fallen to -120 dB: what each run takes, added up."""
-    return sum(run.tail_frames / run.source.fs for run in plan.runs)
+    silence_s = min(ringing_s(fused, plan.signals[0]), MAX_TAIL_S) if tail_s == "auto" else tail_s
+    return replace(plan, tail_frames=round(silence_s * fs))

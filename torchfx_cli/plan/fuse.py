@@ -9,11 +9,13 @@ crosses a stage of another kind.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import groupby
 from math import isfinite, prod
 
 import numpy as np
 
+from torchfx_cli.design.stage import Branched
 from torchfx_cli.design.stages import Array, Gain, Linear, Sections, Stage, Sum, Taps, labels, linear
 from torchfx_cli.errors import DesignError
 
@@ -28,8 +30,14 @@ def fuse(stages: Iterable[Stage]) -> tuple[Stage, ...]:
     chain, fused = list(stages), list[Stage]()
     for is_linear, run in groupby(chain, lambda stage: stage.is_linear):
         neighbours = list(run)
-        fused += fuse_linear(linear(neighbours), _longest(chain)) if is_linear else neighbours
+        fused += fuse_linear(linear(neighbours), _longest(chain)) if is_linear else map(_fused_within, neighbours)
     return tuple(fused)
+
+
+def _fused_within(stage: Stage) -> Stage:
+    if not isinstance(stage, Branched):
+        return stage
+    return replace(stage, branches=tuple(map(fuse, stage.branches)))  # type: ignore[type-var]
 
 
 def fuse_linear(run: Sequence[Linear], longest: int | None = None) -> tuple[Linear, ...]:

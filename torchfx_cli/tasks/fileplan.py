@@ -78,10 +78,20 @@ def plan_file(job: Job, facts: FileFacts, settings: Settings) -> JobPlan:
     output_format = rated(output_format, behind.fs, behind.channels, settings.rate, facts.kbps, facts.channels)
     plan = _plan(settings.chain, _signal(facts), facts.sample_format, output_format.sample_format,
                  settings.dither, settings.tail_s, settings.start or settings.chain.start)
-    if facts.frames and not plan.frames_out(facts.frames):
-        raise FileError(f"nothing is left of {facts.frames} frames: {'; '.join(plan.describe())}")
+    _check_length(plan, facts)
     _check_memory(plan)
     return JobPlan(job, facts, output_format, plan, _block_frames(facts, settings.chunk_s))
+
+
+def measured(todo: JobPlan, plan: RenderPlan) -> JobPlan:
+    """`todo` with the numbers in its plan that follow from the whole file; FileError where they leave nothing."""
+    _check_length(plan, todo.facts)
+    return replace(todo, plan=plan)
+
+
+def _check_length(plan: RenderPlan, facts: FileFacts) -> None:
+    if facts.frames and not plan.frames_out(facts.frames):
+        raise FileError(f"nothing is left of {facts.frames} frames: {'; '.join(plan.describe())}")
 
 
 def _facts_behind(chain: ChainSpec, facts: FileFacts) -> FileFacts:

@@ -21,7 +21,7 @@ from torchfx_cli.stream.reader import Source
 from torchfx_cli.stream.stdio import STDIO, stdout_for_audio
 from torchfx_cli.tasks import pipeline
 from torchfx_cli.tasks.ending import Rendered, commit, guarded, open_output
-from torchfx_cli.tasks.fileplan import JobPlan, open_input, plan_file
+from torchfx_cli.tasks.fileplan import JobPlan, measured, open_input, plan_file
 from torchfx_cli.tasks.folders import make_folder
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.report import FileResult
@@ -74,6 +74,7 @@ def process_opened(source: Source, todo: JobPlan, settings: Settings, observer: 
     """Do what is `opened`, from its first frame; errors of the file are raised. `since_s`: see `guarded`."""
     passes = _Passes(source, todo, settings, partial(observer.advanced, todo.job))
     (plan, told), lowered_db = _measured(passes, todo.plan), 0.0
+    todo = measured(todo, plan)
     attenuates, pipes = settings.on_clip == "attenuate", todo.job.output == STDIO
     while attenuates and pipes and (peak := passes.run(plan, _drop).levels.peak_if_clipped):
         plan, change_db = plan.turned_down(peak)  # what went into a pipe cannot be taken back
@@ -84,7 +85,8 @@ def process_opened(source: Source, todo: JobPlan, settings: Settings, observer: 
         with open_output(source, todo, settings) as output:
             engine = passes.run(plan, output.write, output.cancel)
             if not (attenuates and engine.levels.clipped):
-                rendered = Rendered(engine.levels, engine.name, tuple(engine.notes), lowered_db, told)
+                notes = (*plan.found, *engine.notes)
+                rendered = Rendered(engine.levels, engine.name, notes, lowered_db, told)
                 return commit(source, todo, output, rendered, settings, since_s)
         plan, change_db = plan.turned_down(engine.levels.peak)
         lowered_db += change_db

@@ -1,0 +1,105 @@
+"""Fades at the beginning and at the end of the file.
+
+The shapes are those of SoX's and ffmpeg's fades, gains over the way x from 0 to 1: linear x (SoX t), sine sin(pi x / 2)
+(q), half_sine (1 - cos(pi x)) / 2 (h), parabola 1 - (1 - x)^2 (p), exponential 10^(5 (x - 1)), which is straight in dB
+(l, and ffmpeg's exp), and log 1 + log10(x) / 5 (ffmpeg's log). The last frames are held back until the end is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from torchfx_cli.design.stage import Array, Processor, Stage
+from torchfx_cli.effects.held import Held
+from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, param
+from torchfx_cli.samples import Signal
+
+MAX_S = 120.0  # of the frames that are held back, and of the tables
+
+
+def _log(x: Array) -> Array:
+    with np.errstate(divide="ignore"):
+        gains: Array = np.maximum(1.0 + np.log10(x) / 5.0, 0.0)
+    return gains
+
+
+CURVES: dict[str, Callable[[Array], Array]] = {
+    "linear": lambda x: x,
+    "sine": lambda x: np.sin(np.pi / 2.0 * x),
+    "half_sine": lambda x: (1.0 - np.cos(np.pi * x)) / 2.0,
+    "parabola": lambda x: 1.0 - (1.0 - x) ** 2,
+    "exponential": lambda x: 10.0 ** (5.0 * (x - 1.0)),
+    "log": _log,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FadeSpec(StageSpec):
+    """Fades in at the beginning and out at the end."""
+
+    is_filter = False
+
+    in_s: float = param("how long it fades in", default=0.0, unit="s", low=0.0, high=MAX_S)
+    out_s: float = param("how long it fades out, up to the last frame", default=0.0, unit="s", low=0.0, high=MAX_S)
+    curve: str = param("shape: exponential is straight in dB (SoX's l)", default="linear", form="word",
+                       choices=tuple(CURVES))
+
+    def problems(self, given: Collection[str]) -> Iterator[Complaint]:
+        """See `StageSpec`."""
+        if not {"in", "out"} & set(given):
+            yield "", "nothing says how long to fade; write in, out or both"
+
+    def design(self, source: Signal) -> Stage:
+        """See `StageSpec`; times are rounded to whole frames."""
+        ways = [f"{way} {s:g} s" for way, s in (("in", self.in_s), ("out", self.out_s)) if s]
+        return Fade(round(self.in_s * source.fs), round(self.out_s * source.fs), self.curve,
+                    f"fade {' and '.join(ways) or 'of no length'}, {self.curve}")
+
+
+KIND = Kind(FadeSpec, None, "- fade: {in: 20 ms, out: 0.5 s, curve: sine}")
+
+
+@dataclass(frozen=True)
+class Fade(Stage):
+    """Over the first `fade_in` and the last `fade_out` frames; where a short file has both, they are multiplied.
+
+    The first frame, and the last, are those of x = 0.
+    """
+
+    fade_in: int
+    fade_out: int
+    curve: str
+    label: str
+    cost_ns: ClassVar[float] = 1.0  # type: ignore[misc]
+
+    def open(self, source: Signal) -> Processor:
+        """See `Stage`."""
+        return _Fading(self, source.channels)
+
+
+class _Fading:
+    """Both gains are tables: a sine of a part of a fade may differ in the last bit from that of the whole."""
+
+    def __init__(self, stage: Fade, channels: int) -> None:
+        self._rise, self._fall = _table(stage, stage.fade_in), _table(stage, stage.fade_out)[::-1]
+        self._at, self._held = 0, Held(stage.fade_out, channels)
+
+    def process(self, samples: Array) -> Array:
+        """See `Processor`."""
+        rising = self._rise[self._at : self._at + len(samples)]
+        self._at += len(samples)
+        samples[: len(rising)] *= rising[:, None]
+        return self._held.push(samples)
+
+    def flush(self) -> Iterator[Array]:
+        """The end of the file, all of it where it is shorter than the fade."""
+        last = self._held.rest()
+        yield last * self._fall[len(self._fall) - len(last) :, None]
+
+
+def _table(stage: Fade, frames: int) -> Array:
+    return CURVES[stage.curve](np.arange(frames) / max(1, frames))
