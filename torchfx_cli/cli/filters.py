@@ -14,6 +14,7 @@ from torchfx_cli.errors import UsageError
 FORMS = {
     "word": "word", "bool": "true | false", "numbers": "numbers", "rows": "rows of 6", "path": "file name",
     "taps": "number | numbers", "band": "[low, high]",
+    "points": "Hz: dB, ...",
 }
 
 

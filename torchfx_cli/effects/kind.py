@@ -42,7 +42,8 @@ class Param:
     low/high  the allowed range, both ends included unless `open_low`.
     choices   the allowed words, for a word.
     form      "number", "integer", "word", "bool", "numbers" (a list), "rows" (list of lists of 6),
-              "path", "taps" (an odd or even integer, or a list of numbers), "band" (two frequencies).
+              "path", "taps" (an odd or even integer, or a list of numbers), "band" (two frequencies),
+              "points" (pairs of a frequency and a gain in dB up to `high`, as a map or a list).
     """
 
     doc: str

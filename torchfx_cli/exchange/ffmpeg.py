@@ -24,7 +24,7 @@ HOW = ("transform", "precision", "blocksize")  # to compute, which changes nothi
 SHELVES = {"bass": "low_shelf", "lowshelf": "low_shelf", "treble": "high_shelf", "highshelf": "high_shelf"}
 # Without a width: its unit and number, and without a frequency.
 DEFAULTS = {"lowpass": ("q", 0.707, 500.0), "highpass": ("q", 0.707, 3000.0), "bandpass": ("q", 0.5, 3000.0),
-            "bandreject": ("q", 0.5, 3000.0), "allpass": ("h", 707.1, 3000.0), "equalizer": ("q", 1.0, 0.0),
+            "bandreject": ("q", 0.5, 3000.0), "allpass": ("q", 0.707, 3000.0), "equalizer": ("q", 1.0, 0.0),
             "bass": ("q", 0.5, 100.0), "lowshelf": ("q", 0.5, 100.0), "treble": ("q", 0.5, 3000.0),
             "highshelf": ("q", 0.5, 3000.0)}
 _OPTION = re.compile(r"(?:^|\s)(?:-af|-filter:a|-filter_complex)\s")
