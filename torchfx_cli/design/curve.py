@@ -17,6 +17,7 @@ from torchfx_cli.design.stages import Array
 FEWEST_TAPS = 255
 MOST_TAPS = (1 << 17) - 1
 DENSITY = 8  # frequencies a tap
+KAISER_BETA = 2.0  # a curve has corners, not stop bands: a narrow main lobe halves the taps that a Hann window needs
 
 
 def level_db(points: tuple[tuple[float, float], ...], at_hz: Array) -> Array:
@@ -33,7 +34,7 @@ def linear_phase(points: tuple[tuple[float, float], ...], fs: float, tolerance_d
         wanted_db = level_db(points, np.arange(size // 2 + 1) * fs / size)
         response = np.fft.irfft(10.0 ** (wanted_db / 20.0), size)
         half = taps // 2
-        designed = np.concatenate([response[-half:], response[: half + 1]]) * window_of("hann", taps + 2, 0.0)[1:-1]
+        designed = np.concatenate([response[-half:], response[: half + 1]]) * window_of("kaiser", taps, KAISER_BETA)
         if np.abs(_levels_db(designed, size) - wanted_db).max() <= tolerance_db:
             return designed
         taps = 2 * taps + 1

@@ -21,7 +21,7 @@ class EqCurveSpec(StageSpec):
                                                     "logarithm of the frequency", form="points", high=200.0)
     phase: str = param("linear keeps the shape, minimum has no pre-echo", default="linear", form="word",
                        choices=("linear", "minimum"))
-    tolerance_db: float = param("how far from the curve the response may be", default=0.1, unit="dB", low=1e-3,
+    tolerance_db: float = param("how far from the curve the response may be", default=0.25, unit="dB", low=1e-3,
                                 high=6.0)
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
@@ -35,7 +35,8 @@ class EqCurveSpec(StageSpec):
         taps = linear_phase(self.points, source.fs, self.tolerance_db)
         if taps is None:
             raise DesignError(f"{self.origin}: {MOST_TAPS} taps do not follow this curve within "
-                              f"{self.tolerance_db:g} dB at {hertz(source.fs)}; allow more tolerance, or write it less steep")
+                              f"{self.tolerance_db:g} dB at {hertz(source.fs)}; allow more "
+                              "tolerance, or write it less steep")
         label = f"eq_curve of {len(self.points)} points, {self.phase} phase"
         if self.phase == "minimum":
             return Taps(minimum_phase(taps), 0, label)

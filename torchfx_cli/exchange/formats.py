@@ -25,7 +25,7 @@ def told_from(text: str) -> str | None:
         return "camilladsp"
     if re.search(r"(?mi)^\s*(Filter\s*[0-9]*|Preamp|GraphicEQ|Channel|Device|Include|Copy|Stage)\s*:", text):
         return "apo"
-    if re.search(r"(^|\s)ffmpeg\s|(^|\s)-(af|filter:a)\s|^\s*\"?[a-z]+(@\w+)?=", text):
+    if re.search(r"(^|\s)ffmpeg\s|(^|\s)-(af|filter:a)\s|^\s*\"?[a-z]+(@\w+)?[=,]", text):
         return "ffmpeg"
     first = next(iter(re.sub(r"(?m)#.*$", "", text).split()), "")
     return "sox" if first in EFFECTS or first in PROGRAMS else None
