@@ -250,6 +250,8 @@ def test_a_pipeline_is_taken_where_all_channels_have_the_same_filters() -> None:
     ("Filter 1: ON PK Fc 105 Hz Gain 3 dB Q 1 more\n", 1, "'more' is not understood"),
     ("Filter 1: ON PK Fc 105 Hz Gain 301 dB Q 1\n", 1, "out of range"),
     ("Preamp: -3 dB\nsomething else\n", 2, "is no command"),
+    ("Filter 1: ON LS 0.0001 dB Fc 105 Hz Gain 5 dB\n", 1, "beyond any filter"),
+    ("bass 1e9 100 0.5s", 1, "beyond any filter"),
     ("highpass 80\nreverb 50\nlowpass 12k", 2, "reverb 50: is not taken"),
     ("highpass 80 gain -l 3", 1, "-l is not taken"),
     ("lowpass 5000 2o", 1, "--rate"), ("lowpass -1 500", 1, "--rate"),

@@ -53,7 +53,7 @@ def _read(text: str, reading: Reading, beside: Callable[[int, str], None]) -> No
             continue
         match = _LINE.fullmatch(words)
         command = match[1].lower() if match else ""
-        try:
+        with reading.refusing(line):
             if match and command == "channel":
                 elsewhere = "" if match[2].strip().lower() == "all" else match[2].strip()[:60]
                 if elsewhere:
@@ -64,8 +64,6 @@ def _read(text: str, reading: Reading, beside: Callable[[int, str], None]) -> No
                 _COMMANDS[command](match[2], line, reading)
             else:
                 beside(line, words)
-        except RefusedError as error:
-            reading.refuse(line, str(error))
 
 
 def _filter(words: str, line: int, reading: Reading) -> None:

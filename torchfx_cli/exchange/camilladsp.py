@@ -79,13 +79,11 @@ def _take_named(name: str, line: int, filters: dict[str, Node], reading: Reading
     node = filters[name]
     keys = _keys(node)
     kind, given = _text(keys.get("type")), _keys(keys.get("parameters"))
-    try:
+    variant = _text(given.get("type"))
+    with reading.refusing(node.line, f"filter {name} ({kind}{' ' * bool(variant)}{variant})"):
         if kind not in _TAKEN:
             raise RefusedError("is not taken")
         _TAKEN[kind](given, node.line, reading)
-    except RefusedError as error:
-        variant = _text(given.get("type"))
-        reading.refuse(node.line, f"filter {name} ({kind}{' ' * bool(variant)}{variant}): {error}")
 
 
 def _biquad(given: dict[str, Node], line: int, reading: Reading) -> None:

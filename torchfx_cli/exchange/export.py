@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.design.stages import Builder, Linear, linear
-from torchfx_cli.errors import ChainError, DesignError
+from torchfx_cli.errors import ChainError, DesignError, printable
 from torchfx_cli.exchange.words import ApoWords, CamillaWords, CannotSayError, FfmpegWords, SoxWords, built_of
 from torchfx_cli.plan.fuse import fuse_linear
 from torchfx_cli.samples import Signal, hertz
@@ -52,14 +52,14 @@ def _ffmpeg(name: str, stages: Sequence[Linear], fs: float) -> str:
 def _camilladsp(name: str, stages: Sequence[Linear], fs: float) -> str:
     filters = _words_of(stages, CamillaWords())
     names = [f"f{n}" for n in range(1, len(filters) + 1)]
-    lines = [f"# {name}, for {hertz(fs)}. The rest of devices is yours to add.", "devices:", f"  samplerate: {fs:g}",
+    lines = [f"# {printable(name)}, for {hertz(fs)}. The rest of devices is yours to add.", "devices:", f"  samplerate: {fs:g}",
              "filters:", *(f"  {key}: {words}" for key, words in zip(names, filters, strict=True)),
              "pipeline:", f"  - {{type: Filter, names: [{', '.join(names)}]}}"]
     return "\n".join(lines) + "\n"
 
 
 def _apo(name: str, stages: Sequence[Linear], fs: float) -> str:
-    return "\n".join([f"# {name}, for {hertz(fs)}", *_words_of(stages, ApoWords())]) + "\n"
+    return "\n".join([f"# {printable(name)}, for {hertz(fs)}", *_words_of(stages, ApoWords())]) + "\n"
 
 
 PROGRAMS: dict[str, tuple[Words, Callable[[str, Sequence[Linear], float], str]]] = {

@@ -41,14 +41,12 @@ def read_ffmpeg(text: str, reading: Reading) -> None:
         text = words[at + 1] if at + 1 < len(words) else ""
     for match in re.finditer(_PIECE % ",", text):
         here = line + text[: match.start()].count("\n") + (match[0][: -len(match[0].lstrip())].count("\n"))
-        words_ = match[0].strip().strip('"')
-        if not words_:
+        entry_text = match[0].strip().strip('"')
+        if not entry_text:
             continue
-        name, _, rest = words_.partition("=")
-        try:
+        name, _, rest = entry_text.partition("=")
+        with reading.refusing(here, entry_text[:80]):
             _take(name.partition("@")[0].strip(), rest, here, reading)
-        except RefusedError as error:
-            reading.refuse(here, f"{words_[:80]}: {error}")
 
 
 def _take(name: str, rest: str, line: int, reading: Reading) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from torchfx_cli.errors import printable
 from torchfx_cli.exchange.apo import read_apo, read_rew
 from torchfx_cli.exchange.camilladsp import read_camilladsp
 from torchfx_cli.exchange.ffmpeg import read_ffmpeg
@@ -33,4 +34,4 @@ def told_from(text: str) -> str | None:
 
 def chain_text(reading: Reading, name: str, source: str) -> str:
     """The chain file."""
-    return "\n".join([f"# From {name}, {source}.", "chain:", *(f"  - {entry}" for entry in reading.entries), ""])
+    return "\n".join([f"# From {printable(name)}, {source}.", "chain:", *(f"  - {entry}" for entry in reading.entries), ""])

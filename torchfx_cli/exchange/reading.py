@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torchfx_cli.chain.document import parse_document
@@ -40,7 +42,7 @@ def written(value: Value | dict[str, Value]) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return value if value.isalnum() or value.replace("_", "a").isalnum() else "'" + value.replace("'", "''") + "'"
+        return value if value.replace("_", "a").isalnum() else json.dumps(value, ensure_ascii=False)
     if isinstance(value, float | int):
         return repr(float(value)).removesuffix(".0")
     return "[" + ", ".join(written(item) for item in value) + "]"
@@ -68,6 +70,19 @@ class Reading:
 
     def refuse(self, line: int, why: str) -> None:
         self.refused.append((line, why))
+
+    @contextmanager
+    def refusing(self, line: int, name: str = "") -> Iterator[None]:
+        """What raises RefusedError inside is refused, and numbers that no filter can have."""
+        why = ""
+        try:
+            yield
+        except RefusedError as error:
+            why = str(error)
+        except ArithmeticError:
+            why = "its numbers are beyond any filter"
+        if why:
+            self.refuse(line, f"{name}: {why}" if name else why)
 
     def rate(self, what: str) -> float:
         """The sample rate that `what` needs. Raises RefusedError where nobody said one."""

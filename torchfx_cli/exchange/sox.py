@@ -38,12 +38,10 @@ def read_sox(text: str, reading: Reading) -> None:
         arguments = []
         while words and words[0][1] not in EFFECTS:
             arguments.append(words.pop(0)[1])
-        try:
+        with reading.refusing(line, " ".join([name, *arguments])[:80]):
             if name not in _TAKEN:
                 raise RefusedError("is not taken" if name in EFFECTS else "is no effect of SoX")
             _TAKEN[name](name, arguments, line, reading)
-        except RefusedError as error:
-            reading.refuse(line, f"{' '.join([name, *arguments])[:80]}: {error}")
 
 
 def _split(raw: str, line: int, reading: Reading) -> Words:
