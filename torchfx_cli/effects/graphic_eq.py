@@ -110,4 +110,4 @@ def _solved(centres_hz: Array, target_db: Array, octaves: float, fs: float) -> A
     return None
 
 
-KIND = Kind(GraphicEqSpec, None, "- graphic_eq: {bands: [[63, 2], [1000, -3], [8000, 1.5]]}")
+KIND = Kind(GraphicEqSpec, None, "- graphic_eq: {bands: [[63, 2], [250, 1.5], [1000, -3]]}")

@@ -84,6 +84,7 @@ def _take_named(name: str, line: int, filters: dict[str, Node], reading: Reading
         if kind not in _TAKEN:
             raise RefusedError("is not taken")
         _TAKEN[kind](given, node.line, reading)
+    return None
 
 
 def _biquad(given: dict[str, Node], line: int, reading: Reading) -> None:

@@ -52,8 +52,8 @@ def _ffmpeg(name: str, stages: Sequence[Linear], fs: float) -> str:
 def _camilladsp(name: str, stages: Sequence[Linear], fs: float) -> str:
     filters = _words_of(stages, CamillaWords())
     names = [f"f{n}" for n in range(1, len(filters) + 1)]
-    lines = [f"# {printable(name)}, for {hertz(fs)}. The rest of devices is yours to add.", "devices:", f"  samplerate: {fs:g}",
-             "filters:", *(f"  {key}: {words}" for key, words in zip(names, filters, strict=True)),
+    lines = [f"# {printable(name)}, for {hertz(fs)}. The rest of devices is yours to add.", "devices:",
+             f"  samplerate: {fs:g}", "filters:", *map("  {}: {}".format, names, filters),
              "pipeline:", f"  - {{type: Filter, names: [{', '.join(names)}]}}"]
     return "\n".join(lines) + "\n"
 

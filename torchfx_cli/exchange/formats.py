@@ -34,4 +34,5 @@ def told_from(text: str) -> str | None:
 
 def chain_text(reading: Reading, name: str, source: str) -> str:
     """The chain file."""
-    return "\n".join([f"# From {printable(name)}, {source}.", "chain:", *(f"  - {entry}" for entry in reading.entries), ""])
+    entries = [f"  - {entry}" for entry in reading.entries]
+    return "\n".join([f"# From {printable(name)}, {source}.", "chain:", *entries, ""])
