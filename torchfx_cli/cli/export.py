@@ -35,7 +35,7 @@ def export(
     check_together([file], overwrite=overwrite)
     content = exported(load_chain(find(chain)), program, options.sample_rate(rate))
     if output is None:
-        return show.copy(content.rstrip("\n"))
+        return show.say(*content.rstrip("\n").split("\n"))
     with file:
         file.save(content)
     return None

@@ -56,7 +56,7 @@ def import_(
         show.tell(f"torchfx: warning: left out: {problem}", "yellow")
     content = chain_text(reading, os.path.basename(file), name)
     if output is None:
-        return show.copy(content.rstrip("\n"))
+        return show.say(*content.rstrip("\n").split("\n"))
     with to:
         to.save(content)
     return None
