@@ -22,9 +22,10 @@ import soundfile
 from timing import in_turn
 
 from torchfx_cli.bench.loads import write_noise
-from torchfx_cli.bench.other_tools import TOOLS, CannotSayError, Work
+from torchfx_cli.bench.other_tools import TOOLS, Work
 from torchfx_cli.bench.suites import written
 from torchfx_cli.chain.spec import design_chain
+from torchfx_cli.exchange.words import CannotSayError
 from torchfx_cli.plan.assemble import assemble
 from torchfx_cli.render.choose import open_engine
 from torchfx_cli.samples import SampleFormat

@@ -16,10 +16,11 @@ from bench_fakes import chain, suite
 from torchfx_cli.bench import end_to_end, loads
 from torchfx_cli.bench.end_to_end import process_rows, rows, tool_rows
 from torchfx_cli.bench.measure import Rule
-from torchfx_cli.bench.other_tools import TOOLS, CannotSayError, Tool, Work
+from torchfx_cli.bench.other_tools import TOOLS, Tool, Work
 from torchfx_cli.bench.records import Cell, Measurement
 from torchfx_cli.bench.suites import END_TO_END, Suite, beside, suite_of
 from torchfx_cli.bench.timings import Run
+from torchfx_cli.exchange.words import CannotSayError
 
 FS, FRAMES = 44_100, 5000
 BIQUADS = suite("highpass:cutoff=80,order=4", "peaking:frequency=3200,gain=2.5", "gain:-3", channels=2)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from bench_fakes import chain
 
-from torchfx_cli.bench.other_tools import TOOLS, CannotSayError, FfmpegWords, SoxWords, Work
+from torchfx_cli.bench.other_tools import TOOLS, Work
 from torchfx_cli.bench.suites import written
 from torchfx_cli.chain.spec import design_chain
 from torchfx_cli.design.stages import Sections
+from torchfx_cli.exchange.words import CannotSayError, FfmpegWords, SoxWords
 
 FS = 44_100
 EVERYTHING = ("gain:-3", "peaking:frequency=1000,gain=3", "low_shelf:frequency=200,gain=-3")
@@ -26,7 +27,7 @@ def work(folder: Path, *effects: str, subtype: str = "FLOAT") -> Work:
 def test_sections_cross_to_sox_and_ffmpeg_with_all_their_digits(tmp_path: Path) -> None:
     (stage,) = design_chain(chain("highpass:80"), FS)
     assert isinstance(stage, Sections)
-    assert [float(word) for word in stage.build(SoxWords(tmp_path / "t.wav"))[1:]] == stage.sos[0].tolist()
+    assert [float(word) for word in stage.build(SoxWords())[1:]] == stage.sos[0].tolist()
     (words,) = stage.build(FfmpegWords())
     options = dict(pair.split("=") for pair in words.removeprefix("biquad=").split(":"))
     assert [float(options[name]) for name in ("b0", "b1", "b2", "a0", "a1", "a2")] == stage.sos[0].tolist()

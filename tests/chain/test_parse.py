@@ -546,13 +546,19 @@ def valid(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
     if not isinstance(value, types[schema["type"]]) or isinstance(value, bool) != (schema["type"] == "boolean"):
         return False
     if isinstance(value, dict):
+        if "patternProperties" in schema:
+            ((pattern, item_schema),) = schema["patternProperties"].items()
+            return bool(value) and all(re.search(pattern, str(key)) and valid(item, item_schema, root)
+                                       for key, item in value.items())
         known = schema["properties"]
         return (set(schema.get("required", ())) <= set(value) <= set(known)
                 and schema.get("minProperties", 0) <= len(value) <= schema.get("maxProperties", 99)
                 and all(valid(item, known[key], root) for key, item in value.items()))
     if isinstance(value, list):
         return (schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", 1e9)
-                and all(valid(item, schema["items"], root) for item in value))
+                and all(valid(item, each, root)
+                        for item, each in zip(value, schema.get("prefixItems") or [schema.get("items")] * len(value),
+                                              strict=False)))
     if isinstance(value, str):
         return re.search(schema.get("pattern", ""), value) is not None
     return bool(schema.get("minimum", value) <= value <= schema.get("maximum", value)
@@ -568,7 +574,8 @@ def fits_schema(text: str) -> bool:
 
 @pytest.mark.usefixtures("files_of_examples")
 def test_the_schema_accepts_what_the_parser_accepts() -> None:
-    for text in [PODCAST, *(f"chain:\n  {entry}\n" for entry in (kind.example for kind in KINDS.values()))]:
+    maps = "- eq_curve: {100: 3 dB, 1 kHz: -3}", "- graphic_eq: {bands: {63: 2}}"
+    for text in [PODCAST, *(f"chain:\n  {entry}\n" for entry in (*maps, *(kind.example for kind in KINDS.values())))]:
         parse_chain(text)
         assert fits_schema(text), text
 
@@ -577,6 +584,7 @@ def test_the_schema_accepts_what_the_parser_accepts() -> None:
     "- lowpas: 3", "- highpass: {cutof: 3}", "- highpass: {}", "- highpass", "- gain: 3 Hz", "- highpass: 0",
     "- gain: 1000", "- highpass: {cutoff: 3, order: 0}", "- highpass: {cutoff: 3, family: x}", "- gain: [3]",
     "- fir: {bandpass: [3], taps: 5}", "- sos: {sections: [[1, 2]]}", "- {gain: 3, invert: {}}", "- {}", "- peaking: 3",
+    "- eq_curve: {points: [[1]]}", "- eq_curve: {points: {}}", "- eq_curve: {points: {x: 3}}", "- eq_curve: [[1, 300]]",
 ])
 def test_the_schema_refuses_what_the_parser_refuses(entry: str) -> None:
     text = f"chain:\n  {entry}\n"

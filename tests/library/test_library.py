@@ -394,6 +394,8 @@ EVERY_KIND = """chain:
   - sos: {sections: [[0.2, 0.3, 0.2, 1.0, -0.5, 0.3]]}
   - fir: {lowpass: 2000, taps: 511, align: true}
   - fir: {taps: [0.5, 0.25, -0.125]}
+  - graphic_eq: {bands: [[63, 2], [1000, -3]]}
+  - eq_curve: {points: [[500, 3], [2000, 0]]}
   - gain: -3
   - invert
 """

@@ -30,12 +30,13 @@ import numpy as np
 from torchfx_cli.bench.accuracy import reference, snr_db
 from torchfx_cli.bench.loads import read, write_noise
 from torchfx_cli.bench.measure import Rule, failed, over_budget
-from torchfx_cli.bench.other_tools import TOOLS, CannotSayError, Tool, Work, process_command
+from torchfx_cli.bench.other_tools import TOOLS, Tool, Work, process_command
 from torchfx_cli.bench.records import Cell, Measurement
 from torchfx_cli.bench.suites import END_TO_END, Suite, undelayed
 from torchfx_cli.bench.timings import Run, fresh, in_turn, run_process
 from torchfx_cli.chain.spec import ChainSpec, design_chain
 from torchfx_cli.errors import RunError, UsageError
+from torchfx_cli.exchange.words import CannotSayError
 from torchfx_cli.render import costs
 from torchfx_cli.render.choose import check_engine, open_engine
 from torchfx_cli.render.engine import Block

@@ -1,7 +1,7 @@
 """One table of programs over the same filters, each a whole process from file to file: ourselves, SoX, ffmpeg, others.
 
-Filters cross as numbers: SoX and ffmpeg take second-order sections, SoX and a script of SciPy take taps. pedalboard has
-filters of its own, of which the peaking and shelving ones are the cookbook's.
+Filters cross as numbers, see `exchange.words`; a script of SciPy takes sections and taps. pedalboard has filters of its
+own, of which the peaking and shelving ones are the cookbook's.
 """
 
 from __future__ import annotations
@@ -13,17 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
 
 from torchfx_cli.chain.spec import ChainSpec
-from torchfx_cli.design.stages import Builder, Gain, Sections, Stage, Sum, Taps, linear
+from torchfx_cli.design.stages import Gain, Sections, Stage, Sum, Taps
+from torchfx_cli.exchange.words import CannotSayError, FfmpegWords, SoxWords, built_of
 from torchfx_cli.plan.fuse import fuse
-
-T = TypeVar("T")
-
-
-class CannotSayError(Exception):
-    """The program has no words for this chain; the text says for what."""
 
 
 @dataclass(frozen=True)
@@ -67,28 +61,8 @@ def _torchfx(work: Work) -> list[str]:
 def _sox(work: Work) -> list[str]:
     words = []
     for n, stage in enumerate(fuse(work.stages)):
-        words += built_of(stage, SoxWords(work.output, n))
+        words += built_of(stage, SoxWords(work.output.with_name(f"taps{n}.txt")))
     return ["sox", "-D", str(work.source), str(work.output), *words]
-
-
-class SoxWords:
-    """A `Builder` of effects of SoX; the taps of number `n` go into a file beside `output`."""
-
-    def __init__(self, output: Path, n: int = 0) -> None:
-        self._taps_file = output.with_name(f"taps{n}.txt")
-
-    def sections(self, stage: Sections) -> list[str]:
-        return [word for row in stage.sos for word in ("biquad", *map(repr, row.tolist()))]
-
-    def taps(self, stage: Taps) -> list[str]:
-        self._taps_file.write_text("\n".join(map(repr, stage.taps.tolist())))
-        return ["fir", str(self._taps_file)]
-
-    def gain(self, stage: Gain) -> list[str]:
-        return ["vol", repr(stage.factor)]
-
-    def sum(self, stage: Sum) -> list[str]:
-        raise CannotSayError(stage.label)
 
 
 def _sox_delay(stages: Sequence[Stage]) -> int:
@@ -101,24 +75,6 @@ def _ffmpeg(work: Work) -> list[str]:
     codec = "pcm_s16le" if work.subtype == "PCM_16" else "pcm_f32le"
     return ["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", str(work.source), "-af", filters or "anull", "-c:a", codec,
             str(work.output)]
-
-
-class FfmpegWords:
-    """A `Builder` of filters of ffmpeg."""
-
-    def sections(self, stage: Sections) -> list[str]:
-        names = "b0", "b1", "b2", "a0", "a1", "a2"
-        return ["biquad=" + ":".join(f"{name}={value!r}" for name, value in zip(names, row, strict=True)) + ":r=f64"
-                for row in stage.sos.tolist()]
-
-    def taps(self, stage: Taps) -> list[str]:
-        raise CannotSayError("an impulse response")
-
-    def gain(self, stage: Gain) -> list[str]:
-        return [f"volume={stage.factor!r}:precision=double"]
-
-    def sum(self, stage: Sum) -> list[str]:
-        raise CannotSayError(stage.label)
 
 
 SCIPY = """
@@ -158,13 +114,6 @@ class _Numbers:
 
     def sum(self, stage: Sum) -> tuple[str, object]:
         raise CannotSayError(stage.label)
-
-
-def built_of(stage: Stage, builder: Builder[T]) -> T:
-    """What `builder` makes of `stage`; CannotSayError where it is not linear."""
-    if not stage.is_linear:
-        raise CannotSayError(stage.label)
-    return linear([stage])[0].build(builder)
 
 
 PEDALBOARD = """

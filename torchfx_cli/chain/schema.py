@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING
 from typing import Any
 
-from torchfx_cli.chain.values import SECTION_COLUMNS, allowed, number_pattern
+from torchfx_cli.chain.values import SECTION_COLUMNS, allowed, number_pattern, points_params
 from torchfx_cli.effects.gain import GainSpec
 from torchfx_cli.effects.kind import Kind, Param, key_of, params_of
 from torchfx_cli.effects.table import KINDS
@@ -115,6 +115,11 @@ def _param_schema(param: Param) -> dict[str, Any]:
         keys = {"chain": chain, "gain": _param_schema(params_of(GainSpec)["gain"][1])}
         branch = {"type": "object", "properties": keys, "minProperties": 1, "additionalProperties": False}
         return _list_of({"anyOf": [chain, branch]}, 1)
+    if param.form == "points":
+        hz, db = (_number_schema(each) for each in points_params(param))
+        return {"anyOf": [{"type": "object", "patternProperties": {number_pattern("Hz"): db},
+                           "additionalProperties": False, "minProperties": 1},
+                          _list_of({"type": "array", "prefixItems": [hz, db], "minItems": 2, "maxItems": 2}, 1)]}
     number = _number_schema(param)
     if param.form in ("number", "integer"):
         return number

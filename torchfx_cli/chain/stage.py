@@ -12,7 +12,7 @@ from torchfx_cli.chain.values import allowed, nearest, read_value
 from torchfx_cli.effects.kind import Kind, Origin, StageSpec, key_of, params_of
 from torchfx_cli.effects.table import KINDS
 
-LISTS = ("numbers", "rows", "matrix", "band", "taps", "branches")
+LISTS = ("numbers", "rows", "matrix", "band", "taps", "branches", "points")
 ONE_STAGE = "one stage an entry, like `- highpass: {cutoff: 80, order: 4}`"
 
 
@@ -98,13 +98,20 @@ def unique_keys(pairs: Iterable[tuple[Node, Node]], known: list[str], mistakes: 
 def _pairs(kind: Kind, body: Node | None) -> list[tuple[Node, Node]]:
     if body is None:
         return []
-    if isinstance(body, Mapping):
+    if isinstance(body, Mapping) and not _is_points(kind, body):
         return body.pairs
     if isinstance(body, Scalar) and body.is_null:
         raise Mistake(f"nothing is written after the colon; write {kind.example}", body.line)
     if kind.shorthand is None or (isinstance(body, Sequence) and not _takes_a_list(kind, kind.shorthand)):
         raise Mistake(f"found {found(body)}; expected keys: write {kind.example}", body.line)
     return [(Scalar(body.line, key_of(kind.shorthand)), body)]
+
+
+def _is_points(kind: Kind, body: Mapping) -> bool:
+    """Whether the map is the value of the shorthand, `eq_curve: {100: 3, 1 kHz: 0}`, and not that of keys."""
+    if kind.shorthand is None or params_of(kind.record)[key_of(kind.shorthand)][1].form != "points":
+        return False
+    return bool(body.pairs) and all(isinstance(key, Scalar) and key.text[:1].isdigit() for key, _ in body.pairs)
 
 
 def _takes_a_list(kind: Kind, field: str) -> bool:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any
 
-from torchfx_cli.chain.document import Mistake, Node, Scalar, Sequence, found
-from torchfx_cli.effects.kind import Param
+from torchfx_cli.chain.document import Mapping, Mistake, Node, Scalar, Sequence, found
+from torchfx_cli.effects.kind import MAX_HZ, Param
 from torchfx_cli.samples import PLAIN_SIGNS
 
 # Unit of a field -> what may be written behind the number (in lower case) -> power of ten.
@@ -65,6 +65,8 @@ def allowed(param: Param) -> str:
         return words[param.form]
     if param.form == "taps":
         return f"a whole number {_range(param)}, or a list of numbers"
+    if param.form == "points":
+        return f"frequencies and gains up to {param.high:g} dB, like {{100: -3, 1 kHz: 2}} or [[100, -3], [1000, 2]]"
     one = f"{'a whole number' if param.form == 'integer' else 'a number'} {_range(param)}".rstrip()
     one += f", like {EXAMPLES[param.unit]}" if param.unit else ""
     return {"numbers": f"a list, each {one}", "band": f"two frequencies [low, high], each {one}"}.get(param.form, one)
@@ -177,6 +179,26 @@ def _rows(node: Node, param: Param) -> tuple[tuple[float, ...], ...]:
     return tuple(rows)
 
 
+def _points(node: Node, param: Param) -> tuple[tuple[float, float], ...]:
+    if isinstance(node, Mapping):
+        pairs: list[tuple[Node, Node]] = node.pairs
+    elif isinstance(node, Sequence) and all(isinstance(item, Sequence) and len(item.items) == 2 for item in node.items):
+        pairs = [(item.items[0], item.items[1]) for item in node.items if isinstance(item, Sequence)]
+    else:
+        raise _unlike(node, param)
+    if not pairs:
+        raise _unlike(node, param)
+    hz, db = points_params(param)
+    return tuple((_item(index, key, hz), _item(index, value, db)) for index, (key, value) in enumerate(pairs))
+
+
+def points_params(param: Param) -> tuple[Param, Param]:
+    """What may be written for a frequency and for a gain."""
+    high = param.high or 0.0
+    return (Param("frequency", unit="Hz", low=0.0, high=MAX_HZ, open_low=True),
+            Param("gain", unit="dB", low=-high, high=high))
+
+
 def _taps(node: Node, param: Param) -> int | tuple[float, ...]:
     if not isinstance(node, Sequence):
         return _integer(node, param)
@@ -187,7 +209,7 @@ def _taps(node: Node, param: Param) -> int | tuple[float, ...]:
 
 _READERS: dict[str, Callable[[Node, Param], Any]] = {
     "number": _number, "integer": _integer, "word": _word, "bool": _bool, "path": _path,
-    "numbers": _numbers, "band": _band, "rows": _rows, "matrix": _rows, "taps": _taps,
+    "numbers": _numbers, "band": _band, "rows": _rows, "matrix": _rows, "taps": _taps, "points": _points,
 }
 
 

@@ -11,7 +11,9 @@ import typer.main
 from torchfx_cli.cli import show
 from torchfx_cli.cli.bench import bench
 from torchfx_cli.cli.devices import devices
+from torchfx_cli.cli.export import export
 from torchfx_cli.cli.filters import filters
+from torchfx_cli.cli.import_ import import_
 from torchfx_cli.cli.info import info
 from torchfx_cli.cli.presets import presets
 from torchfx_cli.cli.process import process
@@ -31,8 +33,8 @@ def app() -> Any:
     program = typer.Typer(
         cls=WordGroup, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=HELP_NAMES)
     program.callback(invoke_without_command=True)(_program)
-    for command in (process, watch, presets, filters, devices, info, bench):
-        program.command(cls=WordCommand)(command)
+    for command in (process, watch, presets, filters, import_, export, devices, info, bench):
+        program.command(command.__name__.strip("_"), cls=WordCommand)(command)
     return typer.main.get_command(program)
 
 

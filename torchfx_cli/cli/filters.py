@@ -14,6 +14,7 @@ from torchfx_cli.errors import UsageError
 FORMS = {
     "word": "word", "bool": "true | false", "numbers": "numbers", "rows": "rows of 6", "matrix": "rows",
     "path": "file name", "taps": "number | numbers", "band": "[low, high]", "branches": "chains",
+    "points": "Hz: dB, ...",
 }
 
 

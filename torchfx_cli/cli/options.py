@@ -14,6 +14,7 @@ MAX_CHUNK_S = 1e6  # eleven days; what is asked for is taken, memory is bounded 
 MAX_TAIL_S = 3600.0
 MAX_TIMEOUT_S = 1e6
 MAX_JOBS = 256
+MAX_RATE_HZ = 10_000_000
 KBPS = 6, 4000
 # Two of these say different things about the same outputs.
 CONTRADICTIONS = (
@@ -60,6 +61,11 @@ def rate_wish(bitrate: str | None, quality: str | None) -> RateWish:
     """Bit rate in kbit/s, or quality, of lossy outputs."""
     kbps = None if bitrate is None else _number("--bitrate", bitrate.lower().removesuffix("k"), *KBPS, " kbit/s")
     return RateWish(kbps, None if quality is None else _number("--quality", quality, 0, MAX_QUALITY))
+
+
+def sample_rate(value: str) -> float:
+    """Hz of --rate."""
+    return _number("--rate", value, 1, MAX_RATE_HZ, " Hz")
 
 
 def _number(option: str, value: str, low: float, high: float, unit: str = "") -> float:

@@ -54,6 +54,8 @@ KINDS = Kinds({
     "analog": "analog",
     "sos": "sos",
     "fir": "fir",
+    "graphic_eq": "graphic_eq",
+    "eq_curve": "eq_curve",
     "gain": "gain:GAIN",
     "invert": "gain:INVERT",
     "normalize": "normalize",
