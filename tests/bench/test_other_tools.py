@@ -59,7 +59,8 @@ def test_we_get_the_chain_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "effect", "said"), [
-    ("sox", "mono", "mono"), ("ffmpeg", "fir:lowpass=8000,taps=101", "an impulse response"), ("ffmpeg", "mono", "mono"),
+    ("sox", "trim:end=1", "trim"), ("ffmpeg", "fir:lowpass=8000,taps=101", "an impulse response"),
+    ("ffmpeg", "trim:end=1", "trim"),
     ("scipy script", "compressor:-20", "compressor"), ("pedalboard", "notch:50", "notch"),
     ("pedalboard", "highpass:80", "highpass"), ("pedalboard", "low_shelf:frequency=200,gain=3,order=1", "low_shelf"),
 ])

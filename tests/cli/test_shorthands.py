@@ -31,7 +31,8 @@ def corpus(tmp_path: Path) -> Path:
 def test_a_corpus_is_made_alike_without_a_chain_and_resumed(run: Any, corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = run("process", corpus, "-o", out, *CORPUS)
-    assert (done.code, done.told[-1]) == (0, "2 ok, 0 warned, 0 failed, 0 skipped")
+    assert done.code == 0
+    assert done.told[-1].startswith("2 ok, 0 warned, 0 failed, 0 skipped  in ")
     facts = [soundfile.info(out / name) for name in ("a.flac", "sub/b.flac")]
     assert [(f.samplerate, f.channels, f.frames, f.subtype) for f in facts] == [
         (4000, 1, 4000, "PCM_16"), (4000, 1, 4000, "PCM_16")]
@@ -41,7 +42,7 @@ def test_a_corpus_is_made_alike_without_a_chain_and_resumed(run: Any, corpus: Pa
                 "--subtype", "pcm_16")
     assert again.told[-1] == "0 ok, 0 warned, 0 failed, 2 skipped", "the same in other words is done already"
     other = run("process", corpus, "-o", out, "--resume", *CORPUS, "--normalize", "-6")
-    assert other.told[-1] == "2 ok, 0 warned, 0 failed, 0 skipped"
+    assert other.told[-1].startswith("2 ok, 0 warned, 0 failed, 0 skipped  in ")
 
 
 def test_another_extension_is_a_conversion_without_loss(run: Any, read: Any, ramp: Path, tmp_path: Path) -> None:

@@ -54,6 +54,8 @@ LABELS = [
     ("fir", {"bandpass_hz": (300.0, 3000.0), "taps": 101, "window": "kaiser"},
      "fir bandpass 300 Hz to 3 kHz 101 taps kaiser 8.6"),
     ("fir", {"taps": (1.0, 0.5)}, "fir 2 taps"),
+    ("graphic_eq", {"bands": ((63.0, 2.0), (1000.0, -3.0))}, "graphic_eq, 2 octave bands"),
+    ("eq_curve", {"points": ((100.0, 3.0), (1000.0, 0.0))}, "eq_curve of 2 points, linear phase"),
     ("gain", {"gain_db": -1.0}, "gain -1 dB"),
     ("invert", {}, "invert"),
     ("normalize", {}, "normalize to -1 dBFS"),
@@ -78,7 +80,7 @@ def test_gains_and_levels_are_factors() -> None:
     written = spec("gain", gain_db=-6.0), spec("invert"), spec("normalize", peak_db=-3.0)
     stages = design_chain(ChainSpec("x", written), 1)
     assert [stage.factor for stage in stages if isinstance(stage, Gain)] == pytest.approx([0.501187233627, -1.0])
-    assert [stage.peak for stage in stages if isinstance(stage, Normalize)] == pytest.approx([0.707945784384])
+    assert [stage.level for stage in stages if isinstance(stage, Normalize)] == pytest.approx([0.707945784384])
 
 
 def test_raw_sections_are_divided_by_a0() -> None:

@@ -16,8 +16,10 @@ from torchfx_cli.effects.analog import AnalogSpec
 from torchfx_cli.effects.bandpass_bandstop import BandSpec
 from torchfx_cli.effects.classical import FAMILIES
 from torchfx_cli.effects.dc_block import DcBlockSpec
+from torchfx_cli.effects.eq_curve import EqCurveSpec
 from torchfx_cli.effects.fir import FirSpec
 from torchfx_cli.effects.gain import GainSpec, InvertSpec
+from torchfx_cli.effects.graphic_eq import GraphicEqSpec
 from torchfx_cli.effects.highpass_lowpass import CutSpec
 from torchfx_cli.effects.kind import Origin, StageSpec
 from torchfx_cli.effects.normalize import NormalizeSpec
@@ -64,6 +66,8 @@ SPECS: dict[str, StageSpec] = {
     "fir of 24 taps": FirSpec(kind="fir", origin=HERE, lowpass_hz=2000, taps=24),
     "fir aligned": FirSpec(kind="fir", origin=HERE, highpass_hz=1000, taps=101, align=True),
     "fir listed": FirSpec(kind="fir", origin=HERE, taps=(0.5, 0.25, -0.125)),
+    "graphic_eq": GraphicEqSpec(kind="graphic_eq", origin=HERE, bands=((63.0, 2.0), (1000.0, -3.0))),
+    "eq_curve": EqCurveSpec(kind="eq_curve", origin=HERE, points=((100.0, 3.0), (1000.0, 0.0)), phase="minimum"),
     "gain": GainSpec(kind="gain", origin=HERE, gain_db=-3),
     "invert": InvertSpec(kind="invert", origin=HERE),
     "normalize": NormalizeSpec(kind="normalize", origin=HERE, peak_db=-1),

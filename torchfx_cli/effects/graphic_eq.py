@@ -70,7 +70,7 @@ class GraphicEqSpec(StageSpec):
                 raise DesignError(f"{self.origin}: {not_below(hz, fs)}")
         below = np.array([hz for hz in centres if hz < fs / 2.0])
         target_db = np.array([written.get(hz, 0.0) for hz in below])
-        label = f"graphic_eq of {len(below)} {self.width} bands"
+        label = f"graphic_eq, {sum(1 for gain_db in written.values() if gain_db)} {self.width} bands"
         sos = _solved(below, target_db, WIDTH_BANDS * OCTAVES[self.width], fs)
         if sos is None:
             raise DesignError(f"{self.origin}: no peaks have these gains together at {hertz(fs)}")
