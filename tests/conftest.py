@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,10 @@ import soundfile
 
 from torchfx_cli.kernel.load import load
 from torchfx_cli.render.device import torch_version, why_no_cuda
+
+
+def pytest_configure() -> None:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of all processes that tests start
 
 
 def pytest_report_header() -> list[str]:

@@ -17,6 +17,7 @@ from torchfx_cli.errors import Interrupted, TorchfxError, UsageError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: the process's own) and return its exit code."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads, for which there is no work, cost each start
     show.prepare()
     try:
         with signals.raised():
