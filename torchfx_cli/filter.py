@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from torchfx_cli.effects.fir import FirSpec
 from torchfx_cli.effects.kind import Origin
@@ -220,7 +222,10 @@ class SOS(Filter):
 
     def __init__(self, sos: npt.ArrayLike, fs: float | None = None) -> None:
         refuse_gradient(sos, "SOS: sos")
-        rows = torch.as_tensor(sos, dtype=torch.float64)
+        try:
+            rows = torch.as_tensor(sos if isinstance(sos, Tensor) else np.asarray(sos, np.float64), dtype=torch.float64)
+        except ValueError:  # rows of different lengths
+            raise ValueError("sos is [K, 6], not (b, a): scipy.signal.tf2sos(b, a) gives sections") from None
         if rows.ndim != 2 or rows.shape[-1] != 6:
             raise ValueError(f"sos is [K, 6], rows of b0, b1, b2, a0, a1, a2; got shape {tuple(rows.shape)}")
         super().__init__("sos", fs, sections=rows)

@@ -565,3 +565,9 @@ def test_normalize_takes_a_gain_for_each_example() -> None:
     torch.testing.assert_close(y.abs().amax((1, 2)), torch.tensor([0.5, 0.5, 0.0], dtype=x.dtype))
     torch.testing.assert_close(y[0] / y[0].abs().max(), x[0] / x[0].abs().max())
     assert fx.effect.Normalize(0.5)(x[0, 0]).abs().max() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("pair", [([1.0, 0.5], [1.0]), (np.ones(3), np.ones(3))])
+def test_b_and_a_are_no_sections(pair: Any) -> None:
+    with pytest.raises(ValueError, match=r"sos is \[K, 6\]"):
+        fx.filter.SOS(pair)

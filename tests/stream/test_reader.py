@@ -359,3 +359,11 @@ def test_no_descriptor_left_is_said_to_be_the_run_s_trouble(tmp_path: Path) -> N
             pass
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("make", [oddfiles.chained_ogg, oddfiles.concatenated_mp3,
+                                  lambda: 2 * oddfiles.encode(oddfiles.TONE, format="FLAC")])
+def test_a_second_stream_fails_where_nothing_may_be_missing(tmp_path: Path, make: Callable[[], bytes]) -> None:
+    with (pytest.raises(ReadError, match="holds a second stream; only the first "),
+          open_source(put(tmp_path, make(), "in"), on_truncated="fail") as source):
+        read(source)

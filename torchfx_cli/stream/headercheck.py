@@ -51,7 +51,10 @@ class HeaderCheck:
     def warn_of_second(self, facts: FileFacts, frames_read: int) -> None:
         """That sound is left out, which lies behind the end of the first stream."""
         self.is_wrong = True
-        self.warn(f"holds a second stream; only the first {frames_read / facts.fs:.1f} s was read{CUT_APART}")
+        text = f"holds a second stream; only the first {frames_read / facts.fs:.1f} s was read{CUT_APART}"
+        if self._on_truncated == "fail":
+            raise ReadError(text)
+        self.warn(text)
 
     def check_header(self, facts: FileFacts, is_patched: bool, opened: Opened | AvSound | None = None) -> None:
         """Before the first sample is read; `is_patched`: the size in the header was corrected for libsndfile."""
