@@ -239,3 +239,13 @@ def through_pipes(data: bytes) -> bytes:
     done = subprocess.run(command("-", "-e", "gain:0", "-o", "-"), input=data, capture_output=True, env=environment())
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_a_loop_over_names_keeps_its_standard_input(torchfx: Torchfx, tmp_path: Path, sound: bytes) -> None:
+    """`while read` would end after the first name if a run within it read on."""
+    for name in ("a.wav", "b.wav", "c.wav"):
+        (tmp_path / name).write_bytes(sound)
+    loop = 'printf "a.wav\\nb.wav\\nc.wav\\n" | while read f; do "$@" "$f" -o "out/$f" -q; done'
+    done = torchfx("process", *EFFECTS, shell=loop)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.wav", "b.wav", "c.wav"]
