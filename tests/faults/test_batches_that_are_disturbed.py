@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from support.invariants import check_exit, check_told, nothing_lost
 from support.rounds import ROUNDS
+from support.strace import needs_strace
 from support.trees import TORCHFX, Tree, environment, make_tree
 
 from torchfx_cli.tasks.journal import NAME
@@ -305,20 +306,13 @@ def test_one_bad_file_among_many_costs_only_itself(tree: Tree) -> None:
     check_resumed(tree)
 
 
-def strace_works() -> bool:
-    if shutil.which("strace") is None:
-        return False
-    return not subprocess.run(["strace", "-f", "-e", "inject=getcwd:error=EIO", "true"], capture_output=True).returncode
-
-
 @pytest.mark.parametrize("fault", [
     "fsync:error=EIO:when=3", "renameat,renameat2,linkat:error=EIO:when=2", "write:error=ENOSPC:when=9",
     "write:error=EIO:when=20", "close:error=EIO:when=60", "openat:error=EMFILE:when=150",
     "rename,renameat,linkat:signal=SIGKILL:when=2", "fsync:signal=SIGKILL:when=2", "fsync:signal=SIGSEGV:when=3",
 ])
 def test_a_failing_call_in_a_worker_or_in_the_run_never_gives_a_wrong_output(tree: Tree, fault: str) -> None:
-    if not strace_works():
-        pytest.skip("needs strace and permission to trace")
+    needs_strace()
     calls = fault.split(":")[0]
     log = tree.folder / "log"
     quickly = [] if "signal=" in fault else ["--seccomp-bpf"]  # stops at these calls alone, but cannot send signals

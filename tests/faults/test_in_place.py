@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from support.rounds import ROUNDS
+from support.strace import needs_strace
 from support.trees import TORCHFX, environment, make_tree
 
 from torchfx_cli.stream.atomicfile import remove_stale
@@ -170,12 +171,6 @@ def test_a_failing_call_loses_no_original(
         assert not list(takes.folder.glob("*.part")), "a temporary file is left"
     remove_stale(takes.folder)
     one.check_resumed()
-
-
-def needs_strace() -> None:
-    command = ["strace", "-f", "-e", "inject=getcwd:error=EIO", "true"]
-    if shutil.which("strace") is None or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("needs strace and permission to trace")
 
 
 def test_without_hard_links_a_copy_that_was_cut_never_counts_as_a_backup(

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+from support.strace import needs_strace
 
 OLD = b"the old output"
 FRAMES = 24_000
@@ -48,18 +49,6 @@ except TorchfxError as error:
 def run(path: Path, *prefix: str, frames: int = FRAMES) -> subprocess.CompletedProcess[str]:
     command = [*prefix, sys.executable, "-c", SCRIPT, str(path), str(frames)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-
-
-def strace_works() -> bool:
-    if shutil.which("strace") is None:
-        return False
-    probe = ["strace", "-f", "-e", "inject=getcwd:error=EIO", "true"]
-    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
-
-
-def needs_strace() -> None:
-    if not strace_works():
-        pytest.skip("needs strace and permission to trace")
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg"])

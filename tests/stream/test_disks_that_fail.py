@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from support.strace import needs_strace
 
 from torchfx_cli.errors import ReadError
 from torchfx_cli.stream.metadataplan import contents, pack
@@ -96,9 +96,7 @@ def test_a_file_that_cannot_be_read_at_all_is_told(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize(("name", "call"), [("a.wav", "read"), ("a.mp3", "read"), ("a.flac", "pread64"),
                                             ("zero.wav", "preadv2")])
 def test_the_command_names_the_file_and_the_error(tmp_path: Path, name: str, call: str) -> None:
-    probe = ["strace", "-f", "-e", "inject=getcwd:error=EIO", "true"]
-    if shutil.which("strace") is None or subprocess.run(probe, capture_output=True, check=False).returncode:
-        pytest.skip("needs strace and permission to trace")
+    needs_strace()
     MAKERS[name](tmp_path / name)
     strace = ("strace", "-f", "--seccomp-bpf", "-qq", "-o", os.devnull, "-P", str(tmp_path / name),
               "-e", f"trace={call}", "-e", f"inject={call}:error=EIO:when=2+", sys.executable, "-m", "torchfx_cli")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import pytest
 import soundfile as sf
 from support import oddfiles
 from support.oddfiles import TONE, put
+from support.strace import needs_strace
 
 OLD = b"the old output"
 PART = ".torchfx-0-0-bb6541f5.part"
@@ -35,12 +35,6 @@ def run(path: Path, source: Path, *prefix: str) -> subprocess.CompletedProcess[s
     command = [*prefix, sys.executable, "-c", SCRIPT, str(path), str(source)]
     env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=env)
-
-
-def needs_strace() -> None:
-    probe = ["strace", "-f", "-e", "inject=getcwd:error=EIO", "true"]
-    if shutil.which("strace") is None or subprocess.run(probe, capture_output=True, check=False).returncode:
-        pytest.skip("needs strace and permission to trace")
 
 
 def wav_with_chunks(folder: Path) -> Path:
