@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from torchfx_cli.design.stage import Stage
-from torchfx_cli.effects.following import Follower, kept, sidechain_sections
+from torchfx_cli.effects.following import Follower, kept, knee, sidechain_sections, threshold, time_constant
 from torchfx_cli.effects.kind import MAX_HZ, Complaint, Kind, StageSpec, gain, param
 from torchfx_cli.kernel.following import Curve
 from torchfx_cli.samples import Signal
@@ -24,11 +24,11 @@ class CompressorSpec(StageSpec):
 
     is_filter = False
 
-    threshold_db: float = param("level from which on it works", unit="dBFS", low=-120.0, high=0.0)
+    threshold_db: float = threshold("level from which on it works")
     ratio: float = param("dB in for one dB out, above the threshold", default=4.0, low=1.0, high=1000.0)
-    knee_db: float = param("width of the bend around the threshold", default=6.0, unit="dB", low=0.0, high=60.0)
-    attack_s: float = param("time constant of turning down", default=0.005, unit="s", low=0.0, high=10.0)
-    release_s: float = param("time constant of coming back", default=0.1, unit="s", low=0.0, high=10.0)
+    knee_db: float = knee()
+    attack_s: float = time_constant("turning down", 0.005)
+    release_s: float = time_constant("coming back", 0.1)
     makeup_db: float = gain("gain behind it", 0.0)
     detector: str = param("what the level is, that of the highest channel", default="peak", form="word",
                           choices=("peak", "rms"))

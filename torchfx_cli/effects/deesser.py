@@ -19,7 +19,7 @@ import numpy as np
 from torchfx_cli.design import biquad
 from torchfx_cli.design.decay import ringing_frames
 from torchfx_cli.design.stage import Array, Processor, Stage
-from torchfx_cli.effects.following import SideChain, kept, sidechain_sections
+from torchfx_cli.effects.following import SideChain, kept, knee, sidechain_sections, threshold, time_constant
 from torchfx_cli.effects.kind import Q_BUTTERWORTH, Kind, StageSpec, frequency, param
 from torchfx_cli.kernel.following import Curve
 from torchfx_cli.kernel.load import load
@@ -32,13 +32,13 @@ class DeesserSpec(StageSpec):
 
     is_filter = False
 
-    threshold_db: float = param("level above the frequency from which on it works", unit="dBFS", low=-120.0, high=0.0)
+    threshold_db: float = threshold("level above the frequency from which on it works")
     frequency_hz: float = frequency("where the band of sibilance begins", 5000.0)
     ratio: float = param("dB in for one dB out, above the threshold", default=4.0, low=1.0, high=1000.0)
     range_db: float = param("how far it turns down at most", default=12.0, unit="dB", low=0.0, high=60.0)
-    knee_db: float = param("width of the bend around the threshold", default=6.0, unit="dB", low=0.0, high=60.0)
-    attack_s: float = param("time constant of turning down", default=0.001, unit="s", low=0.0, high=10.0)
-    release_s: float = param("time constant of coming back", default=0.05, unit="s", low=0.0, high=10.0)
+    knee_db: float = knee()
+    attack_s: float = time_constant("turning down", 0.001)
+    release_s: float = time_constant("coming back", 0.05)
 
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""

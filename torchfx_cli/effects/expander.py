@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from torchfx_cli.design.stage import Stage
-from torchfx_cli.effects.following import Follower, kept
+from torchfx_cli.effects.following import Follower, kept, knee, threshold, time_constant
 from torchfx_cli.effects.kind import Kind, StageSpec, param
 from torchfx_cli.kernel.following import Curve
 from torchfx_cli.samples import Signal
@@ -22,12 +22,12 @@ class ExpanderSpec(StageSpec):
 
     is_filter = False
 
-    threshold_db: float = param("level below which it works", unit="dBFS", low=-120.0, high=0.0)
+    threshold_db: float = threshold("level below which it works")
     ratio: float = param("dB out for one dB in, below the threshold", default=2.0, low=1.0, high=1000.0)
-    knee_db: float = param("width of the bend around the threshold", default=6.0, unit="dB", low=0.0, high=60.0)
+    knee_db: float = knee()
     range_db: float = param("how far it turns down at most", default=40.0, unit="dB", low=0.0, high=300.0)
-    attack_s: float = param("time constant of coming up", default=0.001, unit="s", low=0.0, high=10.0)
-    release_s: float = param("time constant of turning down", default=0.1, unit="s", low=0.0, high=10.0)
+    attack_s: float = time_constant("coming up", 0.001)
+    release_s: float = time_constant("turning down", 0.1)
 
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""

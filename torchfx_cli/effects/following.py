@@ -5,18 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import exp
+from typing import Any
 
 import numpy as np
 
 from torchfx_cli.design import biquad
 from torchfx_cli.design.stage import Array, Processor, Stage
-from torchfx_cli.effects.kind import Q_BUTTERWORTH
+from torchfx_cli.effects.kind import Q_BUTTERWORTH, param
 from torchfx_cli.errors import DesignError
 from torchfx_cli.kernel.following import Curve
 from torchfx_cli.kernel.load import load
 from torchfx_cli.samples import Signal, hertz
 
 Rows = tuple[tuple[float, ...], ...]
+
+
+def threshold(doc: str) -> Any:
+    """A field for the level at which a stage begins to work."""
+    return param(doc, unit="dBFS", low=-120.0, high=0.0)
+
+
+def knee() -> Any:
+    """A field for the bend of a curve."""
+    return param("width of the bend around the threshold", default=6.0, unit="dB", low=0.0, high=60.0)
+
+
+def time_constant(doc: str, default: float) -> Any:
+    """A field for the time constant of a gain that comes or goes, in seconds."""
+    return param(f"time constant of {doc}", default=default, unit="s", low=0.0, high=10.0)
 
 
 def kept(seconds: float, fs: float) -> float:

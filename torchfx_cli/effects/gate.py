@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from torchfx_cli.design.stage import Array, Processor, Stage
-from torchfx_cli.effects.following import kept
+from torchfx_cli.effects.following import kept, threshold, time_constant
 from torchfx_cli.effects.kind import Kind, StageSpec, param
 from torchfx_cli.kernel.following import Gate
 from torchfx_cli.kernel.load import load
@@ -27,12 +27,12 @@ class GateSpec(StageSpec):
 
     is_filter = False
 
-    threshold_db: float = param("level from which on it opens", unit="dBFS", low=-120.0, high=0.0)
+    threshold_db: float = threshold("level from which on it opens")
     hysteresis_db: float = param("how far below the threshold it closes", default=6.0, unit="dB", low=0.0, high=60.0)
-    attack_s: float = param("time constant of opening", default=0.001, unit="s", low=0.0, high=10.0)
+    attack_s: float = time_constant("opening", 0.001)
     hold_s: float = param("how long it stays open after the last sample that was loud enough", default=0.05, unit="s",
                           low=0.0, high=10.0)
-    release_s: float = param("time constant of closing", default=0.1, unit="s", low=0.0, high=10.0)
+    release_s: float = time_constant("closing", 0.1)
     range_db: float = param("how far it turns down when closed", default=80.0, unit="dB", low=0.0, high=300.0)
 
     def design(self, source: Signal) -> Stage:

@@ -15,6 +15,7 @@ import numpy as np
 
 from torchfx_cli.design.stage import Array, Processor, Stage
 from torchfx_cli.design.truepeak import TAPS, folded
+from torchfx_cli.effects.following import time_constant
 from torchfx_cli.effects.kind import Kind, StageSpec, param
 from torchfx_cli.errors import DesignError
 from torchfx_cli.kernel.limiting import MAX_LOOK_AHEAD, LimiterState
@@ -34,7 +35,7 @@ class LimiterSpec(StageSpec):
     ceiling_db: float = param("the highest level that comes out", default=-1.0, unit="dBFS", low=-120.0, high=0.0)
     lookahead_s: float = param("how long before a peak the gain begins to come down", default=0.005, unit="s", low=0.0,
                                high=0.1)
-    release_s: float = param("time constant of coming back", default=0.05, unit="s", low=0.0, high=10.0)
+    release_s: float = time_constant("coming back", 0.05)
     true_peak: bool = param("whether peaks between samples count (ITU-R BS.1770-5, annex 2)", default=True, form="bool")
 
     def design(self, source: Signal) -> Stage:

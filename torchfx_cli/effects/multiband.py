@@ -19,7 +19,7 @@ import numpy as np
 from torchfx_cli.design import biquad
 from torchfx_cli.design.decay import ringing_frames
 from torchfx_cli.design.stage import Array, Processor, Stage
-from torchfx_cli.effects.following import Follower, Rows, SideChain, kept
+from torchfx_cli.effects.following import Follower, Rows, SideChain, kept, knee, time_constant
 from torchfx_cli.effects.kind import MAX_HZ, Q_BUTTERWORTH, Complaint, Kind, StageSpec, param
 from torchfx_cli.errors import DesignError
 from torchfx_cli.kernel.following import Curve
@@ -43,9 +43,9 @@ class MultibandSpec(StageSpec):
                                      low=1.0, high=1000.0)
     makeup_db: tuple[float, ...] = param("gain behind it", default=(0.0,), form="numbers", unit="dB", low=-300.0,
                                          high=300.0)
-    knee_db: float = param("width of the bend around the threshold", default=6.0, unit="dB", low=0.0, high=60.0)
-    attack_s: float = param("time constant of turning down", default=0.01, unit="s", low=0.0, high=10.0)
-    release_s: float = param("time constant of coming back", default=0.15, unit="s", low=0.0, high=10.0)
+    knee_db: float = knee()
+    attack_s: float = time_constant("turning down", 0.01)
+    release_s: float = time_constant("coming back", 0.15)
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""
