@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from scipy.signal import firwin, resample_poly
 from test_kinds import FS, noise, plan_of, render
 from test_levels import true_peak
 
@@ -96,8 +98,62 @@ def test_the_true_peak_holds_and_chunks_do_not_matter() -> None:
         render(plan_of("loudness:target=-3,true_peak=-1,ceiling=fail"), x)
 
 
+def knocks(seconds: float = 1.0) -> np.ndarray:
+    """A tone at about -26 LUFS with 4 knocks a second that stand 22 dB above it."""
+    n = np.arange(round(seconds * FS))
+    tone = 0.05 * np.sin(2 * np.pi * 997 / FS * n) + np.where(n % (FS // 4) < 4, 0.4, 0.0)
+    return np.repeat(tone[:, None], 2, axis=1)
+
+
+def test_a_limiter_holds_the_true_peak_and_the_loudness_where_it_has_little_to_do() -> None:
+    """Of knocks that stand 2.1 dB too high; within 0.4 LU, and by an interpolator of another window within 0.05 dB."""
+    plan, x = plan_of("loudness:target=-19,true_peak=-1,ceiling=limit"), knocks()
+    assert plan.describe() == ["loudness to -19 LUFS, true peak at most -1 dBTP by a limiter"]
+    got = render(plan, x)
+    eightfold = resample_poly(np.pad(got[:, 0], 500), 8, 1, window=firwin(8 * 64 + 1, 1 / 8, window=("kaiser", 8.0)))
+    assert -1.1 <= 20 * np.log10(np.abs(eightfold).max()) <= -1.0 + 0.05
+    assert measured(got, FS) == pytest.approx(-19.0, abs=0.4)
+    assert measured(got, FS) > measured(render(plan_of("loudness:target=-19,true_peak=-1,ceiling=lower"), x), FS) + 1.5
+    for size in (17, 509, 44_100):
+        assert render(plan, x, size).tobytes() == got.tobytes(), size
+
+
+def test_a_limiter_takes_from_the_highest_peak_what_is_told_and_leaves_the_rest() -> None:
+    x = knocks()
+    target = plan_of("loudness:target=-20,true_peak=-1,ceiling=limit").first_measured
+    assert target is not None
+    meter = target.meter(Signal(FS, 2))
+    meter.process(x.copy())
+    found = target.resolved(meter.reading())
+    gain_db, limited_db = map(float, re.findall(r"([-+\d.]+) dB[,)]", found.label))
+    got = render(plan_of("loudness:target=-20,true_peak=-1,ceiling=limit"), x)
+    between = slice(FS // 5, FS // 5 + 500)  # nearly three time constants behind a knock
+    np.testing.assert_allclose(got[between], x[between] * 10 ** (gain_db / 20), rtol=0.01)
+    assert gain_db + 20 * np.log10(true_peak(x)) + 1.0 == pytest.approx(limited_db, abs=0.01)
+    assert found.ceiling == 10 ** (-1 / 20)
+
+
+def test_below_the_ceiling_nothing_limits() -> None:
+    x = noise(FS)
+    for ceiling in ("limit", "lower", "fail"):
+        got = render(plan_of(f"loudness:target=-30,true_peak=-1,ceiling={ceiling}"), x)
+        assert got.tobytes() == render(plan_of("loudness:-30"), x).tobytes(), ceiling
+
+
+@pytest.mark.parametrize(("ceiling", "highest"), [("limit", 0.5), ("lower", 0.5)])
+def test_the_true_peak_of_what_has_no_loudness_is_held_too(ceiling: str, highest: float) -> None:
+    """300 ms are shorter than a block; their gain is none."""
+    x = knocks(0.3)
+    effect = f"loudness:target=-16,true_peak={20 * np.log10(highest)},ceiling="
+    x *= 2.0
+    assert true_peak(render(plan_of(effect + ceiling), x)) == pytest.approx(highest, rel=1e-3)
+    with pytest.raises(FileError, match="would bring the true peak"):
+        render(plan_of(effect + "fail"), x)
+
+
 @pytest.mark.parametrize(("effect", "words"), [
-    ("loudness:ceiling=fail", "write true_peak too"), ("loudness:target=-16,ceiling=limit", "lower, fail"),
+    ("loudness:ceiling=fail", "write true_peak too"), ("loudness:target=-16,ceiling=limit", "write true_peak too"),
+    ("loudness:target=-16,true_peak=-1,ceiling=cut", "limit, lower, fail"),
     ("loudness:target=-16,true_peak=loud", "like -1 or -1 dBTP")])
 def test_what_makes_no_sense_is_told(effect: str, words: str) -> None:
     with pytest.raises(ChainError, match=words):
@@ -107,7 +163,10 @@ def test_what_makes_no_sense_is_told(effect: str, words: str) -> None:
 @pytest.mark.parametrize(("effect", "seconds", "level", "warning"), [
     ("loudness:-16", 1.0, 0.0, "left as loud as it is, for it is silence, or shorter than 400 ms"),
     ("loudness:-16", 0.3, 0.1, "left as loud as it is, for it is silence, or shorter than 400 ms"),
-    ("loudness:target=-3,true_peak=-1", 1.0, 0.1, "LUFS, for its true peak"),
+    ("loudness:target=-3,true_peak=-1,ceiling=lower", 1.0, 0.1, "LUFS, for its true peak"),
+    ("loudness:target=-3,true_peak=-1,ceiling=lower", 0.3, 4.0, "turned down by "),
+    ("loudness:target=-1,true_peak=-1,ceiling=limit", 1.0, 0.1, "LUFS, for the limiter takes "),
+    ("loudness:target=-15,true_peak=-1,ceiling=limit", 1.0, 0.1, None),
     ("loudness:-30", 1.0, 0.1, None)])
 def test_what_does_not_reach_its_loudness_is_a_warning(tmp_path: Path, effect: str, seconds: float, level: float,
                                                        warning: str | None) -> None:

@@ -35,6 +35,14 @@ class Processor(Protocol):
         """The frames that are still held, after the last block."""
 
 
+class Telling(ABC):
+    """A base of processors that know something of the file when it has ended."""
+
+    @abstractmethod
+    def told(self) -> tuple[str, ...]:
+        """After `flush`: warnings about the file."""
+
+
 class Meter(Protocol):
     """Measures a whole signal, block by block."""
 

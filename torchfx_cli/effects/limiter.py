@@ -23,6 +23,7 @@ from torchfx_cli.kernel.load import load
 from torchfx_cli.samples import Signal
 
 HOLD = TAPS // 2  # frames around a peak between samples that keep its gain, as it is made of them
+LOOKAHEAD_S, RELEASE_S = 0.005, 0.05
 COST_NS, TRUE_PEAK_COST_NS = 8.0, 25.0
 
 
@@ -33,9 +34,9 @@ class LimiterSpec(StageSpec):
     is_filter = False
 
     ceiling_db: float = param("the highest level that comes out", default=-1.0, unit="dBFS", low=-120.0, high=0.0)
-    lookahead_s: float = param("how long before a peak the gain begins to come down", default=0.005, unit="s", low=0.0,
-                               high=0.1)
-    release_s: float = time_constant("coming back", 0.05)
+    lookahead_s: float = param("how long before a peak the gain begins to come down", default=LOOKAHEAD_S, unit="s",
+                               low=0.0, high=0.1)
+    release_s: float = time_constant("coming back", RELEASE_S)
     true_peak: bool = param("whether peaks between samples count (ITU-R BS.1770-5, annex 2)", default=True, form="bool")
 
     def design(self, source: Signal) -> Stage:
@@ -46,6 +47,12 @@ class LimiterSpec(StageSpec):
         release = exp(-1.0 / (self.release_s * source.fs)) if self.release_s else 0.0
         label = f"limiter {self.ceiling_db:g} {'dBTP' if self.true_peak else 'dBFS'}"
         return Limiter(self.ceiling_db, look_ahead, release, self.true_peak, label)
+
+
+def limiter_at(ceiling_db: float, fs: float) -> Limiter:
+    """A true-peak limiter with the defaults of its kind."""
+    look_ahead = min(max(1, round(LOOKAHEAD_S * fs)), MAX_LOOK_AHEAD)
+    return Limiter(ceiling_db, look_ahead, exp(-1.0 / (RELEASE_S * fs)), True, f"limiter {ceiling_db:g} dBTP")
 
 
 KIND = Kind(LimiterSpec, "ceiling_db", "- limiter: -1 dB")

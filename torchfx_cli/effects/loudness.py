@@ -3,6 +3,9 @@
 The meter hears the signal through the K weighting (annex 1: a shelf and a high-pass, here the analogue filters behind
 the standard's 48 kHz coefficients at the file's own rate): mean squares of 400 ms, every 100 ms; those above -70 LUFS
 count, and of these those above their mean less 10 LU. Channels are weighted by where their speakers stand.
+
+A true-peak ceiling is held, whatever is done there; the target exactly where that is not passed, and under a limiter
+less what this takes: some tenths of an LU where it comes down by 2 dB for single peaks, and told from 0.5 LU on.
 """
 
 from __future__ import annotations
@@ -14,10 +17,11 @@ from math import inf, isfinite, log10
 import numpy as np
 
 from torchfx_cli.design import biquad
-from torchfx_cli.design.stage import Array, Measured, Meter, Stage
+from torchfx_cli.design.stage import Array, Measured, Meter, Processor, Stage, Telling
 from torchfx_cli.design.stages import Gain
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, param
 from torchfx_cli.effects.layout import layout_of
+from torchfx_cli.effects.limiter import Limiter, limiter_at
 from torchfx_cli.effects.meters import Powers, TruePeakMeter
 from torchfx_cli.errors import DesignError, FileError
 from torchfx_cli.kernel.load import load
@@ -29,6 +33,9 @@ ABSOLUTE_GATE_LUFS, RELATIVE_GATE_LU = -70.0, -10.0
 SHELF_HZ, SHELF_DB, SHELF_Q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
 HIGHPASS_HZ, HIGHPASS_Q = 38.13547087602444, 0.5003270373238773
 SURROUND = 1.41  # 1.5 dB, as the standard rounds it
+LIMIT, LOWER, FAIL = "limit", "lower", "fail"
+METER_COST_NS = 6.0
+MISS_LU = 0.5  # from here on it is told by how much a limiter missed the target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +47,9 @@ class LoudnessSpec(StageSpec):
     target_lufs: float = param("integrated loudness", default=-23.0, unit="LUFS", low=-70.0, high=0.0)
     true_peak_db: float | None = param("the highest true peak that may come out", default=None, unit="dBTP",
                                        low=-60.0, high=20.0)
-    ceiling: str = param("where the true peak would pass that: lower the gain, and the loudness with it, or let the "
-                         "file fail", default="lower", form="word", choices=("lower", "fail"))
+    ceiling: str = param("where the true peak would pass that: a limiter, which takes a little of the loudness too; or "
+                         "lower the gain, and the loudness with it; or let the file fail", default=LOWER, form="word",
+                         choices=(LIMIT, LOWER, FAIL))
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""
@@ -52,10 +60,13 @@ class LoudnessSpec(StageSpec):
         """See `StageSpec`."""
         if not source.fs > 2.0 * SHELF_HZ:
             raise DesignError(f"{self.origin}: loudness cannot be measured at {hertz(source.fs)}; resample first")
-        label = f"loudness to {self.target_lufs:g} LUFS"
+        label, limiter = f"loudness to {self.target_lufs:g} LUFS", None
         if self.true_peak_db is not None:
             label += f", true peak at most {self.true_peak_db:g} dBTP"
-        return Loudness(self.target_lufs, label, self.true_peak_db, self.ceiling == "fail", *weights_of(source))
+            limiter = limiter_at(self.true_peak_db, source.fs)
+        if limiter is not None and self.ceiling == LIMIT:
+            label += " by a limiter"
+        return Loudness(self.target_lufs, label, limiter, self.ceiling, *weights_of(source))
 
 
 KIND = Kind(LoudnessSpec, "target_lufs", "- loudness: -16 LUFS")
@@ -89,46 +100,113 @@ def k_weighting(fs: float) -> Array:
 
 @dataclass(frozen=True)
 class Loudness(Measured):
-    """See the module; `target` in LUFS, `true_peak_db` in dBTP, which `fails` a file or lowers its gain."""
+    """See the module; `target` in LUFS, `limiter` the one to the true peak, and what `at_ceiling` is done: see `LIMIT`.
+
+    Silence, and less than 400 ms, are left as loud as they are; a true peak above the ceiling is above it there, too.
+    """
 
     target: float
     label: str
-    true_peak_db: float | None
-    fails: bool
+    limiter: Limiter | None
+    at_ceiling: str
     weights: tuple[float, ...]
     remarks: tuple[str, ...] = ()
 
     @property
     def ceiling(self) -> float | None:  # type: ignore[override]
         """See `Stage`."""
-        return None if self.true_peak_db is None else 10.0 ** (self.true_peak_db / 20.0)
+        return None if self.limiter is None else self.limiter.ceiling
 
     def meter(self, source: Signal) -> Meter:
         """See `Measured`."""
-        peaks = None if self.true_peak_db is None else TruePeakMeter(source.channels)
-        return LoudnessMeter(source.fs, self.weights, peaks)
+        return LoudnessMeter(source.fs, self.weights, None if self.limiter is None else TruePeakMeter(source.channels))
 
     def told(self, reading: tuple[float, float]) -> tuple[str, ...]:
         """See `Measured`."""
-        if not isfinite(reading[0]):
-            return (f"{self.label}: left as loud as it is, for it is silence, or shorter than 400 ms",)
         over_db = self._over_db(reading)
-        return (f"{self.label}: reaches {self.target - over_db:.2f} LUFS, for its true peak",) if over_db > 0.0 else ()
+        lowers = over_db > 0.0 and self.at_ceiling == LOWER
+        if not isfinite(reading[0]):
+            left = f"turned down by {over_db:.2f} dB, for its true peak" if lowers else "left as loud as it is"
+            return (f"{self.label}: {left}, for it is silence, or shorter than 400 ms",)
+        return (f"{self.label}: reaches {self.target - over_db:.2f} LUFS, for its true peak",) if lowers else ()
 
     def resolved(self, reading: tuple[float, float]) -> Stage:
-        """The gain to the target, or to the true peak; silence, and less than 400 ms, stay as they are."""
-        if not isfinite(reading[0]):
-            return Gain(1.0, self.label)
-        gain_db, over_db = self.target - reading[0], max(0.0, self._over_db(reading))
-        if self.fails and over_db:
+        """The gain to the target, and a limiter where the true peak would pass its ceiling; or less, or FileError."""
+        gain_db, over_db = self._gain_db(reading), self._over_db(reading)
+        if over_db > 0.0 and self.at_ceiling == FAIL:
             raise FileError(f"{self.label}: the gain to it, {gain_db:+.2f} dB, would bring the true peak "
                             f"{over_db:.2f} dB above that")
-        return Gain(10.0 ** ((gain_db - over_db) / 20.0), f"{self.label} ({gain_db - over_db:+.2f} dB)")
+        if over_db > 0.0 and self.at_ceiling == LIMIT:
+            assert self.limiter is not None
+            label = f"{self.label} ({gain_db:+.2f} dB, limited by up to {over_db:.2f} dB)"
+            target = self.target if isfinite(reading[0]) else None
+            return Limited(10.0 ** (gain_db / 20.0), self.limiter, target, self.weights, label)
+        if over_db > 0.0:
+            gain_db -= over_db
+        return Gain(10.0 ** (gain_db / 20.0), f"{self.label} ({gain_db:+.2f} dB)")
+
+    def _gain_db(self, reading: tuple[float, float]) -> float:
+        return self.target - reading[0] if isfinite(reading[0]) else 0.0
 
     def _over_db(self, reading: tuple[float, float]) -> float:
-        """By how much the true peak would pass its limit at the target."""
-        lufs, peak = reading
-        return self.target - lufs + 20.0 * log10(peak) - self.true_peak_db if self.true_peak_db is not None else -inf
+        """By how much the true peak would pass its ceiling behind the gain."""
+        if self.limiter is None or not reading[1]:
+            return -inf
+        return self._gain_db(reading) + 20.0 * log10(reading[1]) - self.limiter.ceiling_db
+
+
+@dataclass(frozen=True)
+class Limited(Stage):
+    """A gain of `factor`, then a limiter; it is told where that takes the loudness further than `MISS_LU` off `target`.
+
+    target  in LUFS; None: whatever comes out is right.
+    """
+
+    factor: float
+    limiter: Limiter
+    target: float | None
+    weights: tuple[float, ...]
+    label: str
+
+    @property
+    def ceiling(self) -> float:  # type: ignore[override]
+        """See `Stage`."""
+        return self.limiter.ceiling
+
+    @property
+    def cost_ns(self) -> float:  # type: ignore[override]
+        """See `Stage`."""
+        return self.limiter.cost_ns + METER_COST_NS
+
+    def open(self, source: Signal) -> Processor:
+        """See `Stage`."""
+        return _Limiting(self, source)
+
+
+class _Limiting(Telling):
+    def __init__(self, stage: Limited, source: Signal) -> None:
+        self._stage, self._limiting = stage, stage.limiter.open(source)
+        self._meter = LoudnessMeter(source.fs, stage.weights)
+
+    def process(self, samples: Array) -> Array:
+        """See `Processor`."""
+        samples *= self._stage.factor
+        return self._metered(self._limiting.process(samples))
+
+    def flush(self) -> Iterator[Array]:
+        """See `Processor`."""
+        return map(self._metered, self._limiting.flush())
+
+    def told(self) -> tuple[str, ...]:
+        """See `Telling`."""
+        lufs, target = self._meter.reading()[0], self._stage.target
+        if target is None or abs(lufs - target) <= MISS_LU:
+            return ()
+        return (f"{self._stage.label}: reaches {lufs:.2f} LUFS, for the limiter takes {target - lufs:.2f} LU",)
+
+    def _metered(self, samples: Array) -> Array:
+        self._meter.process(samples)
+        return samples
 
 
 class LoudnessMeter:

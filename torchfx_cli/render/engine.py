@@ -64,6 +64,7 @@ class Engine(ABC):
         """Forget everything heard: the next block is the first of a recording."""
         self.levels = Levels()
         self.notes: list[str] = []  # what is worth a word to whoever asks for details
+        self.warnings: list[str] = []  # what everyone should know of the file, complete when it has ended
         self.frames_in = 0
         self.frames_out = 0
         self._start()
@@ -154,6 +155,7 @@ class HostEngine(Engine):
             yield self._emit(self._chain.process(np.zeros((frames, self.plan.channels))))
         for samples in self._chain.flush():
             yield self._emit(samples)
+        self.warnings += self._chain.told()
 
     def _emit(self, samples: Samples) -> Block:
         samples = np.ascontiguousarray(samples)

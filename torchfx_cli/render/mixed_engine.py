@@ -38,6 +38,7 @@ class MixedEngine(Engine):
             for block in engine.flush():
                 yield self._through(self._engines[n + 1 :], block)
         self.notes += dict.fromkeys(note for engine in self._engines for note in engine.notes)
+        self.warnings += [line for engine in self._engines for line in engine.warnings]
 
     def _through(self, engines: Sequence[Engine], block: Block) -> Block:
         for engine in engines:

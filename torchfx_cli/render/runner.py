@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from torchfx_cli.design.stage import Processor
+from torchfx_cli.design.stage import Processor, Telling
 from torchfx_cli.samples import block_frames
 
 Samples = npt.NDArray[np.float64]
@@ -106,3 +106,7 @@ class Chain:
             behind = Chain(self._processors[n + 1 :])
             for samples in processor.flush():
                 yield behind.process(samples)
+
+    def told(self) -> list[str]:
+        """After `flush`: what its processors tell of the file."""
+        return [line for processor in self._processors if isinstance(processor, Telling) for line in processor.told()]

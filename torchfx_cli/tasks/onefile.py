@@ -86,7 +86,7 @@ def process_opened(source: Source, todo: JobPlan, settings: Settings, observer: 
             engine = passes.run(plan, output.write, output.cancel)
             if not (attenuates and engine.levels.clipped):
                 notes = (*plan.found, *engine.notes)
-                rendered = Rendered(engine.levels, engine.name, notes, lowered_db, told)
+                rendered = Rendered(engine.levels, engine.name, notes, lowered_db, (*told, *engine.warnings))
                 return commit(source, todo, output, rendered, settings, since_s)
         plan, change_db = plan.turned_down(engine.levels.peak)
         lowered_db += change_db
