@@ -48,7 +48,7 @@ class LoudnessSpec(StageSpec):
     true_peak_db: float | None = param("the highest true peak that may come out", default=None, unit="dBTP",
                                        low=-60.0, high=20.0)
     ceiling: str = param("where the true peak would pass that: a limiter, which takes a little of the loudness too; or "
-                         "lower the gain, and the loudness with it; or let the file fail", default=LOWER, form="word",
+                         "lower the gain, and the loudness with it; or let the file fail", default=LIMIT, form="word",
                          choices=(LIMIT, LOWER, FAIL))
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
