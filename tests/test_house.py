@@ -23,7 +23,7 @@ ALLOWED = {
     "exchange": {"errors", "samples", "chain", "design", "effects", "plan"},
     "render": {"errors", "kernel", "samples", "chain", "design", "plan"},
     "stream": {"errors", "samples"},
-    "tasks": {"errors", "samples", "kernel", "chain", "design", "plan", "render", "stream", "__init__"},
+    "tasks": {"errors", "samples", "kernel", "chain", "design", "effects", "plan", "render", "stream", "__init__"},
     "bench": {"errors", "kernel", "samples", "chain", "design", "effects", "exchange", "plan", "render", "stream",
               "tasks", "library", "wave", "__init__"},
     "cli": {"errors", "kernel", "samples", "chain", "design", "effects", "exchange", "plan", "render", "stream",

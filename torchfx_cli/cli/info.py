@@ -1,59 +1,105 @@
-"""`torchfx info`: what a sound file is, as far as its header tells, and with --check what it really holds."""
+"""`torchfx info`: what a sound file is, by its header, and with --check or --stats what it really holds."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from torchfx_cli.cli import show, signals
-from torchfx_cli.errors import FileError
-from torchfx_cli.samples import FLOAT64, block_frames
+from torchfx_cli.errors import FileError, printable
 
 if TYPE_CHECKING:
-    from torchfx_cli.stream.reader import FileFacts, Source
+    from torchfx_cli.tasks.inputs import Input
+    from torchfx_cli.tasks.requirements import Requirement
 
 
 def info(
-    files: Annotated[list[str], typer.Argument(metavar="FILE", hidden=True)],
+    files: Annotated[list[str], typer.Argument(metavar="FILE|FOLDER", hidden=True)],
     check: Annotated[bool, typer.Option("--check", help="Read every sample: real length, peak, damage.")] = False,
+    stats: Annotated[bool, typer.Option(
+        "--stats", help="Measure peak, true peak, RMS, noise floor (the quietest half second) and loudness.")] = False,
+    require: Annotated[list[str] | None, typer.Option(
+        metavar="WHAT", help='Hold files to "loudness=-23±0.5,true_peak<=-1"; also peak, rms, noise_floor, rate, '
+                             "channels, duration.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON record a file.")] = False,
 ) -> None:
-    """Show format, length, tags and oddities of files.
+    """Show format, length, tags and oddities of files, and of those in folders.
 
-    Exit code 3 where some file could not be read, or with --check is damaged.
+    \b
+      torchfx info in.wav
+      torchfx info album/ --stats --require "loudness=-16±1,true_peak<=-1 dBTP"
+
+    --require tells what a file misses and the gain that it would need. ± may be written +-, and is 0.1 dB where a
+    level has none; levels are compared to 0.01 dB, as they are shown.
+
+    Exit code 3 where some file could not be read, misses something, or with --check is damaged.
     """
+    from torchfx_cli.tasks.inputs import gather
+    from torchfx_cli.tasks.requirements import parse_requirements
+
+    requirements = tuple(one for text in require or [] for one in parse_requirements(text))
+    asked = _Asked(check, _levels(requirements, all_of_them=stats), requirements, as_json)
     with signals.promptly():
-        code = max(_show(name, check=check, as_json=as_json) for name in files)
-    raise typer.Exit(code)
+        found = gather(files)
+        for remark in found.remarks:
+            show.tell(f"torchfx: warning: {printable(remark)}", "yellow")
+        codes = [_show(one, asked) for one in found.inputs]
+    bad = sum(code != 0 for code in codes)
+    if requirements and len(codes) > 1 and bad:
+        show.tell(f"{bad} of {show.count(len(codes), 'file')} {'does' if bad == 1 else 'do'} not meet what is required")
+    raise typer.Exit(max(*codes, FileError.exit_code if found.skipped.undecoded else 0))
 
 
-def _show(name: str, *, check: bool, as_json: bool) -> int:
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be shown of each file; `levels` by name, see `tasks.stats`."""
+
+    check: bool
+    levels: frozenset[str]
+    requirements: tuple[Requirement, ...]
+    as_json: bool
+
+
+def _levels(requirements: Iterable[Requirement], *, all_of_them: bool) -> frozenset[str]:
+    from torchfx_cli.tasks.stats import LEVELS
+
+    return frozenset(LEVELS) if all_of_them else frozenset(one.key for one in requirements if one.is_level)
+
+
+def _show(found: Input, asked: _Asked) -> int:
     """Show one file; returns its exit code."""
     code = 0
     try:
-        record = _facts(Path(name), check=check)
+        if found.fault is not None:
+            raise FileError(found.fault)
+        record = _facts(Path(found.path), asked)
     except FileError as error:
         code = error.exit_code
-        record = {"input": name, "error": str(error)}
-        show.tell_failure(name, str(error))
-    if as_json:
-        show.say(json.dumps(record))
+        record = {"input": found.path, "error": str(error)}
+        show.tell_failure(found.path, str(error))
+    if asked.as_json:
+        show.say(_as_json(record))
     elif not code:
         show.say(*_lines(record))
-    return FileError.exit_code if record.get("damaged") else code
+    return FileError.exit_code if record.get("damaged") or record.get("misses") else code
 
 
-def _facts(path: Path, *, check: bool) -> dict[str, Any]:
+def _facts(path: Path, asked: _Asked) -> dict[str, Any]:
     from torchfx_cli.stream.metadataplan import contents
     from torchfx_cli.stream.reader import open_source
     from torchfx_cli.stream.speakers import names
+    from torchfx_cli.tasks.requirements import verdict
+    from torchfx_cli.tasks.stats import read_all
 
     with open_source(path) as source:
         facts = source.facts
-        record = {
+        record: dict[str, Any] = {
             "input": str(path),
             "container": facts.container,
             "subtype": facts.subtype,
@@ -67,26 +113,31 @@ def _facts(path: Path, *, check: bool) -> dict[str, Any]:
             "tags": dict(facts.tags),
             "also": list(contents(source.metadata)),
         }
-        if check:
-            peak = _read_all(source, facts)
-            record |= {"frames": source.frames_read, "duration_s": source.frames_read / facts.fs, "peak": peak}
-            record["damaged"] = source.damaged
+        levels: dict[str, float | None] = {}
+        needs_length = facts.duration_s is None and any(one.key == "duration" for one in asked.requirements)
+        if asked.check or asked.levels or needs_length:
+            peak, levels = read_all(source, asked.levels)
+            record |= {"frames": source.frames_read, "duration_s": source.frames_read / facts.fs}
+            if asked.check:
+                record |= {"peak": peak, "damaged": source.damaged}
+            if asked.levels:
+                record["levels"] = levels
+        if asked.requirements:
+            values: dict[str, Any] = {"rate": facts.fs, "channels": facts.channels, "duration": record["duration_s"]}
+            record |= asdict(verdict(asked.requirements, values | levels))
         return record | {"warnings": list(source.warnings), "notes": list(source.notes)}
 
 
-def _read_all(source: Source, facts: FileFacts) -> float:
-    """The peak of the whole file, 1 = full scale; raises where it is damaged or holds NaN."""
-    from torchfx_cli.plan.assemble import assemble
-    from torchfx_cli.render.native import NativeEngine
-
-    engine = NativeEngine(assemble((), facts.fs, facts.channels, facts.sample_format, FLOAT64))
-    for block in source.blocks(block_frames(facts.channels)):
-        engine.process(block)
-    return engine.levels.peak
+def _as_json(record: dict[str, Any]) -> str:
+    """Of silence, whose level JSON has no number for, null."""
+    levels = {name: None if db == -inf else db for name, db in record.get("levels", {}).items()}
+    return json.dumps(record | ({"levels": levels} if levels else {}))
 
 
 def _lines(record: dict[str, Any]) -> list[str]:
     """The record for people: two spaces before what belongs to the name above."""
+    from torchfx_cli.tasks.requirements import in_words
+
     frames, seconds = record["frames"], record["duration_s"]
     length = "length unknown" if frames is None else f"{show.clock(seconds)} ({show.count(frames, 'frame')})"
     rate = "" if record["kbps"] is None else f", {record['kbps']:.0f} kbit/s"
@@ -96,12 +147,15 @@ def _lines(record: dict[str, Any]) -> list[str]:
     ]
     if len(record["speakers"]) > 2:
         lines.append(f"speakers: {' '.join(record['speakers'])}")
-    if "peak" in record:
+    if "peak" in record and "peak" not in record.get("levels", {}):
         lines.append(f"peak {show.level(record['peak'])}")
+    lines += [f"{name.replace('_', ' ')} {in_words(name, db)}" for name, db in record.get("levels", {}).items()]
     lines += [f"{tag}: {text}" for tag, text in record["tags"].items()]
     if record["also"]:
         lines.append(f"also holds: {', '.join(record['also'])}")
     lines += [f"{kind}: {text}" for kind in ("note", "warning") for text in record[f"{kind}s"]]
+    lines += [f"misses {text}" for text in record.get("misses", ())]
+    lines += [record["advice"]] if record.get("advice") else []
     return [record["input"], *(f"  {line}" for line in lines)]
 
 

@@ -11,6 +11,7 @@ from torchfx_cli.design.truepeak import folded
 from torchfx_cli.kernel.load import load
 
 POWER_FRAMES = 1 << 12
+FLOOR_HOPS_A_SECOND, FLOOR_HOPS = 10, 5  # windows of 500 ms
 
 
 class PeakMeter:
@@ -84,6 +85,29 @@ class RmsMeter:
     def reading(self) -> float:
         """Linear: a sine of full scale has 0.5 ** 0.5."""
         return sqrt(self._powers.of_all())
+
+
+class NoiseFloorMeter:
+    """The RMS of the quietest half second, looked for in steps of 100 ms; of all where there is no half second.
+
+    This is the noise floor of "ACX Check" (W. McCown, 2015), a plug-in that audiobooks are checked with, over all
+    channels together.
+    """
+
+    def __init__(self, fs: float, channels: int) -> None:
+        self._powers = Powers(max(1, round(fs / FLOOR_HOPS_A_SECOND)), np.full(channels, 1.0 / channels))
+
+    def process(self, samples: Array) -> None:
+        """See `Meter`."""
+        self._powers.process(samples)
+
+    def reading(self) -> float:
+        """Linear: a sine of full scale has 0.5 ** 0.5."""
+        hops = self._powers.of_hops()
+        if len(hops) < FLOOR_HOPS:
+            return sqrt(self._powers.of_all())
+        windows = np.lib.stride_tricks.sliding_window_view(hops, FLOOR_HOPS)
+        return sqrt(float(windows.mean(axis=1).min()))
 
 
 def highest(samples: Array) -> float:
