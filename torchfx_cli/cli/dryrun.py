@@ -10,9 +10,10 @@ from typing import Any
 
 from torchfx_cli.cli import show
 from torchfx_cli.cli.reporter import places, plan_lines
-from torchfx_cli.errors import FileError
+from torchfx_cli.errors import FileError, printable
 from torchfx_cli.render import costs
 from torchfx_cli.stream.formats import RIFF_LIMIT_BYTES
+from torchfx_cli.tasks.albums import album_of
 from torchfx_cli.tasks.fileplan import JobPlan, describe_job
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.preflight import free_bytes, needed_bytes, tone_gain_db, worst_gain_db
@@ -37,8 +38,8 @@ def show_plans(jobs: Sequence[Job], settings: Settings, engine: str, *, as_json:
             continue
         if todo is not None:
             plans.append(todo)
-        for line in [json.dumps(_record(job, todo, engine))] if as_json else _lines(job, todo, engine):
-            show.say(line)
+        shown = _as_json if as_json else _lines
+        show.say(*shown(job, todo, settings, engine))
     if plans:
         _summarise(plans, engine, settings.jobs)
     return code
@@ -48,16 +49,18 @@ def _names(job: Job) -> dict[str, Any]:
     return {"input": str(job.source), "output": str(job.output)}
 
 
-def _lines(job: Job, todo: JobPlan | None, engine: str) -> list[str]:
+def _lines(job: Job, todo: JobPlan | None, settings: Settings, engine: str) -> list[str]:
     if todo is None:
         return [f"{job.source}: skipped, {job.skip}"]
     first, formats, *rest = plan_lines(todo, engine)
     length = "" if todo.facts.duration_s is None else f", {show.clock(todo.facts.duration_s)}"
-    return [first, formats + length, *rest, *(f"  {remark}" for remark in _remarks(todo))]
+    return [first, formats + length, *rest, *(f"  {remark}" for remark in _remarks(todo, settings))]
 
 
-def _remarks(todo: JobPlan) -> list[str]:
+def _remarks(todo: JobPlan, settings: Settings) -> list[str]:
     remarks = []
+    if settings.album:
+        remarks.append(f"one gain for all files in {printable(album_of(todo.job))} (--album)")
     gain_db = worst_gain_db(todo)
     if gain_db > HARMLESS_DB and todo.output_format.sample_format.is_integer:
         remarks.append(f"may clip: an input at full scale could reach {gain_db:+.1f} dBFS, a steady tone "
@@ -67,7 +70,11 @@ def _remarks(todo: JobPlan) -> list[str]:
     return remarks
 
 
-def _record(job: Job, todo: JobPlan | None, engine: str) -> dict[str, Any]:
+def _as_json(job: Job, todo: JobPlan | None, settings: Settings, engine: str) -> list[str]:
+    return [json.dumps(_record(job, todo, settings, engine))]
+
+
+def _record(job: Job, todo: JobPlan | None, settings: Settings, engine: str) -> dict[str, Any]:
     if todo is None:
         return _names(job) | {"status": "skipped", "warnings": [job.skip]}
     plan, facts = todo.plan, todo.facts
@@ -88,7 +95,7 @@ def _record(job: Job, todo: JobPlan | None, engine: str) -> dict[str, Any]:
         "output_bytes": todo.output_bytes,
         "worst_gain_db": worst_gain_db(todo),
         "tone_gain_db": tone_gain_db(todo),
-        "remarks": [*plan.remarks, *_remarks(todo)],
+        "remarks": [*plan.remarks, *_remarks(todo, settings)],
         "stages": plan.describe(),
         "places": places(plan, engine),
     }

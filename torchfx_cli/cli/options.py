@@ -21,6 +21,7 @@ CONTRADICTIONS = (
     ("--quiet", "--verbose"), ("--overwrite", "--skip-existing"), ("--resume", "--skip-existing"),
     ("--in-place", "--output"), ("--in-place", "--name"), ("--in-place", "--format"),
     ("--in-place", "--skip-existing"), ("--bitrate", "--quality"), ("--normalize", "--loudness"),
+    ("--album", "--skip-existing"),
 )
 DITHERS = ("auto", "none", "tpdf")
 ON_NAN = ("fail", "repair")

@@ -19,7 +19,8 @@ def check_words(given: ProcessOptions) -> None:
     if writes and given.as_json and not given.dry_run:
         raise UsageError("--json and audio cannot both go to the standard output; give a file with --output, or "
                          "--report FILE instead of --json")
-    for option, is_set in (("--resume", given.settings.resume), ("--in-place", given.backup is not None)):
+    for option, is_set in (("--resume", given.settings.resume), ("--in-place", given.backup is not None),
+                           ("--album", given.settings.album)):
         if is_set and (reads or writes):
             raise UsageError(f"{option} is for files; - is a pipe, which nobody can read again")
 

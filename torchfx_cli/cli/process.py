@@ -18,6 +18,8 @@ def process(
     rate: choices.Rate = None,
     normalize: choices.Normalize = None,
     loudness: choices.Loudness = None,
+    album: Annotated[bool, typer.Option(
+        "--album", help="With normalize or loudness: one gain for all files that lie in one folder.")] = False,
     output: choices.Output = None,
     name: choices.Name = None,
     include: choices.Include = None,
@@ -82,17 +84,22 @@ def process(
     --mono, --rate, --normalize and --loudness are stages behind the chain, in this order. With one of them, another
     format, or a name of another extension, no chain is needed.
 
+    --album keeps the relative levels of a folder: the files that lie in one (each folder of a tree by itself) are all
+    measured first, their loudness as that of one programme, their peak as the highest. With --resume they are measured
+    again, and what another set of files gave another gain is done anew.
+
     Exit codes: 0 every output was written and read back, 1 the run could not go on, 2 a wrong option or chain,
     3 some file failed, 130 and 143 interrupted.
     """
     from torchfx_cli.cli.batch import run
-    from torchfx_cli.cli.process_options import ProcessOptions, asked_of, settings_of
+    from torchfx_cli.cli.process_options import ProcessOptions, asked_of, check_album, settings_of
     from torchfx_cli.cli.shorthands import is_conversion
 
     options.check_together({
         "--quiet": quiet, "--verbose": verbose, "--overwrite": overwrite, "--skip-existing": skip_existing,
         "--resume": resume, "--in-place": in_place, "--output": output, "--name": name, "--format": format,
         "--bitrate": bitrate, "--quality": quality, "--normalize": normalize, "--loudness": loudness,
+        "--album": album,
     })
     if in_place != (backup is not None):
         raise UsageError("--in-place and --backup SUFFIX belong together: a file is replaced only where its old "
@@ -106,7 +113,8 @@ def process(
         subtype=subtype, bitrate=bitrate, quality=quality, dither=dither, tail=tail, start=start,
         on_nan=on_nan, on_truncated=on_truncated, on_clip=on_clip,
         keep_mtime=keep_mtime, tags=not no_tags, overwrite=overwrite, skip_existing=skip_existing, strict=strict,
-        resume=resume, hashes=hashes, fail_fast=fail_fast, timeout_s=options.timeout_seconds(timeout))
+        resume=resume, hashes=hashes, fail_fast=fail_fast, timeout_s=options.timeout_seconds(timeout), album=album)
+    check_album(settings, in_place=in_place)
     given = ProcessOptions(
         settings=settings,
         inputs=inputs or [], files_from=files_from, null=null, include=include or [], exclude=exclude or [],

@@ -14,6 +14,7 @@ from torchfx_cli.cli.shorthands import shorthands_of
 from torchfx_cli.errors import UsageError
 from torchfx_cli.samples import STARTS
 from torchfx_cli.stream.formats import plain_subtype
+from torchfx_cli.tasks import albums
 from torchfx_cli.tasks.bundle import is_bundled
 from torchfx_cli.tasks.job import Settings
 
@@ -69,6 +70,19 @@ def asked_of(names: list[str], effects: list[str], *, converts: bool, **shorthan
         raise UsageError(NO_CHAIN)
     spec = join([load_chain(find(name)) for name in names], effects, behind)
     return Asked(spec, "+".join([word for word in (chain_word(names, effects), *behind) if word]) or "converted")
+
+
+def check_album(settings: Settings, *, in_place: bool) -> None:
+    """Raise UsageError where --album has no sense, or the files of one could get gains of their own."""
+    if not settings.album:
+        return
+    if not albums.shared_stages(settings):
+        raise UsageError("--album: nothing in the chain goes by the level of a whole file; add a normalize or a "
+                         "loudness, such as --loudness -16")
+    if settings.on_clip == "attenuate":
+        raise UsageError("--album and --on-clip attenuate contradict each other: that turns down single files")
+    if in_place and settings.resume:
+        raise UsageError("--album cannot resume --in-place: files that were replaced have another level now")
 
 
 def chain_word(names: list[str], effects: list[str]) -> str:

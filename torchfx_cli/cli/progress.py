@@ -50,7 +50,7 @@ class Progress:
         self._bar: Bar | None = None
 
     def planned(self, todo: JobPlan) -> None:
-        facts, passes = todo.facts, todo.plan.passes
+        facts, passes = todo.facts, todo.plan.passes - len(todo.job.readings)
         at = _UnderWay(0, (facts.frames or 0) * passes, facts.fs * passes, facts.file_bytes)
         self._under_way[str(todo.job.source)] = at
 

@@ -42,6 +42,10 @@ class ConsoleReporter(RunObserver):
         if self._verbose:
             self._tell(*((line, "") for line in plan_lines(todo, self._engine)))
 
+    def measuring(self, done: int, total: int) -> None:
+        if self._progress is not None:
+            show.tell_for_now(f"measuring: {done}/{total} files" if done < total else "")
+
     def advanced(self, job: Job, frames: int) -> None:
         if self._progress is not None:
             self._progress.advanced(job, frames)

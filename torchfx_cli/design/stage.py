@@ -105,9 +105,11 @@ class Measured(Stage):
     """A stage whose numbers follow from the whole signal in front of it, so that the file is read once more.
 
     sidechain  stages that only the meter hears, such as a weighting.
+    is_shared  the files of an album may be measured together, for all of which one stage follows then.
     """
 
     sidechain: tuple[Stage, ...] = ()
+    is_shared: ClassVar[bool] = False
 
     @abstractmethod
     def meter(self, source: Signal) -> Meter:
@@ -120,6 +122,14 @@ class Measured(Stage):
     def told(self, reading: Any) -> tuple[str, ...]:
         """What a user should know of what the meter read: warnings about the file."""
         return ()
+
+    def part(self, meter: Any) -> Any:
+        """Of a stage that is shared: what is kept of a meter of its own that has heard a file of an album."""
+        raise TypeError(f"{self.label} is not shared")
+
+    def of_album(self, parts: Sequence[Any]) -> Any:
+        """What a meter would read of all files together whose `parts` these are, in this order."""
+        raise TypeError(f"{self.label} is not shared")
 
     def open(self, source: Signal) -> Processor:
         """Is resolved first, and then another stage."""

@@ -88,12 +88,14 @@ class StageSpec(ABC):
     """One stage as written. `kind` is its name in the table, `origin` where it stands.
 
     is_measured  the stage needs the whole file first, so that the input is read once more.
+    is_shared    so it is, and the files of an album may be measured together.
     is_filter    its stage is linear and time-invariant, the same for each channel: in the library a filter.
     files        how the name that its `file` holds may end; `content` is what that file held when the chain was read.
     is_flat      it treats all frequencies alike, so it is the same for every sample rate.
     """
 
     is_measured: ClassVar[bool] = False
+    is_shared: ClassVar[bool] = False
     is_filter: ClassVar[bool] = True
     is_flat: ClassVar[bool] = False
     files: ClassVar[tuple[str, ...]] = ()

@@ -10,9 +10,10 @@ less what this takes: some tenths of an LU where it comes down by 2 dB for singl
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, log10
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,7 +43,7 @@ MISS_LU = 0.5  # from here on it is told by how much a limiter missed the target
 class LoudnessSpec(StageSpec):
     """Brings the whole file to an integrated loudness in LUFS. Reads the file twice."""
 
-    is_measured, is_filter = True, False
+    is_measured, is_shared, is_filter = True, True, False
 
     target_lufs: float = param("integrated loudness", default=-23.0, unit="LUFS", low=-70.0, high=0.0)
     true_peak_db: float | None = param("the highest true peak that may come out", default=None, unit="dBTP",
@@ -98,6 +99,14 @@ def k_weighting(fs: float) -> Array:
     return np.stack([np.array(shelf) / a0, np.array([*(highpass[:3] / b0), *highpass[3:]])])
 
 
+class Heard(NamedTuple):
+    """Loudness in LUFS, true peak (linear, 0 where it is not measured); of an album, not of this very file."""
+
+    lufs: float
+    peak: float
+    of_album: bool = False
+
+
 @dataclass(frozen=True)
 class Loudness(Measured):
     """See the module; `target` in LUFS, `limiter` the one to the true peak, and what `at_ceiling` is done: see `LIMIT`.
@@ -112,6 +121,8 @@ class Loudness(Measured):
     weights: tuple[float, ...]
     remarks: tuple[str, ...] = ()
 
+    is_shared = True
+
     @property
     def ceiling(self) -> float | None:  # type: ignore[override]
         """See `Stage`."""
@@ -121,16 +132,25 @@ class Loudness(Measured):
         """See `Measured`."""
         return LoudnessMeter(source.fs, self.weights, None if self.limiter is None else TruePeakMeter(source.channels))
 
-    def told(self, reading: tuple[float, float]) -> tuple[str, ...]:
+    def part(self, meter: Any) -> tuple[Array, float]:
+        """See `Measured`: the power of each block, and the true peak."""
+        return meter.blocks(), meter.peak()
+
+    def of_album(self, parts: Sequence[tuple[Array, float]]) -> Heard:
+        """See `Measured`: the blocks of all files are gated together."""
+        blocks = np.concatenate([np.empty(0), *(blocks for blocks, _ in parts)])
+        return Heard(_integrated(blocks), max((peak for _, peak in parts), default=0.0), of_album=True)
+
+    def told(self, reading: Heard) -> tuple[str, ...]:
         """See `Measured`."""
         over_db = self._over_db(reading)
         lowers = over_db > 0.0 and self.at_ceiling == LOWER
-        if not isfinite(reading[0]):
+        if not isfinite(reading.lufs):
             left = f"turned down by {over_db:.2f} dB, for its true peak" if lowers else "left as loud as it is"
             return (f"{self.label}: {left}, for it is silence, or shorter than 400 ms",)
         return (f"{self.label}: reaches {self.target - over_db:.2f} LUFS, for its true peak",) if lowers else ()
 
-    def resolved(self, reading: tuple[float, float]) -> Stage:
+    def resolved(self, reading: Heard) -> Stage:
         """The gain to the target, and a limiter where the true peak would pass its ceiling; or less, or FileError."""
         gain_db, over_db = self._gain_db(reading), self._over_db(reading)
         if over_db > 0.0 and self.at_ceiling == FAIL:
@@ -139,20 +159,20 @@ class Loudness(Measured):
         if over_db > 0.0 and self.at_ceiling == LIMIT:
             assert self.limiter is not None
             label = f"{self.label} ({gain_db:+.2f} dB, limited by up to {over_db:.2f} dB)"
-            target = self.target if isfinite(reading[0]) else None
+            target = self.target if isfinite(reading.lufs) and not reading.of_album else None
             return Limited(10.0 ** (gain_db / 20.0), self.limiter, target, self.weights, label)
         if over_db > 0.0:
             gain_db -= over_db
         return Gain(10.0 ** (gain_db / 20.0), f"{self.label} ({gain_db:+.2f} dB)")
 
-    def _gain_db(self, reading: tuple[float, float]) -> float:
-        return self.target - reading[0] if isfinite(reading[0]) else 0.0
+    def _gain_db(self, reading: Heard) -> float:
+        return self.target - reading.lufs if isfinite(reading.lufs) else 0.0
 
-    def _over_db(self, reading: tuple[float, float]) -> float:
+    def _over_db(self, reading: Heard) -> float:
         """By how much the true peak would pass its ceiling behind the gain."""
-        if self.limiter is None or not reading[1]:
+        if self.limiter is None or not reading.peak:
             return -inf
-        return self._gain_db(reading) + 20.0 * log10(reading[1]) - self.limiter.ceiling_db
+        return self._gain_db(reading) + 20.0 * log10(reading.peak) - self.limiter.ceiling_db
 
 
 @dataclass(frozen=True)
@@ -199,7 +219,7 @@ class _Limiting(Telling):
 
     def told(self) -> tuple[str, ...]:
         """See `Telling`."""
-        lufs, target = self._meter.reading()[0], self._stage.target
+        lufs, target = self._meter.reading().lufs, self._stage.target
         if target is None or abs(lufs - target) <= MISS_LU:
             return ()
         return (f"{self._stage.label}: reaches {lufs:.2f} LUFS, for the limiter takes {target - lufs:.2f} LU",)
@@ -226,16 +246,22 @@ class LoudnessMeter:
         self._kernel.sos(weighted, self._sections, self._state)
         self._powers.process(weighted)
 
-    def reading(self) -> tuple[float, float]:
-        """LUFS, and the true peak (linear), 0 where that is not measured."""
-        return _integrated(self._powers.of_hops()), self._peaks.reading() if self._peaks is not None else 0.0
+    def reading(self) -> Heard:
+        """See `Meter`."""
+        return Heard(_integrated(self.blocks()), self.peak())
+
+    def blocks(self) -> Array:
+        """The mean square of each block."""
+        hops = self._powers.of_hops()
+        return np.convolve(hops, np.full(HOPS, 1.0 / HOPS), "valid") if len(hops) >= HOPS else np.empty(0)
+
+    def peak(self) -> float:
+        """The true peak (linear), 0 where that is not measured."""
+        return self._peaks.reading() if self._peaks is not None else 0.0
 
 
-def _integrated(hops: Array) -> float:
-    """Of the mean squares of 100 ms each: annex 1, equations 5 to 7."""
-    if len(hops) < HOPS:
-        return -inf
-    blocks = np.convolve(hops, np.full(HOPS, 1.0 / HOPS), "valid")
+def _integrated(blocks: Array) -> float:
+    """Of the mean squares of blocks: annex 1, equations 5 to 7."""
     loud = blocks[_lufs(blocks) > ABSOLUTE_GATE_LUFS]
     if not len(loud):
         return -inf

@@ -68,8 +68,12 @@ class Powers:
 
     def of_all(self) -> float:
         """The mean of all frames, 0 of none."""
-        frames = len(self._means) * self._hop + len(self._held)
-        return (fsum(self._means) * self._hop + fsum(self._held.tolist())) / frames if frames else 0.0
+        total, frames = self.sum()
+        return total / frames if frames else 0.0
+
+    def sum(self) -> tuple[float, int]:
+        """Of all frames, and how many they are."""
+        return fsum(self._means) * self._hop + fsum(self._held.tolist()), len(self._means) * self._hop + len(self._held)
 
 
 class RmsMeter:
@@ -81,6 +85,10 @@ class RmsMeter:
     def process(self, samples: Array) -> None:
         """See `Meter`."""
         self._powers.process(samples)
+
+    def sum(self) -> tuple[float, int]:
+        """Of the mean squares of all frames, and how many these are."""
+        return self._powers.sum()
 
     def reading(self) -> float:
         """Linear: a sine of full scale has 0.5 ** 0.5."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from math import log10
+from math import fsum, log10, sqrt
+from typing import Any
 
 from torchfx_cli.design.stage import Measured, Meter, Stage
 from torchfx_cli.design.stages import Gain
@@ -20,7 +21,7 @@ UNITS = {PEAK: "dBFS", TRUE_PEAK: "dBTP", RMS: "dBFS rms"}
 class NormalizeSpec(StageSpec):
     """Brings the whole file to a level: highest sample, true peak or RMS, over all channels. Reads the file twice."""
 
-    is_measured, is_filter = True, False
+    is_measured, is_shared, is_filter = True, True, False
 
     peak_db: float = param("level of the highest sample", default=-1.0, unit="dBFS", low=-300.0, high=60.0)
     true_peak_db: float | None = param("instead, level of the highest value between samples (BS.1770-5, 8 times "
@@ -55,6 +56,8 @@ class Normalize(Measured):
     label: str = ""
     by: str = PEAK
 
+    is_shared = True
+
     @property
     def ceiling(self) -> float | None:  # type: ignore[override]
         """No sample is above a peak."""
@@ -65,6 +68,17 @@ class Normalize(Measured):
         if self.by == RMS:
             return RmsMeter(source.channels)
         return PeakMeter() if self.by == PEAK else TruePeakMeter(source.channels)
+
+    def part(self, meter: Any) -> Any:
+        """See `Measured`: the level, or the sum of squares and the number of frames."""
+        return meter.sum() if self.by == RMS else meter.reading()
+
+    def of_album(self, parts: Sequence[Any]) -> float:
+        """See `Measured`: the highest level; RMS over all frames."""
+        if self.by != RMS:
+            return float(max(parts, default=0.0))
+        frames = sum(count for _, count in parts)
+        return sqrt(fsum(total for total, _ in parts) / frames) if frames else 0.0
 
     def resolved(self, reading: float) -> Stage:
         """The gain that brings the level `reading` to `level`; silence stays."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -149,5 +149,10 @@ def _note(source: Source, todo: JobPlan, backup: Backup, settings: Settings, war
 def _refuse(levels: Levels, warnings: tuple[str, ...], settings: Settings) -> None:
     if levels.clipped and settings.on_clip == "fail":
         raise FileError(levels.warnings[0])
+    refuse_warned(warnings, settings)
+
+
+def refuse_warned(warnings: Sequence[str], settings: Settings) -> None:
+    """Raise FileError where a warning is one."""
     if settings.strict and warnings:
         raise FileError("; ".join(warnings))

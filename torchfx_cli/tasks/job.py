@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from torchfx_cli import __version__
 from torchfx_cli.chain.spec import ChainSpec
@@ -36,6 +36,8 @@ class Settings:
     timeout_s     for one file; None for no limit.
     fresh         workers are new interpreters, as torch needs, and a single file is done in this process.
     bundled       short files are done many at a time; see `bundle.is_bundled`.
+    album         the files of a folder are measured together, see `albums`.
+    measures      files are only measured now, for their album.
     poll_s, once  of a watch: the time between two looks; end when nothing is left to do.
     """
 
@@ -66,6 +68,8 @@ class Settings:
     timeout_s: float | None = None
     fresh: bool = False
     bundled: bool = False
+    album: bool = False
+    measures: bool = False
     poll_s: float = 1.0
     once: bool = False
 
@@ -88,6 +92,7 @@ class Job:
     root       the output folder of the run, below which folders may be made; None for an output that was named.
     overwrite  this output may be replaced, whatever the settings say.
     number     of the input, where outputs are numbered and that is to be kept.
+    readings   what the meters of stages that are shared read of the album of the input, in the order of the chain.
     backup     where the old bytes are kept of an input that is its own output.
     has_backup they are there already, as a killed run has left them.
     """
@@ -101,3 +106,8 @@ class Job:
     has_backup: bool = False
     fault: str | None = None
     number: int | None = None
+    readings: tuple[Any, ...] = ()
+
+    def work(self, work: str) -> str:
+        """The digest `work` of the settings, and of what was read of the album: another gain is other work."""
+        return work if not self.readings else hashlib.sha256(repr((work, self.readings)).encode()).hexdigest()[:16]

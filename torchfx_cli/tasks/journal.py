@@ -93,7 +93,7 @@ class Journal:
     def is_done(self, job: Job, *, strict: bool = False) -> bool:
         """Whether the output of `job` is what is wanted and what was noted."""
         record = self.record_of(job)
-        if record.get("work") != self.work or (strict and record.get("warnings")):
+        if record.get("work") != job.work(self.work) or (strict and record.get("warnings")):
             return False
         try:
             if self.hashes:
@@ -184,7 +184,8 @@ def note(job: Job, settings: Settings, read: os.stat_result, made_fd: int, warni
         return
     made = os.fstat(made_fd)
     record: Record = {
-        "output": _key(job, job.root), "input": os.path.abspath(job.source), "work": settings.work,
+        "output": _key(job, job.root), "input": os.path.abspath(job.source),
+        "work": job.work(settings.work),
         **_stamps("in", read), **_stamps("out", made), "out_inode": made.st_ino, "warnings": warnings,
         "noted_ns": time.time_ns()}
     if job.number is not None:
@@ -200,7 +201,7 @@ def note_replaced(job: Job, settings: Settings, made_fd: int, warnings: int) -> 
     folder = job.output.parent
     with files.descriptor(folder, files.APPENDING | os.O_CREAT) as fd:
         files.append(fd, folder, {"replaced": job.output.name, "backup": job.backup and job.backup.name,
-                             "work": settings.work, "out_sha256": sha256_of(made_fd), "warnings": warnings})
+                             "work": job.work(settings.work), "out_sha256": sha256_of(made_fd), "warnings": warnings})
         with files.told(folder):
             os.fsync(fd)
 

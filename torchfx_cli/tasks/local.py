@@ -5,18 +5,19 @@ Files are done by worker processes (see `pool`); what a batch has done is noted 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import replace
+from functools import partial
 
 from torchfx_cli.errors import FileError
 from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.stream.writer import remove_stale
-from torchfx_cli.tasks import journal
+from torchfx_cli.tasks import albums, journal
 from torchfx_cli.tasks.bundle import process_one
 from torchfx_cli.tasks.folders import Roots, make_root
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.onefile import RunObserver, process_file
+from torchfx_cli.tasks.onefile import RunObserver, measure_file, process_file
 from torchfx_cli.tasks.pool import WorkerPool
 from torchfx_cli.tasks.report import FileResult, Report, failed
 from torchfx_cli.tasks.workers import Task
@@ -31,10 +32,12 @@ def run_jobs(jobs: Sequence[Job], settings: Settings, observer: RunObserver, rep
     with ExitStack() as stack:
         notes = stack.enter_context(_journal(jobs, settings))
         settings = replace(settings, noted="" if notes is None else notes.name)
-        roots = Roots(jobs)
+        roots, failures = Roots(jobs), dict[int, FileResult]()
+        if settings.album:
+            jobs, failures = albums.measured(jobs, settings, partial(_measure, observer, notes))
         if settings.resume and notes is not None:
             jobs = notes.settled(jobs, strict=settings.strict)
-        results = stack.enter_context(closing(_results(jobs, settings, observer, notes)))
+        results = stack.enter_context(closing(_results(jobs, settings, observer, notes, failures)))
         for number, result in results:
             job = jobs[number]
             roots.check(job.root)
@@ -45,12 +48,22 @@ def run_jobs(jobs: Sequence[Job], settings: Settings, observer: RunObserver, rep
     return report
 
 
-def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, notes: journal.Journal | None
+def _measure(observer: RunObserver, notes: journal.Journal | None, jobs: Sequence[Job], settings: Settings
              ) -> Generator[tuple[int, FileResult], None, None]:
-    """The number and the result of each job, as they end."""
+    with closing(_results(jobs, settings, RunObserver(), notes, {})) as results:
+        for done, result in enumerate(results, 1):
+            observer.measuring(done, len(jobs))
+            yield result
+
+
+def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, notes: journal.Journal | None,
+             failures: Mapping[int, FileResult]) -> Generator[tuple[int, FileResult], None, None]:
+    """The number and the result of each job, as they end; `failures` are those known by now."""
     waiting = []
     for number, job in enumerate(jobs):
-        if job.skip:
+        if number in failures:
+            yield number, failures[number]
+        elif job.skip:
             yield number, FileResult("skipped", str(job.source), str(job.output), warnings=(job.skip,))
         elif job.fault:
             yield number, failed(job.source, job.output, job.fault, FileError.reason)
@@ -65,7 +78,8 @@ def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, not
         yield from pool.run(waiting)
     for task in here:  # behind the workers: a fork copies no threads, and engines have some
         observer.started(task.job)
-        yield task.number, (process_one if settings.bundled else process_file)(task.job, settings, observer)
+        step = measure_file if settings.measures else process_one if settings.bundled else process_file
+        yield task.number, step(task.job, settings, observer)
 
 
 def _journal(jobs: Sequence[Job], settings: Settings) -> AbstractContextManager[journal.Journal | None]:

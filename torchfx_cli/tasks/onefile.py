@@ -9,18 +9,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
-from torchfx_cli.design.stage import Meter
+from torchfx_cli.design.stage import Measured, Meter
 from torchfx_cli.plan.assemble import RenderPlan
 from torchfx_cli.render.choose import open_engine
 from torchfx_cli.render.engine import Block, Engine
 from torchfx_cli.stream.reader import Source
 from torchfx_cli.stream.stdio import STDIO, stdout_for_audio
 from torchfx_cli.tasks import pipeline
-from torchfx_cli.tasks.ending import Rendered, commit, guarded, open_output
+from torchfx_cli.tasks.ending import Rendered, commit, guarded, open_output, refuse_warned
 from torchfx_cli.tasks.fileplan import JobPlan, measured, open_input, plan_file
 from torchfx_cli.tasks.folders import make_folder
 from torchfx_cli.tasks.job import Job, Settings
@@ -40,6 +42,9 @@ class RunObserver:
 
     def planned(self, todo: JobPlan) -> None:
         """The input of `todo.job` is open and all is settled."""
+
+    def measuring(self, done: int, total: int) -> None:
+        """So many of `total` files were measured for their albums, before any of them is done."""
 
     def advanced(self, job: Job, frames: int) -> None:
         """So many more frames of the input were filtered; each pass counts."""
@@ -73,7 +78,7 @@ def process_opened(source: Source, todo: JobPlan, settings: Settings, observer: 
                    ) -> FileResult:
     """Do what is `opened`, from its first frame; errors of the file are raised. `since_s`: see `guarded`."""
     passes = _Passes(source, todo, settings, partial(observer.advanced, todo.job))
-    (plan, told), lowered_db = _measured(passes, todo.plan), 0.0
+    (plan, told), lowered_db = _measured(passes, todo), 0.0
     todo = measured(todo, plan)
     attenuates, pipes = settings.on_clip == "attenuate", todo.job.output == STDIO
     while attenuates and pipes and (peak := passes.run(plan, _drop).levels.peak_if_clipped):
@@ -92,16 +97,51 @@ def process_opened(source: Source, todo: JobPlan, settings: Settings, observer: 
         lowered_db += change_db
 
 
-def _measured(passes: _Passes, plan: RenderPlan) -> tuple[RenderPlan, tuple[str, ...]]:
-    """`plan` with the numbers in it that follow from the whole file, and what is to be told of these."""
-    told: tuple[str, ...] = ()
+@dataclass(frozen=True, slots=True)
+class Measurement(FileResult):
+    """Of a file that was only measured: by which `stage`, and what is kept of that, see `Measured.part`."""
+
+    stage: Any = None
+    part: Any = None
+
+
+def measure_file(job: Job, settings: Settings, observer: RunObserver) -> FileResult:
+    """What the first shared stage behind those of `job.readings` has to know of the file; or why it cannot be done."""
+    def whole() -> Measurement:
+        with opened(job, settings, observer) as (source, todo):
+            passes = _Passes(source, todo, settings, partial(observer.advanced, job))
+            plan, _ = _measured(passes, todo, upto_shared=True)
+            target = plan.first_measured
+            assert target is not None
+            part = target.part(_heard(passes, plan, target))
+            refuse_warned(source.warnings, settings)
+            return Measurement("ok", str(job.source), str(job.output), stage=target, part=part)
+
+    return guarded(job, settings, time.perf_counter(), whole)
+
+
+def _measured(passes: _Passes, todo: JobPlan, *, upto_shared: bool = False) -> tuple[RenderPlan, tuple[str, ...]]:
+    """The plan with the numbers in it that follow from the whole file, or its album; and what is to be told of these.
+
+    upto_shared  not those of the first shared stage of whose album nothing was read yet, and all behind it.
+    """
+    plan, told, of_album = todo.plan, tuple[str, ...](), iter(todo.job.readings)
     while target := plan.first_measured:
-        measuring = plan.measuring()
-        meter = target.meter(measuring.output)
-        passes.run(measuring, partial(_measure, meter))
-        reading = meter.reading()
+        reading = next(of_album, None) if target.is_shared else None
+        if reading is None:
+            if target.is_shared and upto_shared:
+                break
+            reading = _heard(passes, plan, target).reading()
         plan, told = plan.measured(reading), (*told, *target.told(reading))
     return plan, told
+
+
+def _heard(passes: _Passes, plan: RenderPlan, target: Measured) -> Meter:
+    """A meter of `target`, the first that is measured in `plan`, that has heard all."""
+    measuring = plan.measuring()
+    meter = target.meter(measuring.output)
+    passes.run(measuring, partial(_measure, meter))
+    return meter
 
 
 def _measure(meter: Meter, block: Block) -> None:

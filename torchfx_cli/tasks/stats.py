@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import inf, log10
 
 from torchfx_cli.design.stage import Meter
-from torchfx_cli.effects.loudness import SHELF_HZ, LoudnessMeter, weights_of
+from torchfx_cli.effects.loudness import SHELF_HZ, Heard, LoudnessMeter, weights_of
 from torchfx_cli.effects.meters import NoiseFloorMeter, PeakMeter, RmsMeter, TruePeakMeter
 from torchfx_cli.plan.assemble import assemble
 from torchfx_cli.render.native import NativeEngine
@@ -58,8 +58,8 @@ def read_all(source: Source, wanted: Collection[str] = ()) -> tuple[float, dict[
                                  for name, meter in meters.items()}
 
 
-def _in_unit(reading: float | tuple[float, float]) -> float:
+def _in_unit(reading: float | Heard) -> float:
     """LUFS as they are; of a linear level its dB."""
-    if isinstance(reading, tuple):
-        return reading[0]
+    if isinstance(reading, Heard):
+        return reading.lufs
     return 20.0 * log10(reading) if reading > 0.0 else -inf

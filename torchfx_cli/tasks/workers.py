@@ -23,7 +23,7 @@ from torchfx_cli.tasks.bundle import process_bundle
 from torchfx_cli.tasks.captured import CapturedOutput
 from torchfx_cli.tasks.interruption import deliver
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.onefile import JobPlan, RunObserver, process_file
+from torchfx_cli.tasks.onefile import JobPlan, RunObserver, measure_file, process_file
 from torchfx_cli.tasks.report import FileResult
 
 TELL_S = 0.1  # how often a worker says how far it is
@@ -195,7 +195,7 @@ def _messages(jobs: Sequence[Job], settings: Settings, observer: RunObserver, ca
 def _one_by_one(jobs: Sequence[Job], settings: Settings, observer: RunObserver, captured: CapturedOutput
                 ) -> Iterator[tuple[int, FileResult]]:
     for place, job in enumerate(jobs):
-        result = process_file(job, settings, observer)
+        result = (measure_file if settings.measures else process_file)(job, settings, observer)
         yield place, replace(result, notes=(*result.notes, *captured.lines()))
 
 
