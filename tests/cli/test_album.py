@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ import pytest
 import soundfile
 
 from torchfx_cli.effects.loudness import LoudnessMeter
+from torchfx_cli.tasks import onefile, workers
+from torchfx_cli.tasks.job import Job
+from torchfx_cli.tasks.report import FileResult
 
 FS = 8000
 LEVELS = {"loud.wav": -20.0, "mid.wav": -24.0, "soft.wav": -50.0}
@@ -111,6 +116,20 @@ def test_a_file_that_fails_is_left_out_and_named(run: Any, album: Path, tmp_path
     assert gains_db(album, tmp_path / "out") == {name: pytest.approx(19.0, abs=1e-3) for name in LEVELS}
     done = run("process", album, "--normalize", "-1", "--album", "-o", tmp_path / "two", "--fail-fast")
     assert (done.code, list((tmp_path / "two").glob("*.wav"))) == (3, [])
+
+
+def test_a_file_that_crashes_its_worker_while_it_is_measured_is_left_out(
+        run: Any, album: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure_file(job: Job, *others: Any) -> FileResult:
+        if job.source.name == "loud.wav":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return onefile.measure_file(job, *others)
+
+    monkeypatch.setattr(workers, "measure_file", measure_file)
+    done = run("process", album, "--normalize", "-1", "--album", "-o", tmp_path / "out")
+    assert (done.code, "was the memory used up? (its album is measured without it)" in done.err) == (3, True)
+    assert gains_db(album, tmp_path / "out") == {
+        "mid.wav": pytest.approx(23.0, abs=1e-3), "soft.wav": pytest.approx(23.0, abs=1e-3)}
 
 
 def test_a_resumed_run_never_mixes_gains(run: Any, album: Path, tmp_path: Path) -> None:

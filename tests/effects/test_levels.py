@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.signal import firwin
 from test_kinds import FS, noise, plan_of, render
 
 from torchfx_cli.chain.parse import join
@@ -28,6 +29,17 @@ def test_true_peaks_of_ebu_tech_3341(divisor: int, degrees: float, seconds_db: f
     fade = np.minimum(1.0, np.minimum(n, n[::-1]) / 2000)
     got_db = 20 * np.log10(true_peak((tone * fade)[:, None]))
     assert wanted_db - 0.4 <= got_db <= wanted_db + 0.2
+
+
+@pytest.mark.parametrize("offset", range(4))
+def test_true_peaks_of_ebu_tech_3341_that_one_period_makes(offset: int) -> None:
+    """Its cases 20 to 23, 0 dBTP: a period of 12 kHz in a tone of 8 kHz at half its amplitude, four samplings of it."""
+    fast, slow = np.sin(2 * np.pi * np.arange(16) / 16), 0.5 * np.sin(2 * np.pi * np.arange(24 * 400) / 24)
+    lowpass = firwin(2001, 23_500, fs=192_000, window=("kaiser", 10.0))
+    x = np.convolve(np.concatenate([slow, fast, slow]), lowpass, "same")[offset::4]
+    n = np.arange(len(x))
+    got_db = 20 * np.log10(true_peak((x * np.minimum(1.0, np.minimum(n, n[::-1]) / 500))[:, None]))
+    assert -0.4 <= got_db <= 0.2
 
 
 def test_the_true_peak_of_noise_is_that_of_a_fine_interpolation() -> None:

@@ -71,6 +71,16 @@ def test_the_channels_of_ebu_tech_3341_case_6_weigh_as_they_should() -> None:
     assert measured(with_lfe, 16_000, 0x60F) == measured(with_lfe, 16_000), "5.1 with sides is 5.1"
 
 
+@pytest.mark.parametrize(("levels", "wanted"), [
+    ([(-69.5, 0.5), (-90.3, 0.5)] * 4, -69.5),
+    ([(-90.3, 0.5), (-19.93, 0.9), (-7.09, 1.3), (-19.93, 0.8), (-90.3, 0.5)], -10.0)], ids=["absolute", "relative"])
+def test_the_gates_are_those_of_itu_r_bs_2217(levels: list[tuple[float, float]], wanted: float) -> None:
+    """Its signals AbsGate and RelGate: 1 kHz at so many dBFS for so many seconds."""
+    level = np.concatenate([np.full(round(seconds * FS), 10 ** (level_db / 20)) for level_db, seconds in levels])
+    x = level * np.sin(2 * np.pi * 1000 * np.arange(len(level)) / FS)
+    assert measured(np.stack([x, x], axis=1), FS) == pytest.approx(wanted, abs=0.1)
+
+
 @pytest.mark.parametrize(("channels", "mask", "weights", "is_told"), [
     (8, 0x63F, (1, 1, 1, 0, 1, 1, 1.41, 1.41), True), (6, 0x3F, (1, 1, 1, 0, 1.41, 1.41), True),
     (6, 0, (1, 1, 1, 0, 1.41, 1.41), False), (3, 0xB, (1, 1, 0), True), (12, 0, (1,) * 12, False),

@@ -34,6 +34,7 @@ class ConsoleReporter(RunObserver):
         self._quiet, self._verbose, self._json = quiet, verbose, as_json
         self._progress = Progress(jobs) if not quiet and bars_are_welcome() else None
         self._brief = self._progress is not None and self._files > MAX_LINES and not verbose
+        self._is_measuring = False
         self.wants_plans = verbose or self._progress is not None
 
     def planned(self, todo: JobPlan) -> None:
@@ -44,9 +45,12 @@ class ConsoleReporter(RunObserver):
 
     def measuring(self, done: int, total: int) -> None:
         if self._progress is not None:
-            show.tell_for_now(f"measuring: {done}/{total} files" if done < total else "")
+            self._is_measuring = True
+            show.tell_for_now(f"measuring: {done}/{total} files")
 
     def advanced(self, job: Job, frames: int) -> None:
+        if self._is_measuring:
+            self._hide()
         if self._progress is not None:
             self._progress.advanced(job, frames)
 
@@ -78,6 +82,9 @@ class ConsoleReporter(RunObserver):
             show.tell(text, colour)
 
     def _hide(self) -> None:
+        if self._is_measuring:
+            self._is_measuring = False
+            show.tell_for_now("")
         if self._progress is not None:
             self._progress.hide()
 

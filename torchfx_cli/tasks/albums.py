@@ -3,6 +3,7 @@
 The files of a run that lie in one folder are an album. All of them are measured first, and a stage that is shared, such
 as `normalize` and `loudness`, follows from what its meter reads of them together: the highest peak, the blocks of all
 gated as those of one file (as ReplayGain 2.0 has it for albums). A file that cannot be measured fails, and is left out.
+For its loudness 0.3 MB an hour of sound are kept meanwhile.
 
 What was read is part of the work that the journal knows of: a resumed run measures all files again, those done before
 too, and does anew what was made with another gain.
