@@ -87,6 +87,12 @@ def test_a_bad_file_and_an_empty_folder_have_their_codes(run: Any, tmp_path: Pat
     done = run("info", "--require", "loudness=-23", tmp_path)
     assert (done.code, done.told[-1]) == (3, "1 of 2 files does not meet what is required")
     assert run("info", "--require", "loudness=-23", tmp_path / "good.wav", tmp_path / "gone.wav").code == 3
+    (tmp_path / "old.shn").write_bytes(b"a sound that nobody here can read")
+    tone(tmp_path / "processed" / "made.wav", -40.0)
+    done = run("info", "--require", "loudness=-23", tmp_path)
+    assert done.told[-1] == "3 of 4 files do not meet what is required"
+    assert "old.shn: shn: cannot be decoded here" in done.err
+    assert "  needs a gain of +16.99 dB" in done.out.splitlines(), "outputs are looked at, too"
     (tmp_path / "empty").mkdir()
     assert run("info", tmp_path / "empty").code == 1
 

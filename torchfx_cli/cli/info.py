@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from math import inf
 from pathlib import Path
@@ -15,8 +16,9 @@ from torchfx_cli.cli import show, signals
 from torchfx_cli.errors import FileError, printable
 
 if TYPE_CHECKING:
-    from torchfx_cli.tasks.inputs import Input
     from torchfx_cli.tasks.requirements import Requirement
+
+NOWHERE = ""  # in the place of an output folder: all folders are searched, those of outputs, too
 
 
 def info(
@@ -40,20 +42,14 @@ def info(
 
     Exit code 3 where some file could not be read, misses something, or with --check is damaged.
     """
-    from torchfx_cli.tasks.inputs import gather
-    from torchfx_cli.tasks.requirements import parse_requirements
-
-    requirements = tuple(one for text in require or [] for one in parse_requirements(text))
+    requirements = _requirements(require or [])
     asked = _Asked(check, _levels(requirements, all_of_them=stats), requirements, as_json)
     with signals.promptly():
-        found = gather(files)
-        for remark in found.remarks:
-            show.tell(f"torchfx: warning: {printable(remark)}", "yellow")
-        codes = [_show(one, asked) for one in found.inputs]
+        codes = [_show(path, fault, asked) for path, fault in _found(files)]
     bad = sum(code != 0 for code in codes)
     if requirements and len(codes) > 1 and bad:
         show.tell(f"{bad} of {show.count(len(codes), 'file')} {'does' if bad == 1 else 'do'} not meet what is required")
-    raise typer.Exit(max(*codes, FileError.exit_code if found.skipped.undecoded else 0))
+    raise typer.Exit(max(codes))
 
 
 @dataclass(frozen=True)
@@ -66,23 +62,49 @@ class _Asked:
     as_json: bool
 
 
+def _found(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """Each file that is meant, and why it cannot be read where that is known."""
+    if all(map(os.path.isfile, words)):  # which need not be searched for
+        yield from ((word, None) for word in words)
+        return
+    from torchfx_cli.tasks.inputs import gather
+    from torchfx_cli.tasks.scan import UNDECODED_WORDS
+
+    left_out: list[tuple[str, str]] = []
+    found = gather(words, output=NOWHERE, left_out=lambda path, reason: left_out.append((path, reason)))
+    for remark in found.remarks:
+        show.tell(f"torchfx: warning: {printable(remark)}", "yellow")
+    yield from ((one.path, one.fault) for one in found.inputs)
+    yield from ((path, reason) for path, reason in left_out if reason.endswith(UNDECODED_WORDS))
+
+
+def _requirements(texts: Sequence[str]) -> tuple[Requirement, ...]:
+    if not texts:
+        return ()
+    from torchfx_cli.tasks.requirements import parse_requirements
+
+    return parse_requirements(",".join(texts))
+
+
 def _levels(requirements: Iterable[Requirement], *, all_of_them: bool) -> frozenset[str]:
+    if not all_of_them:
+        return frozenset(one.key for one in requirements if one.is_level)
     from torchfx_cli.tasks.stats import LEVELS
 
-    return frozenset(LEVELS) if all_of_them else frozenset(one.key for one in requirements if one.is_level)
+    return frozenset(LEVELS)
 
 
-def _show(found: Input, asked: _Asked) -> int:
+def _show(path: str, fault: str | None, asked: _Asked) -> int:
     """Show one file; returns its exit code."""
     code = 0
     try:
-        if found.fault is not None:
-            raise FileError(found.fault)
-        record = _facts(Path(found.path), asked)
+        if fault is not None:
+            raise FileError(fault)
+        record = _facts(Path(path), asked)
     except FileError as error:
         code = error.exit_code
-        record = {"input": found.path, "error": str(error)}
-        show.tell_failure(found.path, str(error))
+        record = {"input": path, "error": str(error)}
+        show.tell_failure(path, str(error))
     if asked.as_json:
         show.say(_as_json(record))
     elif not code:
@@ -94,8 +116,6 @@ def _facts(path: Path, asked: _Asked) -> dict[str, Any]:
     from torchfx_cli.stream.metadataplan import contents
     from torchfx_cli.stream.reader import open_source
     from torchfx_cli.stream.speakers import names
-    from torchfx_cli.tasks.requirements import verdict
-    from torchfx_cli.tasks.stats import read_all
 
     with open_source(path) as source:
         facts = source.facts
@@ -116,6 +136,8 @@ def _facts(path: Path, asked: _Asked) -> dict[str, Any]:
         levels: dict[str, float | None] = {}
         needs_length = facts.duration_s is None and any(one.key == "duration" for one in asked.requirements)
         if asked.check or asked.levels or needs_length:
+            from torchfx_cli.tasks.stats import read_all
+
             peak, levels = read_all(source, asked.levels)
             record |= {"frames": source.frames_read, "duration_s": source.frames_read / facts.fs}
             if asked.check:
@@ -123,6 +145,8 @@ def _facts(path: Path, asked: _Asked) -> dict[str, Any]:
             if asked.levels:
                 record["levels"] = levels
         if asked.requirements:
+            from torchfx_cli.tasks.requirements import verdict
+
             values: dict[str, Any] = {"rate": facts.fs, "channels": facts.channels, "duration": record["duration_s"]}
             record |= asdict(verdict(asked.requirements, values | levels))
         return record | {"warnings": list(source.warnings), "notes": list(source.notes)}
@@ -136,8 +160,6 @@ def _as_json(record: dict[str, Any]) -> str:
 
 def _lines(record: dict[str, Any]) -> list[str]:
     """The record for people: two spaces before what belongs to the name above."""
-    from torchfx_cli.tasks.requirements import in_words
-
     frames, seconds = record["frames"], record["duration_s"]
     length = "length unknown" if frames is None else f"{show.clock(seconds)} ({show.count(frames, 'frame')})"
     rate = "" if record["kbps"] is None else f", {record['kbps']:.0f} kbit/s"
@@ -149,7 +171,7 @@ def _lines(record: dict[str, Any]) -> list[str]:
         lines.append(f"speakers: {' '.join(record['speakers'])}")
     if "peak" in record and "peak" not in record.get("levels", {}):
         lines.append(f"peak {show.level(record['peak'])}")
-    lines += [f"{name.replace('_', ' ')} {in_words(name, db)}" for name, db in record.get("levels", {}).items()]
+    lines += _level_lines(record["levels"]) if "levels" in record else []
     lines += [f"{tag}: {text}" for tag, text in record["tags"].items()]
     if record["also"]:
         lines.append(f"also holds: {', '.join(record['also'])}")
@@ -157,6 +179,12 @@ def _lines(record: dict[str, Any]) -> list[str]:
     lines += [f"misses {text}" for text in record.get("misses", ())]
     lines += [record["advice"]] if record.get("advice") else []
     return [record["input"], *(f"  {line}" for line in lines)]
+
+
+def _level_lines(levels: dict[str, float | None]) -> list[str]:
+    from torchfx_cli.tasks.requirements import in_words
+
+    return [f"{name.replace('_', ' ')} {in_words(name, db)}" for name, db in levels.items()]
 
 
 def _size(count: int) -> str:
