@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from scipy.signal import firwin, resample_poly
-from test_kinds import FS, noise, plan_of, render
+from test_kinds import FS, assert_the_law, noise, plan_of, render
 from test_levels import true_peak
 
 from torchfx_cli.chain.parse import join
@@ -126,6 +126,10 @@ def test_a_limiter_holds_the_true_peak_and_the_loudness_where_it_has_little_to_d
     assert measured(got, FS) > measured(render(plan_of("loudness:target=-19,true_peak=-1,ceiling=lower"), x), FS) + 1.5
     for size in (17, 509, 44_100):
         assert render(plan, x, size).tobytes() == got.tobytes(), size
+
+
+def test_chunked_is_whole_where_it_limits_long_files_and_short_ones() -> None:
+    assert_the_law(plan_of("highpass:80", "loudness:target=-1,true_peak=-20", "fir:lowpass=3000,taps=31,align=true"))
 
 
 def test_a_limiter_takes_from_the_highest_peak_what_is_told_and_leaves_the_rest() -> None:

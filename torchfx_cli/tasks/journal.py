@@ -6,8 +6,8 @@ made: the very file (its inode) that is named here, or one of the size and time 
 
 A torn line is no record; the last of several for one output counts. The journal is never believed over the disk:
 an output is done only where it is still there with the size and time that were noted, made from an input of that path,
-size and time, by the same chain and settings of the same version. With `hashes` the bytes of both count instead of the
-path and the times.
+size and time, by the same chain and settings of the same version, and of an album by the same readings (see `albums`).
+With `hashes` the bytes of both count instead of the path and the times.
 
 While a run lives it holds a lock (flock) on its journal. Another run into the same folder at that time has one of its
 own (see `journalfile`); all of them are read as one, by the time of each record. A run that goes by what was done
