@@ -8,16 +8,16 @@ heavy is imported before the signals are in hand.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 
 from torchfx_cli.cli import show, signals
 from torchfx_cli.errors import Interrupted, TorchfxError, UsageError
+from torchfx_cli.warm import client, place
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: the process's own) in this process and return its exit code."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads, for which there is no work, cost each start
+    os.environ |= place.DEFAULTS | os.environ
     show.prepare()
     try:
         with signals.raised():
@@ -30,6 +30,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     from torchfx_cli.cli.app import MistypedError, app, usage_of
 
+    client.check()
     command = app()
     try:
         result = command.main(arguments, prog_name="torchfx", standalone_mode=False)

@@ -5,26 +5,31 @@ from __future__ import annotations
 import marshal
 import os
 import resource
-import signal
 import sys
 import time
-from collections.abc import Sequence
-from typing import Any, TextIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Iterable, Sequence
+    from typing import Any, TextIO
+else:
+    import _signal as signal  # `signal` itself loads enum, a third of all that a caller would load
 
 LIMITS = tuple(getattr(resource, name) for name in sorted(dir(resource)) if name.startswith("RLIMIT_"))
-MAX_DESCRIPTORS = 250  # the kernel passes 253 at once
-UNSETTABLE = (signal.SIGKILL, signal.SIGSTOP)
+MAX_DESCRIPTORS = 248  # of a caller; the kernel passes 253 at once
+ASIDE = 400  # the descriptors of a child that are not its caller's begin here
+OWN = (signal.SIGKILL, signal.SIGSTOP)  # which nobody can handle
 
 
 def taken(words: Sequence[str], identity: str) -> tuple[bytes, list[int]]:
     """A request for `words` in the name of this process: its description, and the descriptors to pass with it.
 
-    The last descriptor, of the current folder, is the caller's to close. Raises OSError or ValueError where something
+    The last descriptor, of the current folder, is for the caller to close. Raises OSError or ValueError where something
     cannot be passed.
     """
-    here = os.open(".", os.O_PATH | os.O_CLOEXEC)
     descriptors = inherited()
-    if len(descriptors) >= MAX_DESCRIPTORS:
+    if len(descriptors) > MAX_DESCRIPTORS or any(number >= ASIDE for number in descriptors):
         raise ValueError("too many open files")
     mask = os.umask(0o077)
     os.umask(mask)
@@ -34,18 +39,31 @@ def taken(words: Sequence[str], identity: str) -> tuple[bytes, list[int]]:
         "environment": dict(os.environb),
         "descriptors": descriptors,
         "mask": mask,
-        "limits": [resource.getrlimit(limit) for limit in LIMITS],
+        "limits": limits(),
         "nice": os.getpriority(os.PRIO_PROCESS, 0),
         "processors": sorted(os.sched_getaffinity(0)),
-        "ignored": [int(number) for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN],
+        "ignored": ignored(),
         "blocked": [int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())],
     }
-    return marshal.dumps(described), [*descriptors, here]
+    return marshal.dumps(described), [*descriptors, os.open(".", os.O_PATH | os.O_CLOEXEC)]
+
+
+def limits() -> list[tuple[int, int]]:
+    return [resource.getrlimit(limit) for limit in LIMITS]
+
+
+def ignored() -> list[int]:
+    """The signals that a program started from here would ignore."""
+    return [int(number) for number in signal.valid_signals() if signal.getsignal(number) == signal.SIG_IGN]
 
 
 def inherited() -> list[int]:
     """The descriptors that a program started from here would have."""
-    return sorted(number for number in map(int, os.listdir("/proc/self/fd")) if _is_inherited(number))
+    return sorted(number for number in _open() if _is_inherited(number))
+
+
+def _open() -> list[int]:
+    return [int(name) for name in os.listdir("/proc/self/fd")]
 
 
 def _is_inherited(number: int) -> bool:
@@ -55,54 +73,88 @@ def _is_inherited(number: int) -> bool:
         return False
 
 
-def become(asked: dict[str, Any], passed: Sequence[int], kept: Sequence[int]) -> list[str]:
+def aside(numbers: Sequence[int]) -> list[int]:
+    """The same descriptors out of the way of those of callers."""
+    return [os.dup2(number, ASIDE + place, inheritable=False) for place, number in enumerate(numbers)]
+
+
+def become(asked: dict[str, Any], passed: Sequence[int], kept: Sequence[int] = (), stays: bool = False) -> list[str]:
     """Make this process, a fork with signals blocked, like the one that asked; returns the words of its command line.
 
-    All descriptors but `kept` and those `passed` are closed. Raises OSError or ValueError where a limit is higher here.
+    All other descriptors but `kept` are closed, unless it `stays`. Raises OSError or ValueError where a limit is lower
+    here than there.
     """
     *passed, here = passed
     os.fchdir(here)
-    _place(passed, asked["descriptors"], kept)
+    os.close(here)
+    if not stays:
+        _close(number for number in _open() if number not in kept and number not in passed)
+    _place(passed, asked["descriptors"])
     os.umask(asked["mask"])
     os.environb.clear()
     os.environb.update(asked["environment"])
     time.tzset()
     os.sched_setaffinity(0, asked["processors"])
     os.setpriority(os.PRIO_PROCESS, 0, asked["nice"])
-    for limit, value in zip(LIMITS, asked["limits"], strict=True):
-        if resource.getrlimit(limit) != value:
+    for limit, now, value in zip(LIMITS, limits(), asked["limits"], strict=True):
+        if now != value:
             resource.setrlimit(limit, value)
     sys.stdin, sys.stdout, sys.stderr = (_opened(number, stream) for number, stream in enumerate(
-        (sys.__stdin__, sys.__stdout__, sys.__stderr__)))  # type: ignore[assignment]
+        (sys.__stdin__, sys.__stdout__, sys.__stderr__)))
     words = [os.fsdecode(word) for word in asked["words"]]
     sys.argv = ["torchfx", *words]
-    for number in signal.valid_signals() - set(UNSETTABLE):
-        _set(number, number in asked["ignored"])
+    for number in signal.valid_signals():
+        if number not in OWN:
+            _set(number, number in asked["ignored"])
     signal.pthread_sigmask(signal.SIG_SETMASK, asked["blocked"])
     return words
 
 
-def _place(passed: Sequence[int], wanted: Sequence[int], kept: Sequence[int]) -> None:
-    """Give each descriptor the number that it had in the process that asked; close all others but `kept`."""
-    above = max([*passed, *wanted, *kept]) + 1
-    copies = []
-    for number in passed:  # first out of each other's way
-        copies.append(os.dup2(number, above + len(copies), inheritable=False))
-    if not set(kept).isdisjoint(wanted):
-        raise ValueError("a descriptor's number is taken")
-    for number in map(int, os.listdir("/proc/self/fd")):
-        if number not in kept and number not in copies:
-            _close(number)
+def _place(passed: Sequence[int], wanted: Sequence[int]) -> None:
+    """Give each descriptor the number that it had in the process that asked."""
+    first = max([ASIDE, *_open()]) + 1  # out of each other's way
+    copies = [os.dup2(number, first + place, inheritable=False) for place, number in enumerate(passed)]
+    _close([*passed, 0, 1, 2])
     for copy, number in zip(copies, wanted, strict=True):
         os.dup2(copy, number)
-        os.close(copy)
+    _close(copies)
 
 
-def _close(number: int) -> None:
-    try:
-        os.close(number)
-    except OSError:  # it was that of the listing
-        pass
+def occupy(number: int) -> None:
+    """Nothing that this process opens gets a number that a caller may want; all descriptors but `number` are closed."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.closerange(0, nowhere)
+    for other in range(ASIDE):
+        if other != nowhere:
+            os.dup2(nowhere, other, inheritable=other < 3)
+    _close(other for other in _open() if other > ASIDE and other != number)
+
+
+def let_go(numbers: Sequence[int]) -> None:
+    """Of a caller's descriptors and folder."""
+    os.chdir("/")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in {0, 1, 2, *numbers}:
+        os.dup2(nowhere, number, inheritable=number < 3)
+    os.close(nowhere)
+
+
+def flush() -> None:
+    """What was written to the standard streams reaches them."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):  # nobody reads it
+            pass
+
+
+def _close(numbers: Iterable[int]) -> None:
+    for number in list(numbers):
+        try:  # noqa: SIM105 contextlib takes long to load
+            os.close(number)
+        except OSError:  # it was that of a listing
+            pass
 
 
 def _opened(number: int, like: Any) -> TextIO | None:
@@ -111,9 +163,9 @@ def _opened(number: int, like: Any) -> TextIO | None:
         os.fstat(number)
     except OSError:
         return None
-    mode = "r" if number == 0 else "w"
-    return open(number, mode, buffering=1 if os.isatty(number) or number == 2 else -1, encoding=like.encoding,  # noqa: SIM115
-                errors=like.errors, closefd=False)
+    buffering = 1 if number == 2 or os.isatty(number) else -1
+    stream: Any = open(number, "w" if number else "r", buffering, like.encoding, like.errors, closefd=False)  # noqa: SIM115
+    return stream
 
 
 def _set(number: int, is_ignored: bool) -> None:

@@ -8,13 +8,25 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 
 from torchfx_cli.warm import place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 VARIABLE = "TORCHFX_WARM"
 OFF = ("0", "off", "no")
 ALWAYS_COLD = ("warm", "watch", "bench")  # it manages these processes; it stays; it measures
+
+
+def check() -> None:
+    """Raise UsageError where the variable holds neither seconds nor `off`."""
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted and wanted not in OFF and place.seconds(wanted) is None:
+        from torchfx_cli.errors import UsageError
+
+        raise UsageError(f"{VARIABLE}: expected seconds or off, got {wanted!r}")
 
 
 def call(words: Sequence[str]) -> int | None:
@@ -22,6 +34,8 @@ def call(words: Sequence[str]) -> int | None:
     wanted = os.environ.get(VARIABLE, "")
     if wanted in OFF or (words and words[0] in ALWAYS_COLD) or sys.warnoptions or sys._xoptions:
         return None
+    if wanted and place.seconds(wanted) is None:
+        return None  # `program` complains
     inside = place.folder(make=bool(wanted))
     identity = inside and place.identity()
     if not identity:

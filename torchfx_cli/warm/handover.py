@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import fcntl
+import marshal
 import os
 import resource
-import signal
 import sys
 from _socket import AF_UNIX, SCM_RIGHTS, SO_PEERCRED, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET, socket
-from array import array
-from collections.abc import Sequence
-from types import FrameType
 
 from torchfx_cli.warm import caller
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Sequence
+    from types import FrameType
+    from typing import Any
+else:
+    import _signal as signal
+
 ANSWER_S = 0.05  # what does not answer by then is not waited for
-HEADER_BYTES, STATUS_BYTES = 8, 4
-YES, GO = b"y", b"\0"
-PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
-PROGRAM = "import sys; sys.path[0] = sys.argv.pop(1); from torchfx_cli.warm.server import main; main()"
+HEADER_BYTES, STATUS_BYTES, INT_BYTES = 8, 4, 4
+MAX_STATUS_BYTES = 1 << 16
+YES, WAIT, GO = b"y", b"w", b"\0"
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
+             signal.SIGCONT)
+PROGRAM = "import sys; sys.path[0] = sys.argv.pop(1); from torchfx_cli.cli.warm import serve; serve()"
 
 
 def connected(address: str) -> socket | None:
@@ -37,7 +45,8 @@ def connected(address: str) -> socket | None:
 
 def peer(connection: socket) -> tuple[int, int]:
     """The process and the user at the other end."""
-    pid, user, _ = array("i", connection.getsockopt(SOL_SOCKET, SO_PEERCRED, 12))
+    found = connection.getsockopt(SOL_SOCKET, SO_PEERCRED, 3 * INT_BYTES)
+    pid, user = (int.from_bytes(found[at:at + INT_BYTES], sys.byteorder) for at in (0, INT_BYTES))
     return pid, user
 
 
@@ -50,25 +59,47 @@ def done(connection: socket, words: Sequence[str], identity: str) -> int | None:
         body, passed = caller.taken(words, identity)
     except (OSError, ValueError):
         return None
+    numbers = b"".join(number.to_bytes(INT_BYTES, sys.byteorder) for number in passed)
     try:
-        connection.sendmsg([len(body).to_bytes(HEADER_BYTES, "little")], [(SOL_SOCKET, SCM_RIGHTS, array("i", passed))])
+        connection.sendmsg([len(body).to_bytes(HEADER_BYTES, "little")], [(SOL_SOCKET, SCM_RIGHTS, numbers)])
         connection.sendall(body)
-        if connection.recv(1) != YES:
-            return None
+        answer = connection.recv(1)
+        if answer == WAIT:
+            connection.settimeout(None)
+            answer = connection.recv(1)
     except OSError:
-        return None
+        answer = b""
     finally:
         os.close(passed[-1])
+    if answer != YES:
+        return None
     _pass_signals(connection)
     connection.settimeout(None)
     return _ended(int.from_bytes(_received(connection), "little"))
+
+
+def asked(connection: socket, question: str) -> dict[str, Any] | None:
+    """What a warm process tells of itself; None where it does not answer."""
+    body = marshal.dumps({"ask": question})
+    try:
+        connection.sendall(len(body).to_bytes(HEADER_BYTES, "little") + body)
+        said = marshal.loads(connection.recv(MAX_STATUS_BYTES))
+    except (OSError, ValueError, EOFError, TypeError):
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def begins(connection: int) -> bool:
+    """The other side: tell the caller that its call can be done here; whether it says that it shall be."""
+    os.write(connection, YES)
+    return os.read(connection, 1) == GO
 
 
 def _pass_signals(connection: socket) -> None:
     """From now on; and let the call begin."""
 
     def send(number: int, frame: FrameType | None = None) -> None:
-        try:
+        try:  # noqa: SIM105
             connection.send(bytes([number]))
         except OSError:  # the call has ended
             pass
@@ -78,7 +109,7 @@ def _pass_signals(connection: socket) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
 
     for number, handler in [*((number, send) for number in PASSED_ON), (signal.SIGTSTP, stop)]:
-        if signal.getsignal(number) is not signal.SIG_IGN:
+        if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, handler)
     send(GO[0])
 
@@ -128,4 +159,4 @@ def _spawn(arguments: Sequence[str], lock: int) -> None:
     os.posix_spawn(
         sys.executable, [sys.executable, "-c", PROGRAM, program, *arguments], os.environ, setsid=True,
         file_actions=[*streams, *((os.POSIX_SPAWN_CLOSE, number) for number in others)],
-        setsigmask=(), setsigdef=[number for number in signal.valid_signals() if signal.getsignal(number) is signal.SIG_IGN])
+        setsigmask=(), setsigdef=caller.ignored())
