@@ -16,7 +16,6 @@ import soundfile
 from torchfx_cli.kernel.load import load
 from torchfx_cli.render.device import torch_version, why_no_cuda
 
-
 ROOT = Path(__file__).parents[1]
 
 

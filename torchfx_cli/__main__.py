@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -11,16 +12,23 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+OBJECTS = 50_000  # between two searches for cycles: loading the program makes as many, and they stay
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: the process's own, which alone may be handed over) and return its exit code."""
-    if arguments is None:
-        code = client.call(sys.argv[1:])
-        if code is not None:
-            os._exit(code)  # this process has nothing to end
-    from torchfx_cli.cli.program import run
+    if arguments is not None:
+        from torchfx_cli.cli.program import run
 
-    return run(arguments)
+        return run(arguments)
+    code = client.call(sys.argv[1:])
+    if code is None:
+        gc.set_threshold(OBJECTS)
+        from torchfx_cli.cli import program
+
+        code = program.run()
+        program.end()
+    os._exit(code)  # taking the interpreter apart, module by module, would take as long as to filter a minute of sound
 
 
 if __name__ == "__main__":

@@ -7,8 +7,11 @@ heavy is imported before the signals are in hand.
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from torchfx_cli.cli import show, signals
 from torchfx_cli.errors import Interrupted, TorchfxError, UsageError
@@ -25,6 +28,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except BaseException as error:
         code = _explain(error)
     return show.finish(code)
+
+
+def end() -> None:
+    """What an interpreter does at its end for other code: streams are flushed, functions called that asked for it."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it
+            if stream is not None:
+                stream.flush()
+    atexit._run_exitfuncs()
 
 
 def _run(arguments: Sequence[str] | None) -> int:

@@ -102,6 +102,14 @@ def _resident_mib(pid: int) -> float:
         return 0.0
 
 
+def _to_the_end(words: list[str]) -> int:
+    from torchfx_cli.cli import program
+
+    code = program.run(words)
+    program.end()
+    return code
+
+
 def serve() -> None:
     """Be a warm process. `argv`: the address, the seconds of idleness, the descriptor of the lock, held to the end."""
     from torchfx_cli.warm import server
@@ -114,10 +122,10 @@ def serve() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     os.environ |= place.DEFAULTS | os.environ  # before NumPy is loaded
 
-    from torchfx_cli.cli import app, batch, process, program  # noqa: F401
+    from torchfx_cli.cli import app, batch, process  # noqa: F401
     from torchfx_cli.kernel.load import load
 
     app.app()
     load()
     server.settle()
-    server.Server(address, identity, place.seconds(idle) or float(IDLE_S), program.run).run()
+    server.Server(address, identity, place.seconds(idle) or float(IDLE_S), _to_the_end).run()

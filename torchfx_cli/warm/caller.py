@@ -139,16 +139,6 @@ def let_go(numbers: Sequence[int]) -> None:
     os.close(nowhere)
 
 
-def flush() -> None:
-    """What was written to the standard streams reaches them."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            if stream is not None:
-                stream.flush()
-        except (OSError, ValueError):  # nobody reads it
-            pass
-
-
 def _close(numbers: Iterable[int]) -> None:
     for number in list(numbers):
         try:  # noqa: SIM105 contextlib takes long to load

@@ -6,7 +6,6 @@ torch or a GPU is done in a child that stays and does such calls one after anoth
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import gc
 import marshal
@@ -27,7 +26,7 @@ from typing import Any, NoReturn
 from torchfx_cli.warm import caller, turns
 from torchfx_cli.warm.handover import HEADER_BYTES, STATUS_BYTES, WAIT, begins, peer
 
-Run = Callable[[list[str]], int]  # a command line; returns its exit code
+Run = Callable[[list[str]], int]  # a command line, to its end; returns its exit code
 
 REQUEST_S = 1.0  # a caller that does not finish its request by then is let go
 MAX_REQUEST_BYTES = 16 << 20  # command lines and environments end at 2 MiB
@@ -337,9 +336,7 @@ def _do(program: Run, connection: socket.socket, asked: dict[str, Any], passed: 
     if begins(aside):
         os.write(report, BEGUN)
         code = program(words)
-        caller.flush()
         _tell_loaded(report, known)
-        atexit._run_exitfuncs()
     os._exit(code)
 
 

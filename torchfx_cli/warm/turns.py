@@ -53,7 +53,6 @@ def stay(program: Callable[[list[str]], int], channel: socket.socket) -> NoRetur
             continue
         channel.send(BEGUN)
         code = program(words)
-        caller.flush()
         if code >= SIGNALLED or caller.limits() != limits:
             os._exit(code)
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
