@@ -36,12 +36,12 @@ $(VENV)/bin/python:
 # The build runs in this environment, so that setuptools too is the tested one.
 $(VENV)/.installed: $(SOURCES) | $(VENV)/bin/python
 	$(PIP) setuptools
-	$(PIP) --no-build-isolation --editable '.[tags]'
+	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[tags]'
 	touch $@
 
 $(VENV)/.installed-test: $(SOURCES) | $(VENV)/bin/python
 	$(PIP) setuptools
-	$(PIP) --no-build-isolation --editable '.[test]'
+	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test]'
 	touch $@ $(VENV)/.installed
 
 clean:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +16,25 @@ import soundfile
 from torchfx_cli.kernel.load import load
 from torchfx_cli.render.device import torch_version, why_no_cuda
 
+ROOT = Path(__file__).parents[1]
 
-def pytest_configure() -> None:
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Command lines that tests start are done by warm processes of this run, in a folder of its own; see `warm`.
+
+    TORCHFX_WARM=off lets each be a new interpreter, and all tests must pass so too.
+    """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of all processes that tests start
+    if not hasattr(config, "workerinput"):
+        os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="torchfx-tests-")
+        os.environ.setdefault("TORCHFX_WARM", "60")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        subprocess.run([sys.executable, "-m", "torchfx_cli", "warm", "stop"], env=environment, capture_output=True)
+        shutil.rmtree(os.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
 
 
 def pytest_report_header() -> list[str]:

@@ -27,13 +27,14 @@ ALLOWED = {
     "bench": {"errors", "kernel", "samples", "chain", "design", "effects", "exchange", "plan", "render", "stream",
               "tasks", "library", "wave", "__init__"},
     "cli": {"errors", "kernel", "samples", "chain", "design", "effects", "exchange", "plan", "render", "stream",
-            "tasks", "bench", "__init__"},
+            "tasks", "bench", "warm", "__init__"},
     "library": {"errors", "kernel", "samples", "chain", "design", "effects", "plan", "render"},
     "filter": {"effects", "library"},
     "effect": {"effects", "library"},
     "renderer": {"samples", "chain", "effects", "library", "effect", "render"},
     "wave": {"errors", "kernel", "samples", "plan", "render", "stream", "library"},
-    "__main__": {"errors", "cli"},
+    "warm": {"errors", "__init__"},
+    "__main__": {"cli", "warm"},
     "__init__": set(),
 }
 ONLY_IN = {

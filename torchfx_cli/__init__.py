@@ -24,8 +24,11 @@ The Python library (`import torchfx_cli as fx`) is a second door to the same roo
 Importing this package loads nothing else; a name of the library loads torch when it is first used (PEP 562).
 """
 
-from importlib import import_module
-from typing import Any
+from __future__ import annotations
+
+TYPE_CHECKING = False  # typing itself would cost each start 10 ms
+if TYPE_CHECKING:
+    from typing import Any
 
 __version__ = "0.1.0"
 
@@ -35,6 +38,8 @@ _LIBRARY = {"Wave": "wave", "Renderer": "renderer", "load_chain": "renderer", "f
 def __getattr__(name: str) -> Any:
     if name not in _LIBRARY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     home = _LIBRARY[name]
     return getattr(import_module(f"{__name__}.{home}"), name) if home else import_module(f"{__name__}.{name}")
 

@@ -1,69 +1,34 @@
-"""The command line's door, and the only place where errors are caught.
-
-An error meant for the user becomes one line a problem on stderr and the exit code of its class (see `errors`). Where
-it came from is shown with TORCHFX_DEBUG=1 only, or with --verbose where it is a mistake in the program. Nothing
-heavy is imported before the signals are in hand.
-"""
+"""The command line's door. A warm process may do the call (see `warm`); else it is done here."""
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from collections.abc import Sequence
 
-from torchfx_cli.cli import show, signals
-from torchfx_cli.errors import Interrupted, TorchfxError, UsageError
+from torchfx_cli.warm import client
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OBJECTS = 50_000  # between two searches for cycles: loading the program makes as many, and they stay
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (default: the process's own) and return its exit code."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's threads, for which there is no work, cost each start
-    show.prepare()
-    try:
-        with signals.raised():
-            code = _run(arguments)
-    except BaseException as error:
-        code = _explain(error)
-    return show.finish(code)
+    """Run one command line (default: the process's own, which alone may be handed over) and return its exit code."""
+    if arguments is not None:
+        from torchfx_cli.cli.program import run
 
+        return run(arguments)
+    code = client.call(sys.argv[1:])
+    if code is None:
+        gc.set_threshold(OBJECTS)
+        from torchfx_cli.cli import program
 
-def _run(arguments: Sequence[str] | None) -> int:
-    from torchfx_cli.cli.app import MistypedError, app, usage_of
-
-    command = app()
-    try:
-        result = command.main(arguments, prog_name="torchfx", standalone_mode=False)
-    except MistypedError as error:
-        raise UsageError(usage_of(error)) from error
-    return result if isinstance(result, int) else 0
-
-
-def _explain(error: BaseException) -> int:
-    """Say on stderr what ended the run; returns the exit code."""
-    if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else 1
-    if isinstance(error, KeyboardInterrupt):
-        error = Interrupted(2)
-    if show.wants_trace(foreseen=isinstance(error, TorchfxError | Interrupted)):
-        import traceback
-
-        for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
-            show.tell(line)
-    if isinstance(error, TorchfxError | Interrupted):
-        kind = "" if isinstance(error, Interrupted) else "error: "
-        for line in str(error).split("\n"):
-            show.tell(f"torchfx: {kind}{line}", "red")
-        return error.exit_code
-    show.tell(f"torchfx: error: {_unexpected(error)}", "red")
-    return 1
-
-
-def _unexpected(error: BaseException) -> str:
-    if isinstance(error, MemoryError):
-        return "not enough memory; a smaller --chunk needs less"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}" if error.filename else error.strerror
-    return f"{type(error).__name__}: {error} (a mistake in torchfx; TORCHFX_DEBUG=1 shows where)"
+        code = program.run()
+        program.end()
+    os._exit(code)  # taking the interpreter apart, module by module, would take as long as to filter a minute of sound
 
 
 if __name__ == "__main__":

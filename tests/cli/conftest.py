@@ -46,9 +46,11 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
 def torchfx(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """The same in a process of its own, in `tmp_path`; `env` adds to the environment, `shell` is run with "$@"."""
 
-    def torchfx(*arguments: object, env: dict[str, str] | None = None, shell: str = 'exec "$@"',
+    def torchfx(*arguments: object, env: dict[str, str] | None = None, shell: str = "",
                 **popen: Any) -> subprocess.CompletedProcess[str]:
-        command = ["bash", "-c", shell, "bash", sys.executable, "-m", "torchfx_cli", *map(str, arguments)]
+        command = [sys.executable, "-m", "torchfx_cli", *map(str, arguments)]
+        if shell:
+            command = ["bash", "-c", shell, "bash", *command]
         popen = {"capture_output": True, "encoding": "utf-8", "cwd": tmp_path, "timeout": 60} | popen
         return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}, **popen)
 

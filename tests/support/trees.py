@@ -47,11 +47,13 @@ class Tree:
 
     def start(self, *more: str) -> subprocess.Popen[str]:
         return subprocess.Popen(self.command(*more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                                env=environment())
+                                env=environment(cold=True))
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
+def environment(cold: bool = False) -> dict[str, str]:
+    """Of a process of its own; a `cold` one computes itself, so that it can be stopped and timed."""
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    return {**os.environ, "PYTHONPATH": path} | ({"TORCHFX_WARM": "off"} if cold else {})
 
 
 def make_tree(folder: Path, files: int, seconds: float) -> None:
