@@ -153,8 +153,8 @@ def _opened(number: int, like: Any) -> TextIO | None:
         os.fstat(number)
     except OSError:
         return None
-    buffering = 1 if number == 2 or os.isatty(number) else -1
-    stream: Any = open(number, "w" if number else "r", buffering, like.encoding, like.errors, closefd=False)  # noqa: SIM115
+    stream: Any = open(number, "w" if number else "r", encoding=like.encoding, errors=like.errors, closefd=False)  # noqa: SIM115
+    stream.reconfigure(line_buffering=like.line_buffering or os.isatty(number), write_through=like.write_through)
     return stream
 
 

@@ -23,19 +23,22 @@ else:
 ANSWER_S = 0.05  # what does not answer by then is not waited for
 HEADER_BYTES, STATUS_BYTES, INT_BYTES = 8, 4, 4
 MAX_STATUS_BYTES = 1 << 16
-YES, WAIT, GO = b"y", b"w", b"\0"
+HELLO, YES, WAIT, GO = b"h", b"y", b"w", b"\0"
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
              signal.SIGCONT)
 PROGRAM = "import sys; sys.path[0] = sys.argv.pop(1); from torchfx_cli.cli.warm import serve; serve()"
 
 
 def connected(address: str) -> socket | None:
-    """To the process of this user that listens there, if any does."""
+    """To the process of this user that listens there, if any does and answers.
+
+    It is greeted before anything is passed: a pipe would stay open in the queue of a process that is stopped.
+    """
     connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
     try:
         connection.settimeout(ANSWER_S)
         connection.connect(address)
-        if peer(connection)[1] == os.geteuid():
+        if peer(connection)[1] == os.geteuid() and connection.recv(1) == HELLO:
             return connection
     except (OSError, ValueError):
         pass

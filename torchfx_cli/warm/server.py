@@ -24,7 +24,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from torchfx_cli.warm import caller, turns
-from torchfx_cli.warm.handover import HEADER_BYTES, STATUS_BYTES, WAIT, begins, peer
+from torchfx_cli.warm.handover import HEADER_BYTES, HELLO, STATUS_BYTES, WAIT, begins, peer
 
 Run = Callable[[list[str]], int]  # a command line, to its end; returns its exit code
 
@@ -124,6 +124,7 @@ class Server:
         is_taken = False
         try:
             if peer(connection)[1] == os.geteuid():
+                connection.sendall(HELLO)
                 asked = _request(connection, passed)
                 is_taken = self._answer(connection, asked, passed)
         except (OSError, ValueError, EOFError, TypeError, KeyError):  # a caller that is gone, or is none

@@ -40,9 +40,12 @@ def stay(program: Callable[[list[str]], int], channel: socket.socket) -> NoRetur
     caller.occupy(number)
     limits = caller.limits()
     while True:
-        said, (request, connection, *passed), _, _ = socket.recv_fds(channel, 1, caller.MAX_DESCRIPTORS + 3)
+        said, given, _, _ = socket.recv_fds(channel, 1, caller.MAX_DESCRIPTORS + 3)
         if not said:
             os._exit(0)
+        for number in given:
+            os.set_inheritable(number, False)
+        request, connection, *passed = given
         with open(request, "rb") as file:
             file.seek(0)
             asked = marshal.load(file)
