@@ -11,11 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Warm, wait_for
+from support.warmed import HERE, ROOT, Warm, wait_for
 
 from torchfx_cli.warm import handover, place
 
-HERE = Path(__file__).parent
 # How a program may be started: a shell's words before "$@", which are the program and its arguments.
 PLACES = {
     "folder": 'mkdir -p "a b"; cd "a b"; exec "$@"',

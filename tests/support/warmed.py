@@ -1,0 +1,74 @@
+"""A warm process whose program tells how it finds itself, and callers that go to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+ANSWER_S = 20.0  # a busy machine is no reason to go elsewhere
+CALL = """
+import os, sys
+sys.path[0] = {root!r}
+from torchfx_cli.warm import client, handover
+handover.ANSWER_S = float(os.environ.get("TEST_ANSWER_S", {answer_s}))
+sys.exit(client.call(sys.argv[1:]) or 0)
+"""
+SERVE = """
+import sys
+sys.path[0:0] = [{root!r}, {here!r}]
+from torchfx_cli.warm import place, server
+from told import program
+identity = place.identity()
+server.Server(place.address(place.folder(make=True), identity), identity, float(sys.argv[1]), program).run()
+"""
+
+
+class Warm:
+    """`environment` is that of the process and its callers; each has a runtime folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(mode=0o700)
+        self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(folder)}
+        self.environment.pop("TORCHFX_WARM")
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def sockets(self) -> list[Path]:
+        return [path for path in self.folder.glob("torchfx-*/*") if path.is_socket()]
+
+    def start(self, idle_s: float = 60.0) -> None:
+        code = SERVE.format(root=str(ROOT), here=str(HERE))
+        self.process = subprocess.Popen([sys.executable, "-c", code, str(idle_s)], env=self.environment)
+        wait_for(lambda: bool(self.sockets))
+        time.sleep(0.02)  # from the name to the first `listen`
+
+    def command(self, *words: str) -> list[str]:
+        return [sys.executable, "-c", CALL.format(root=str(ROOT), answer_s=ANSWER_S), *words]
+
+    def call(self, *words: str, shell: str = "", **run: Any) -> subprocess.CompletedProcess[str]:
+        command = self.command(*words)
+        if shell:
+            command = ["bash", "-c", shell, "bash", *command]
+        return subprocess.run(command, env=self.environment | run.pop("env", {}), capture_output=True, text=True,
+                              timeout=30, **run)
+
+    def told(self, *words: str, **run: Any) -> dict[str, Any]:
+        """What the program that was called tells of itself; {} where it was not called."""
+        out = self.call("tell", *words, **run).stdout
+        return json.loads(out) if out else {}
+
+
+def wait_for(happened: Callable[[], bool], limit_s: float = 20.0) -> None:
+    end_s = time.monotonic() + limit_s
+    while not happened():
+        assert time.monotonic() < end_s, "it does not happen"
+        time.sleep(0.005)
