@@ -542,7 +542,8 @@ def valid(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
         return any(valid(value, option, root) for option in schema["anyOf"])
     if "enum" in schema:
         return value in schema["enum"]
-    types = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float)}
+    types = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float),
+             "null": type(None)}
     if not isinstance(value, types[schema["type"]]) or isinstance(value, bool) != (schema["type"] == "boolean"):
         return False
     if isinstance(value, dict):
@@ -550,8 +551,9 @@ def valid(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
             ((pattern, item_schema),) = schema["patternProperties"].items()
             return bool(value) and all(re.search(pattern, str(key)) and valid(item, item_schema, root)
                                        for key, item in value.items())
-        known = schema["properties"]
-        return (set(schema.get("required", ())) <= set(value) <= set(known)
+        known, one_of = schema["properties"], schema.get("oneOf", [{"required": []}])
+        return (sum(set(option["required"]) <= set(value) for option in one_of) == 1
+                and set(schema.get("required", ())) <= set(value) <= set(known)
                 and schema.get("minProperties", 0) <= len(value) <= schema.get("maxProperties", 99)
                 and all(valid(item, known[key], root) for key, item in value.items()))
     if isinstance(value, list):

@@ -18,6 +18,7 @@ from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torchfx_cli.chain.document import (
     MAX_FILE_BYTES,
@@ -37,15 +38,15 @@ from torchfx_cli.chain.limits import first_beyond
 from torchfx_cli.chain.presets import locate
 from torchfx_cli.chain.schema import PRESET, TOP_KEYS
 from torchfx_cli.chain.spec import ChainSpec, digest_of
-from torchfx_cli.chain.stage import Branches, name_and_body, read_stage, unique_keys
+from torchfx_cli.chain.stage import Branches, name_and_body, read_beside, read_stage, unique_keys
 from torchfx_cli.chain.values import read_text
 from torchfx_cli.effects import fir, parallel
+from torchfx_cli.effects.beside import MAX_STAGES, applied
 from torchfx_cli.effects.kind import Origin, StageSpec
 from torchfx_cli.effects.parallel import count
 from torchfx_cli.errors import ChainError, printable
 from torchfx_cli.samples import STARTS, Start
 
-MAX_STAGES = 10_000
 BRANCH = "a list of stages, or the keys chain and gain, like {chain: [highpass: 80 Hz], gain: -3 dB}"
 BRANCHES = f"a list of 1 to {parallel.MAX_BRANCHES} branches, each {BRANCH}"
 MAX_INCLUDES = 16  # files open inside one another
@@ -215,25 +216,40 @@ class _Source:
             more = self._stage(entry, f"{path}[{index}]")
             total += count(more)
             stages += more
-            if total > MAX_STAGES:
-                raise Mistake(f"more than {MAX_STAGES} stages are not allowed", entry.line, f"{path}[{index}]")
+            _check_count(total, entry.line, f"{path}[{index}]")
         return stages
 
     def _stage(self, entry: Node, path: str) -> list[StageSpec]:
         try:
-            name, body = name_and_body(entry)
-            path = f"{path}.{_short(name.text)}".lstrip(".")
-            if name.text == PRESET:
-                return list(self._preset(name, body))
-            spec, mistakes = read_stage(name, body, self._origin(name, path), partial(self._branches, path=path))
+            name, body, pairs = name_and_body(entry)
+            beside, mistakes = read_beside(pairs)
             for mistake in mistakes:
                 self._complain(mistake, path)
-            if spec and spec.files and (file := getattr(spec, "file", None)) is not None:
-                spec = self._with_content(spec, file, (body or name).line)
-            return [spec] if spec else []
+            path = f"{path}.{_short(name.text)}".lstrip(".")
+            stages = self._preset(name, body) if name.text == PRESET else self._own(name, body, path)
+            return list(self._applied(stages, beside, name, path)) if beside else list(stages)
         except Mistake as mistake:
             self._complain(mistake, path)
             return []
+
+    def _own(self, name: Scalar, body: Node | None, path: str) -> tuple[StageSpec, ...]:
+        """The stage that is written here; nothing where there is a mistake, which is told."""
+        spec, mistakes = read_stage(name, body, self._origin(name, path), partial(self._branches, path=path))
+        for mistake in mistakes:
+            self._complain(mistake, path)
+        if spec and spec.files and (file := getattr(spec, "file", None)) is not None:
+            spec = self._with_content(spec, file, (body or name).line)
+        return (spec,) if spec else ()
+
+    def _applied(self, stages: tuple[StageSpec, ...], beside: dict[str, Any], name: Scalar, path: str
+                 ) -> tuple[StageSpec, ...]:
+        """`stages` with the keys beside them. Raises Mistake."""
+        _check_count(beside.get("repeat", 1) * count(stages), name.line)
+        if any(stage.is_measured for stage in stages) and not beside.get("bypass"):
+            for key in ("channels", "mix"):
+                if key in beside:
+                    raise Mistake(f"measures the whole file, so {key} cannot stand beside it", name.line)
+        return applied(stages, beside, name.text, self._origin(name, path)) if stages else ()
 
     def _origin(self, node: Node, path: str) -> Origin:
         return Origin(self._file, node.line if self._numbered else 0, path)
@@ -296,6 +312,11 @@ class _Source:
         if self._numbered and mistake.line:
             place += f":{mistake.line}" + (f":{mistake.column}" if mistake.column else "")
         self._reading.complain(": ".join(part for part in (place, path, str(mistake)) if part))
+
+
+def _check_count(stages: int, line: int, path: str = "") -> None:
+    if stages > MAX_STAGES:
+        raise Mistake(f"more than {MAX_STAGES} stages are not allowed", line, path)
 
 
 def _together(starts: SequenceOf[Start]) -> Start:

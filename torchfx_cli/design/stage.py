@@ -119,9 +119,17 @@ class Measured(Stage):
 
 
 class Branched(Stage):
-    """A stage that is made of chains on the same input, which an engine opens as it opens the chain around them."""
+    """A stage that is made of chains on its input, or parts of it, which an engine opens as it opens the whole."""
 
     branches: tuple[tuple[Stage, ...], ...]
+
+    def heard(self, source: Signal) -> tuple[Signal, ...]:
+        """What each branch hears of the signal `source`."""
+        return (source,) * len(self.branches)
+
+    def followed_by(self, other: Branched) -> Branched | None:
+        """One stage that does what this one and then `other` do; None where there is no cheaper way."""
+        return None
 
     @abstractmethod
     def joined(self, branches: Sequence[Processor], source: Signal) -> Processor:

@@ -92,7 +92,7 @@ class Reading:
 
 
 def _complaints(entry: Entry) -> Iterator[str]:
-    name, body = name_and_body(parse_document(str(entry)))
+    name, body, _ = name_and_body(parse_document(str(entry)))
     _, mistakes = read_stage(name, body, Origin("", 0, entry.kind), lambda node: ())
     for mistake in mistakes:
         yield f"{entry.kind}{mistake.path}: {mistake}"

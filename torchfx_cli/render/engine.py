@@ -129,8 +129,8 @@ class HostEngine(Engine):
     def _opened(self, stage: Stage, source: Signal) -> Processor:
         if not isinstance(stage, Branched):
             return stage.open(source)
-        plans = [RenderPlan(int(source.fs), source.channels, row, FLOAT64, FLOAT64, start=self.plan.start)
-                 for row in stage.branches]
+        plans = [RenderPlan(int(heard.fs), heard.channels, row, FLOAT64, FLOAT64, start=self.plan.start)
+                 for row, heard in zip(stage.branches, stage.heard(source), strict=True)]
         return stage.joined([Chain([self._processor(run) for run in plan.runs]) for plan in plans], source)
 
     @abstractmethod
