@@ -62,7 +62,7 @@ def test_the_examples_of_a_filter_can_be_used_both_ways(run: Any, kind: str) -> 
     chain_line, effect_line = (line.split(":  ", 1)[1].strip() for line in out.splitlines()[-2:])
     in_chain = parse_chain(f"chain:\n  {chain_line}\n")
     effect = parse_effect(effect_line.removeprefix('-e "').removesuffix('"'))
-    assert [stage.kind for stage in effect] == [kind]
+    assert kind == "repeat" or [stage.kind for stage in effect] == [kind]  # a repeated chain is written out
     assert in_chain.stages == effect
 
 

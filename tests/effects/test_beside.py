@@ -154,6 +154,12 @@ def test_repeat_is_the_same_stage_written_so_often() -> None:
     assert parse_chain("chain: [{gain: 1, repeat: 3}]").digest == written_out.digest
 
 
+@pytest.mark.parametrize("stages", ["[allpass: 300, gain: -1]", "{gain: -1}", "swap", "[normalize: -1]"])
+def test_several_stages_are_repeated_in_a_row(stages: str) -> None:
+    again = parse_chain(f"chain: [repeat: {{times: 3, stages: {stages}}}]")
+    assert again.digest == parse_chain(f"chain: [{', '.join([stages.strip('[]{}')] * 3)}]").digest
+
+
 def test_the_cost_counts_the_channels() -> None:
     plan = plan_of("{compressor: -30, channels: 1}")
     whole = Work.of_plan(plan_of("compressor: -30"), 1000)
@@ -186,6 +192,14 @@ def test_what_does_not_fit_the_signal_is_refused_with_line_and_stage(stage: str,
     ("{gain: 1, repeat: 0}", "chain[0].repeat: found '0' (out of range); allowed: a whole number from 1 to 10000"),
     ("{gain: 1, repeat: 1000000000}", "chain[0].repeat: found '1000000000' (out of range)"),
     ("{preset: three-band-eq, repeat: 9999}", "chain[0].preset: more than 10000 stages are not allowed"),
+    ("repeat: {times: 9000, stages: [{gain: 1, repeat: 2}]}", "chain[0].repeat: more than 10000 stages are not"),
+    ("repeat: {times: 9000, stages: [repeat: {times: 9000, stages: [repeat: {times: 9000, stages: swap}]}]}",
+     "chain[0].repeat.stages[0].repeat: more than 10000 stages are not allowed"),
+    ("repeat: {times: 1e9, stages: swap}", "chain[0].repeat.times: found '1e9' (out of range)"),
+    ("repeat: {times: 2, stages: []}", "chain[0].repeat.stages: found an empty list"),
+    ("repeat: {times: 2, stages: [highpas: 80]}", "chain[0].repeat.stages[0].highpas: unknown stage 'highpas'"),
+    ("repeat: 3", "chain[0].repeat: found '3'; expected keys: write - repeat: {times: 3"),
+    ("parallel: [{normalize: -1, repeat: 9}, swap]", "chain[0].parallel[0]: normalize measures the whole file"),
     ("{gain: 1, repeat: 2, repeat: 3}", "chain[0].repeat: given twice; keep one"),
     ("{mix: 0.3, channels: [1]}", "chain[0].mix.matrix: found '0.3'; allowed: a list of rows of numbers (as a key it "
      "stands beside a stage: {highpass: 80 Hz, mix: ...})"),
@@ -209,7 +223,9 @@ def test_what_is_written_amiss_is_told_once_with_line_and_key(stage: str, words:
 @pytest.mark.parametrize(("effect", "entry"), [
     ("highpass:80,channels=[1],mix=30 %", "{highpass: 80, channels: 1, mix: 0.3}"),
     ("peaking:frequency=3000,gain=2,channels=left", "{peaking: {frequency: 3000, gain: 2}, channels: left}"),
-    ("swap:repeat=3", "{swap: , repeat: 3}"), ("compressor:-20,mix=0.5", "compressor: {threshold: -20, mix: 50 %}"),
+    ("swap:repeat=3", "{swap: , repeat: 3}"),
+    ("repeat:times=2,stages=[gain: 3, swap]", "gain: 3, swap, gain: 3, swap"),
+    ("compressor:-20,mix=0.5", "compressor: {threshold: -20, mix: 50 %}"),
     ("fade:{in: 0.1, out: 0.5}", "fade: {in: 0.1, out: 0.5}"), ("gain:3,bypass=true", "{gain: 3, bypass: true}"),
 ])
 def test_effects_on_the_command_line_take_them_too(effect: str, entry: str) -> None:
@@ -228,3 +244,5 @@ def test_the_library_takes_them_from_a_chain() -> None:
     made = [*(stream.process(block) for block in tensor.split(700, 1)), stream.flush()]
     np.testing.assert_allclose(torch.cat(made, 1).numpy().T, wanted, rtol=0, atol=1e-15)
     assert len(fx.load_chain(parse_chain("chain: [{gain: 1, bypass: true}]")).parts) == 0
+    repeated = fx.effect.Repeat(times=2, stages=[{"compressor": -30}, {"gain": 1}], fs=FS)
+    np.testing.assert_array_equal(repeated(tensor).numpy().T, alone(", ".join(["compressor: -30, gain: 1"] * 2), x))

@@ -13,6 +13,7 @@ from torchfx_cli.effects.table import KINDS
 from torchfx_cli.samples import STARTS
 
 PRESET = "preset"
+NESTED = ("chain", "branches")  # forms that hold stages
 PRESET_DOC = "Puts another chain in this place: a preset's name, or a file relative to this one."
 TOP_KEYS = {
     "name": "Name of the chain; the file's name without one.",
@@ -122,11 +123,11 @@ def _param_schema(param: Param) -> dict[str, Any]:
         return {"enum": list(param.choices)}
     if param.form in ("bool", "path"):
         return {"type": "boolean" if param.form == "bool" else "string"}
-    if param.form == "branches":
-        chain = {"$ref": "#/$defs/chain"}
-        keys = {"chain": chain, "gain": _param_schema(params_of(GainSpec)["gain"][1])}
+    if param.form in NESTED:
+        chain = [{"$ref": "#/$defs/chain"}, {"$ref": "#/$defs/stage"}]
+        keys = {"chain": {"anyOf": chain}, "gain": _param_schema(params_of(GainSpec)["gain"][1])}
         branch = {"type": "object", "properties": keys, "minProperties": 1, "additionalProperties": False}
-        return _list_of({"anyOf": [chain, branch]}, 1)
+        return {"anyOf": chain} if param.form == "chain" else _list_of({"anyOf": [*chain, branch]}, 1)
     if param.form == "points":
         hz, db = (_number_schema(each) for each in points_params(param))
         return {"anyOf": [{"type": "object", "patternProperties": {number_pattern("Hz"): db},

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from collections.abc import Mapping as MappingOf
 from dataclasses import MISSING
 from typing import Any
 
 from torchfx_cli.chain.document import Mapping, Mistake, Node, Scalar, Sequence, found, quoted
-from torchfx_cli.chain.schema import PRESET
+from torchfx_cli.chain.schema import NESTED, PRESET
 from torchfx_cli.chain.values import allowed, nearest, read_value
 from torchfx_cli.effects.beside import BESIDE
 from torchfx_cli.effects.kind import Kind, Origin, StageSpec, key_of, params_of
 from torchfx_cli.effects.table import KINDS
 
-LISTS = ("numbers", "rows", "matrix", "band", "taps", "branches", "points")
+LISTS = ("numbers", "rows", "matrix", "band", "taps", "points", *NESTED)
 ONE_STAGE = "one stage an entry, like `- highpass: {cutoff: 80, order: 4}`"
 
 
@@ -63,15 +64,21 @@ def kind_named(name: Scalar) -> Kind:
     return KINDS[name.text]
 
 
-Branches = tuple[tuple[StageSpec, ...], ...]
-
-
-def read_stage(name: Scalar, body: Node | None, origin: Origin, read_branches: Callable[[Node], Branches]
+def read_stage(name: Scalar, body: Node | None, origin: Origin, read_nested: MappingOf[str, Callable[[Node], Any]]
                ) -> tuple[StageSpec | None, list[Mistake]]:
     """The record, or None and every mistake; a mistake's `path` leads on from the stage (".cutoff").
 
-    read_branches  reads the chains inside it, whose mistakes are its own to tell.
+    read_nested  by forms: what reads the chains inside it, whose mistakes are its own to tell.
     """
+    spec, mistakes = _read_stage(name, body, origin, read_nested)
+    if name.text in BESIDE and name.text in KINDS and mistakes and not isinstance(body, Mapping):
+        first, hint = mistakes[0], f"as a key it stands beside a stage: {{highpass: 80 Hz, {name.text}: ...}}"
+        mistakes[0] = Mistake(f"{first} ({hint})", first.line, first.path)
+    return spec, mistakes
+
+
+def _read_stage(name: Scalar, body: Node | None, origin: Origin, read_nested: MappingOf[str, Callable[[Node], Any]]
+                ) -> tuple[StageSpec | None, list[Mistake]]:
     try:
         kind = kind_named(name)
         pairs = _pairs(kind, body)
@@ -83,13 +90,10 @@ def read_stage(name: Scalar, body: Node | None, origin: Origin, read_branches: C
     values: dict[str, Any] = {}
     for key, node in nodes.items():
         try:
-            is_nested = known[key][1].form == "branches"
-            values[key] = read_branches(node) if is_nested else read_value(node, known[key][1])
+            about = known[key][1]
+            values[key] = read_nested[about.form](node) if about.form in NESTED else read_value(node, about)
         except Mistake as mistake:
             mistakes.append(Mistake(str(mistake), mistake.line, f".{key}{mistake.path}"))
-    if name.text in BESIDE and mistakes:
-        first, hint = mistakes[0], f"as a key it stands beside a stage: {{highpass: 80 Hz, {name.text}: ...}}"
-        mistakes[0] = Mistake(f"{first} ({hint})", first.line, first.path)
     misspelt = " ".join(map(str, mistakes))
     mistakes += [Mistake(f"missing; allowed: {allowed(param)}", name.line, f".{key}")
                  for key, (field, param) in known.items()

@@ -63,7 +63,8 @@ def allowed(param: Param) -> str:
              "channels": f"a number of a channel from 1, {' or '.join(param.choices)}, or a list of them",
              "path": "the name of a file", "rows": "a list of rows [b0, b1, b2, a0, a1, a2]",
              "matrix": "a list of rows of numbers",
-             "branches": "a list of chains, each a list of stages or {chain: a list of stages, gain: in dB}"}
+             "chain": "a stage, or a list of them",
+             "branches": "a list of chains, each a stage, a list of stages, or {chain: stages, gain: in dB}"}
     if param.form in words:
         return words[param.form]
     if param.form == "taps":

@@ -13,7 +13,8 @@ from torchfx_cli.errors import UsageError
 # Short words for a column; `allowed` of the record says it in full.
 FORMS = {
     "word": "word", "bool": "true | false", "numbers": "numbers", "rows": "rows of 6", "matrix": "rows",
-    "path": "file name", "taps": "number | numbers", "band": "[low, high]", "branches": "chains",
+    "path": "file name", "taps": "number | numbers", "band": "[low, high]", "chain": "stages",
+    "branches": "chains",
     "points": "Hz: dB, ...", "share": "0 to 1, or %", "channels": "channels",
 }
 
@@ -99,6 +100,6 @@ def _meaning(param: dict[str, Any]) -> str:
 def inline(entry: str) -> str:
     """A stage as it stands in a chain file, `- kind: {key: value, ...}`, as it is written after -e."""
     kind, _, values = entry.removeprefix("- ").partition(": ")
-    if values.startswith("["):
+    if values.startswith("[") or ": " in values.partition("[")[2]:
         return f"{kind}:{values}"
     return f"{kind}:{values.strip('{}').replace(': ', '=').replace(', ', ',')}" if values else kind

@@ -44,8 +44,8 @@ class Param:
     choices   the allowed words, for a word.
     form      "number", "integer", "word", "bool", "numbers" (a list), "rows" (list of lists of 6), "matrix" (of any),
               "path", "taps" (an odd or even integer, or a list of numbers), "band" (two frequencies),
-              "branches" (chains, each a tuple of records), "points" (pairs of a frequency and a gain in dB up to
-              `high`, as a map or a list), "share" (a number up to 1, or per cent), "channels" (numbers from 1,
+              "chain" (a tuple of records), "branches" (such chains), "points" (pairs of a frequency and a gain in
+              dB up to `high`, as a map or a list), "share" (a number up to 1, or per cent), "channels" (numbers from 1,
               or words).
     """
 

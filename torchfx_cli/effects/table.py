@@ -81,6 +81,7 @@ KINDS = Kinds({
     "trim": "trim",
     "trim_silence": "trim_silence",
     "parallel": "parallel",
+    "repeat": "repeat",
     "fade": "fade",
     "pad": "pad",
 })
