@@ -66,6 +66,7 @@ KINDS = Kinds({
     "expander": "expander",
     "deesser": "deesser",
     "multiband": "multiband",
+    "crossover": "crossover",
     "resample": "resample",
     "mono": "mono",
     "stereo": "stereo:STEREO",
