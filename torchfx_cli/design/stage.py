@@ -72,6 +72,10 @@ class Stage(ABC):
         """The signal behind this stage."""
         return source
 
+    def speakers(self, before: tuple[int, ...], source: Signal) -> tuple[int, ...]:
+        """For which speakers the channels behind it are, where those in front are for `before`; () for no such."""
+        return before if self.output(source).channels == source.channels else ()
+
     def frames_out(self, frames: int, source: Signal) -> int:
         """How many frames come out of `frames` frames of `source`."""
         return frames

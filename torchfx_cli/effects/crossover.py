@@ -19,11 +19,12 @@ from torchfx_cli.design.stages import Sections, ringing_s
 from torchfx_cli.effects.channels import MAX_CHANNELS
 from torchfx_cli.effects.checks import check_frequencies, validated
 from torchfx_cli.effects.kind import MAX_HZ, Complaint, Kind, StageSpec, param
-from torchfx_cli.effects.parallel import Abreast, cost_ns_of, peak_gain_of
+from torchfx_cli.effects.parallel import cost_ns_of, peak_gain_of
 from torchfx_cli.errors import DesignError
-from torchfx_cli.samples import Signal, hertz
+from torchfx_cli.samples import Signal, block_frames, hertz
 
 MAX_BANDS, MAX_CROSSOVER_ORDER = 8, 16
+PIECE_SAMPLES = 1 << 13
 HALVED_DB = 20.0 * float(np.log10(0.5))
 
 
@@ -108,13 +109,21 @@ class Crossover(Branched):
 
 
 class _Bands:
+    """Sections answer each frame at once, so nothing waits. A piece that stays in the cache goes through all bands."""
+
     def __init__(self, bands: Sequence[Processor], channels: int) -> None:
-        self._bands, self._inputs = Abreast(bands, [channels] * len(bands)), len(bands)
+        self._bands, self._channels = bands, channels
 
     def process(self, samples: Array) -> Array:
         """See `Processor`."""
-        return np.hstack(self._bands.process([samples.copy() for _ in range(self._inputs)]))
+        made = np.empty((len(samples), len(self._bands), self._channels))
+        step = block_frames(self._channels, PIECE_SAMPLES)
+        for at in range(0, len(samples), step):
+            piece = samples[at : at + step]
+            for n, band in enumerate(self._bands):
+                made[at : at + step, n] = band.process(piece.copy())
+        return made.reshape(len(samples), -1)
 
     def flush(self) -> Iterator[Array]:
-        """See `Processor`."""
-        yield np.hstack(self._bands.flush())
+        """Nothing is held."""
+        return iter(())

@@ -147,6 +147,12 @@ class Parallel(Branched):
         """See `Stage`."""
         return output_of(self.branches[0], source)
 
+    def speakers(self, before: tuple[int, ...], source: Signal) -> tuple[int, ...]:
+        """Those of the first branch."""
+        for stage in self.branches[0]:
+            before, source = stage.speakers(before, source), stage.output(source)
+        return before
+
     def frames_out(self, frames: int, source: Signal) -> int:
         """See `Stage`."""
         return _frames_out(self.branches[0], frames, source)
