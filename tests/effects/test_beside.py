@@ -12,11 +12,12 @@ from torchfx_cli.chain.parse import parse_chain, parse_effect
 from torchfx_cli.chain.spec import design_chain, digest_of
 from torchfx_cli.design.stages import Sum
 from torchfx_cli.effects.onchannels import OnChannels
-from torchfx_cli.errors import ChainError, DesignError
+from torchfx_cli.errors import ChainError, DesignError, FileError
 from torchfx_cli.plan.assemble import RenderPlan
 from torchfx_cli.render.costs import Work
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.render.scipy_engine import ScipyEngine
+from torchfx_cli.tasks import fileplan, preflight
 
 ALIGNED = "fir: {lowpass: 9 kHz, taps: 301, align: true}"
 LONG = "fir: {lowpass: 9 kHz, taps: 3001, align: true}"  # by FFT, in bursts
@@ -158,6 +159,25 @@ def test_repeat_is_the_same_stage_written_so_often() -> None:
 def test_several_stages_are_repeated_in_a_row(stages: str) -> None:
     again = parse_chain(f"chain: [repeat: {{times: 3, stages: {stages}}}]")
     assert again.digest == parse_chain(f"chain: [{', '.join([stages.strip('[]{}')] * 3)}]").digest
+
+
+@pytest.mark.parametrize(("entry", "any_input", "tone"), [
+    ("{gain: 6, channels: 1}", 10**0.3, 10**0.3), ("{gain: -6, channels: 1}", 1.0, 1.0),
+    ("{fir: {taps: [1, -1, 1]}, channels: 2}", 3.0, 3.0), ("{gain: 20, mix: 0.5}", 5.5, 5.5),
+    ("{fir: {taps: [1, 1, -1]}, channels: 1}", 3.0, 5**0.5), ("crossover: 2 kHz", 2.354, 1.0),
+    ("parallel: [compressor: {threshold: 0, makeup: 6}, fir: {taps: [1, 1, -1]}]", 10**0.3 + 3, 10**0.3 + 5**0.5),
+])
+def test_the_highest_output_is_reckoned_through_the_branches(entry: str, any_input: float, tone: float) -> None:
+    plan = plan_of(entry)
+    assert preflight._highest(plan, lambda reach: reach.any_input) == pytest.approx(any_input, rel=0.01)
+    assert preflight._highest(plan, lambda reach: reach.tone) == pytest.approx(tone, rel=1e-3)
+
+
+def test_long_responses_on_some_channels_count_for_the_memory() -> None:
+    taps = "fir: {lowpass: 9 kHz, taps: 1048575}"
+    for entry in (f"{{{taps}, channels: {list(range(1, 64))}}}", f"parallel: [{taps}, compressor: -20]"):
+        with pytest.raises(FileError, match=r"6[34] channels through impulse responses of 1048575 taps need"):
+            fileplan._check_memory(plan_of(entry, channels=64))
 
 
 def test_the_cost_counts_the_channels() -> None:

@@ -136,6 +136,10 @@ class Branched(Stage):
         return None
 
     @abstractmethod
+    def raised(self, gains: Sequence[float]) -> float:
+        """Its `peak_gain`, where those of its branches are `gains`."""
+
+    @abstractmethod
     def joined(self, branches: Sequence[Processor], source: Signal) -> Processor:
         """This stage at rest, with a processor at rest for each of its branches."""
 

@@ -19,7 +19,7 @@ from torchfx_cli.design.stages import Sections, ringing_s
 from torchfx_cli.effects.channels import MAX_CHANNELS
 from torchfx_cli.effects.checks import check_frequencies, validated
 from torchfx_cli.effects.kind import MAX_HZ, Complaint, Kind, StageSpec, param
-from torchfx_cli.effects.parallel import cost_ns_of, peak_gain_of
+from torchfx_cli.effects.parallel import cost_ns_of
 from torchfx_cli.errors import DesignError
 from torchfx_cli.samples import Signal, block_frames, hertz
 
@@ -52,10 +52,10 @@ class CrossoverSpec(StageSpec):
         if bands * source.channels > MAX_CHANNELS:
             raise DesignError(f"{self.origin}: {bands} bands of {source.channels} channels make "
                               f"{bands * source.channels}; at most {MAX_CHANNELS} are allowed")
-        return Crossover(tuple((band,) for band in self._bands(source.fs)), source,
-                         f"crossover {', '.join(map(hertz, self.frequencies_hz))} order {self.order}")
+        label = f"crossover {', '.join(map(hertz, self.frequencies_hz))} order {self.order}"
+        return Crossover(tuple((band,) for band in self._bands(source.fs, label)), label)
 
-    def _bands(self, fs: float) -> Iterator[Sections]:
+    def _bands(self, fs: float, name: str) -> Iterator[Sections]:
         splits = [halves(frequency, self.order, fs) for frequency in self.frequencies_hz]
         for frequency, split in zip(self.frequencies_hz, splits, strict=True):
             validated(self, fs, split.low, f"below {hertz(frequency)}", (frequency, HALVED_DB))
@@ -64,7 +64,7 @@ class CrossoverSpec(StageSpec):
         for n, (low, high) in enumerate(pairwise(edges)):
             rows = [split.high for split in splits[:n]] + [split.low for split in splits[n : n + 1]]
             label = f"{low} to {high}" if low and high else f"below {high}" if high else f"above {low}"
-            yield Sections(np.concatenate(rows + [split.all_pass for split in splits[n + 1 :]]), label)
+            yield Sections(np.concatenate(rows + [split.all_pass for split in splits[n + 1 :]]), f"{name}, {label}")
 
 
 KIND = Kind(CrossoverSpec, "frequencies_hz", "- crossover: {frequencies: [200 Hz, 2 kHz], order: 4}")
@@ -84,16 +84,11 @@ class Crossover(Branched):
     """`branches` from the lowest band up; behind it are the channels of the first, then those of the second..."""
 
     branches: tuple[tuple[Stage, ...], ...]
-    source: Signal
     label: str
 
     @property
     def cost_ns(self) -> float:  # type: ignore[override]
         return 2.0 * len(self.branches) + sum(map(cost_ns_of, self.branches))
-
-    @property
-    def peak_gain(self) -> float:  # type: ignore[override]
-        return max(peak_gain_of(branch, self.source.fs) for branch in self.branches)
 
     def output(self, source: Signal) -> Signal:
         """See `Stage`."""
@@ -102,6 +97,10 @@ class Crossover(Branched):
     def tail_frames(self, source: Signal) -> int:
         """See `Stage`."""
         return max(ceil(ringing_s(branch, source) * source.fs) for branch in self.branches)
+
+    def raised(self, gains: Sequence[float]) -> float:
+        """See `Branched`."""
+        return max(gains)
 
     def joined(self, branches: Sequence[Processor], source: Signal) -> Processor:
         """See `Branched`."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from torchfx_cli.design.stage import Array, Branched, Processor, Stage
 from torchfx_cli.design.stages import labels, ringing_s
-from torchfx_cli.effects.parallel import Abreast, cost_ns_of, peak_gain_of
+from torchfx_cli.effects.parallel import Abreast, cost_ns_of
 from torchfx_cli.samples import Signal
 
 
@@ -38,10 +38,6 @@ class OnChannels(Branched):
         return sum(share * (2.0 + cost_ns_of(branch)) for branch, share in zip(self.branches, shares, strict=True))
 
     @property
-    def peak_gain(self) -> float:  # type: ignore[override]
-        return max(1.0, *(peak_gain_of(branch, self.source.fs) for branch in self.branches))
-
-    @property
     def remarks(self) -> tuple[str, ...]:  # type: ignore[override]
         return tuple(remark for branch in self.branches for stage in branch for remark in stage.remarks)
 
@@ -64,6 +60,10 @@ class OnChannels(Branched):
                 return None
             branches[places] = (*branches.get(places, ()), *branch)
         return replace(self, branches=tuple(branches.values()), places=tuple(branches))
+
+    def raised(self, gains: Sequence[float]) -> float:
+        """See `Branched`."""
+        return max(1.0, *gains)
 
     def joined(self, branches: Sequence[Processor], source: Signal) -> Processor:
         """See `Branched`."""

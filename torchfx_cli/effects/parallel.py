@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil, log2, prod
+from math import ceil, log2
 
 import numpy as np
 
 from torchfx_cli.design.stage import Array, Branched, Processor, Stage, output_of
-from torchfx_cli.design.stages import Linear, Sum, Taps, linear, response, ringing_s
+from torchfx_cli.design.stages import Linear, Sum, Taps, linear, ringing_s
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, param
 from torchfx_cli.errors import DesignError, FileError
 from torchfx_cli.samples import Signal, hertz
@@ -97,7 +97,7 @@ def added(branches: tuple[tuple[Stage, ...], ...], source: Signal) -> Stage:
     """The sum of chains whose outputs fit together."""
     if all(isinstance(stage, Linear) for branch in branches for stage in branch):
         return Sum(_aligned([linear(branch) for branch in branches]))
-    return Parallel(branches, source)
+    return Parallel(branches)
 
 
 def lengths_of(chain: Sequence[Stage], source: Signal) -> list[int]:
@@ -121,10 +121,9 @@ def _frames_out(stages: Sequence[Stage], frames: int, source: Signal) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Parallel(Branched):
-    """`branches` on the signal `source`, added."""
+    """`branches` on one signal, added."""
 
     branches: tuple[tuple[Stage, ...], ...]
-    source: Signal
 
     @property
     def label(self) -> str:  # type: ignore[override]
@@ -134,10 +133,6 @@ class Parallel(Branched):
     @property
     def cost_ns(self) -> float:  # type: ignore[override]
         return 2.0 + sum(map(cost_ns_of, self.branches))
-
-    @property
-    def peak_gain(self) -> float:  # type: ignore[override]
-        return sum(peak_gain_of(branch, self.source.fs) for branch in self.branches)
 
     @property
     def remarks(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -169,6 +164,10 @@ class Parallel(Branched):
         """See `Stage`."""
         return max(ceil(ringing_s(branch, source) * source.fs) for branch in self.branches)
 
+    def raised(self, gains: Sequence[float]) -> float:
+        """See `Branched`."""
+        return sum(gains)
+
     def joined(self, branches: Sequence[Processor], source: Signal) -> Processor:
         """See `Branched`."""
         return _Adding(branches, self.output(source).channels)
@@ -177,17 +176,6 @@ class Parallel(Branched):
 def cost_ns_of(chain: Sequence[Stage]) -> float:
     """What a sample of a channel takes in `chain`, about."""
     return sum(stage.cost_ns + 1.1 * stage.section_count + 0.6 * log2(1 + stage.tap_count) for stage in chain)
-
-
-def peak_gain_of(chain: Sequence[Stage], fs: float) -> float:
-    """The most that `chain` raises any sample by, of linear stages any tone."""
-    return prod(_peak_gain(stage, fs) for stage in chain)
-
-
-def _peak_gain(stage: Stage, fs: float) -> float:
-    if not stage.is_linear:
-        return stage.peak_gain
-    return float(np.abs(response([stage], np.linspace(0.0, fs / 2.0, 257), fs)).max())
 
 
 class Abreast:

@@ -104,8 +104,7 @@ def _facts_behind(chain: ChainSpec, facts: FileFacts) -> FileFacts:
 
 def _check_memory(plan: RenderPlan) -> None:
     """Raise FileError where impulse responses over many channels would take the memory of the machine."""
-    long = [(stage.tap_count, signal.channels) for stage, signal in zip(plan.stages, plan.signals, strict=False)
-            if stage.tap_count]
+    long = [(stage.tap_count, run.source.channels) for run in plan.all_runs for stage in run.stages if stage.tap_count]
     needed = sum(fft_bytes(taps, channels) for taps, channels in long)
     if needed > MAX_FIR_BYTES:
         channels, taps = max(channels for _, channels in long), sum(taps for taps, _ in long)
