@@ -142,6 +142,17 @@ def test_what_is_bypassed_is_told_and_does_not_count() -> None:
     assert nested.digest == parse_chain("chain: [parallel: [[{mono: , bypass: true}], [gain: 1]]]").digest
 
 
+def test_what_does_nothing_on_some_channels_is_no_stage() -> None:
+    """So that a file of 16 bits keeps its own, undithered."""
+    assert plan_of("{gain: 0, channels: 1}", "{invert: , repeat: 2, channels: 2}").stages == ()
+    assert plan_of("highpass: 80", "{gain: 0, channels: 1}", "lowpass: 3 kHz").is_linear
+
+
+def test_a_bypassed_preset_does_not_say_how_the_chain_begins() -> None:
+    assert parse_chain("chain: [{preset: dc-removal, bypass: true}, lowpass: 3 kHz]").start == "rest"
+    assert parse_chain("chain: [{preset: dc-removal, channels: 1}, lowpass: 3 kHz]").start == "steady"
+
+
 def test_a_whole_preset_takes_the_keys() -> None:
     x = noise(3000)
     made = render(plan_of("{preset: rumble-filter, channels: 1, mix: 0.5}"), x)

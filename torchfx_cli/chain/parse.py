@@ -227,8 +227,10 @@ class _Source:
             beside, mistakes = read_beside(pairs)
             for mistake in mistakes:
                 self._complain(mistake, path)
-            path = f"{path}.{_short(name.text)}".lstrip(".")
+            path, known = f"{path}.{_short(name.text)}".lstrip("."), len(self.starts)
             stages = self._preset(name, body) if name.text == PRESET else self._own(name, body, path)
+            if beside.get("bypass"):
+                del self.starts[known:]
             return list(self._applied(stages, beside, name, path)) if beside else list(stages)
         except Mistake as mistake:
             self._complain(mistake, path)

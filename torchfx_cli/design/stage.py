@@ -131,6 +131,11 @@ class Branched(Stage):
         """What each branch hears of the signal `source`."""
         return (source,) * len(self.branches)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it passes everything as it is, once its branches are fused."""
+        return False
+
     def followed_by(self, other: Branched) -> Branched | None:
         """One stage that does what this one and then `other` do; None where there is no cheaper way."""
         return None

@@ -121,7 +121,7 @@ class _Bands:
             piece = samples[at : at + step]
             for n, band in enumerate(self._bands):
                 made[at : at + step, n] = band.process(piece.copy())
-        return made.reshape(len(samples), -1)
+        return made.reshape(len(samples), len(self._bands) * self._channels)
 
     def flush(self) -> Iterator[Array]:
         """Nothing is held."""

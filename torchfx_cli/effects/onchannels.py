@@ -50,6 +50,11 @@ class OnChannels(Branched):
         """See `Branched`."""
         return tuple(Signal(source.fs, len(places)) for places in self.places)
 
+    @property
+    def is_empty(self) -> bool:
+        """See `Branched`."""
+        return not any(self.branches)
+
     def followed_by(self, other: Branched) -> Branched | None:
         """See `Branched`."""
         if not isinstance(other, OnChannels):

@@ -41,8 +41,9 @@ def _fused_branches(neighbours: Iterable[Stage]) -> list[Stage]:
         last = joined[-1] if joined else None
         one = last.followed_by(stage) if isinstance(last, Branched) and isinstance(stage, Branched) else None
         joined[-1 if one else len(joined) :] = [one or stage]
-    return [replace(stage, branches=tuple(map(fuse, stage.branches)))  # type: ignore[type-var]
-            if isinstance(stage, Branched) else stage for stage in joined]
+    fused = [replace(stage, branches=tuple(map(fuse, stage.branches)))  # type: ignore[type-var]
+             if isinstance(stage, Branched) else stage for stage in joined]
+    return [stage for stage in fused if not (isinstance(stage, Branched) and stage.is_empty)]
 
 
 def fuse_linear(run: Sequence[Linear], longest: int | None = None) -> tuple[Linear, ...]:
