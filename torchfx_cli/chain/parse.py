@@ -225,8 +225,9 @@ class _Source:
         try:
             name, body, pairs = name_and_body(entry)
             beside, mistakes = read_beside(pairs)
+            first = f" ({name.text} stands first, so it is the stage)" if name.text in BESIDE else ""
             for mistake in mistakes:
-                self._complain(mistake, path)
+                self._complain(Mistake(f"{mistake}{first}", mistake.line, mistake.path), path)
             path, known = f"{path}.{_short(name.text)}".lstrip("."), len(self.starts)
             stages = self._preset(name, body) if name.text == PRESET else self._own(name, body, path)
             if beside.get("bypass"):

@@ -60,7 +60,7 @@ def allowed(param: Param) -> str:
     if param.form == "word":
         return "one of " + ", ".join(param.choices)
     words = {"bool": "true or false", "share": "a number from 0 to 1, like 0.3 or 30 %",
-             "channels": f"a number of a channel from 1, {' or '.join(param.choices)}, or a list of them",
+             "channels": f"the number of a channel {_range(param)}, {' or '.join(param.choices)}, or a list of them",
              "path": "the name of a file", "rows": "a list of rows [b0, b1, b2, a0, a1, a2]",
              "matrix": "a list of rows of numbers",
              "chain": "a stage, or a list of them",
