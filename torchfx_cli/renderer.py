@@ -31,7 +31,7 @@ from torchfx_cli.samples import Signal
 def load_chain(chain: str | os.PathLike[str] | ChainSpec, fs: float | None = None) -> Chain | Pipeline:
     """The stages of a chain file, a preset or a parsed chain, as modules. Raises ChainError, ValueError."""
     spec = chain if isinstance(chain, ChainSpec) else parse.load_chain(presets.find(os.fspath(chain)))
-    return chained([_part(stage, fs) for stage in spec.stages])
+    return chained([_part(stage, fs) for stage in spec.stages if not stage.is_bypassed])
 
 
 def _part(stage: StageSpec, fs: float | None) -> nn.Module:

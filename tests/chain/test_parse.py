@@ -442,9 +442,9 @@ def test_the_digest_leaves_out_comments_names_spellings_and_places(tmp_path: Pat
 @pytest.mark.usefixtures("files_of_examples")
 def test_each_kind_of_stage_is_told_apart_by_all_that_it_says(kind: str) -> None:
     """A value of a type that `repr` shortens, such as an array, would not count as a whole."""
-    (spec,) = parse_chain(f"chain:\n{KINDS[kind].example}").stages
     plain = (int, float, str, bytes, tuple, type(None))
-    assert all(isinstance(getattr(spec, field.name), plain) for field in fields(spec) if field.compare)
+    for spec in parse_chain(f"chain:\n{KINDS[kind].example}").stages:
+        assert all(isinstance(getattr(spec, field.name), plain) for field in fields(spec) if field.compare)
 
 
 # ---- inline effects ----
@@ -522,7 +522,7 @@ def test_mistakes_of_several_effects_come_at_once() -> None:
 @pytest.mark.usefixtures("files_of_examples")
 def test_every_kind_has_an_example_that_can_be_read() -> None:
     for name, entry in ((name, kind.example) for name, kind in KINDS.items()):
-        assert one(entry).kind == name
+        assert name == "repeat" or one(entry).kind == name  # which is written out
 
 
 def test_the_description_of_kinds_is_plain_json_and_complete() -> None:
@@ -542,16 +542,20 @@ def valid(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
         return any(valid(value, option, root) for option in schema["anyOf"])
     if "enum" in schema:
         return value in schema["enum"]
-    types = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float)}
+    types = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float),
+             "null": type(None)}
     if not isinstance(value, types[schema["type"]]) or isinstance(value, bool) != (schema["type"] == "boolean"):
         return False
+    if value is None:
+        return True
     if isinstance(value, dict):
         if "patternProperties" in schema:
             ((pattern, item_schema),) = schema["patternProperties"].items()
             return bool(value) and all(re.search(pattern, str(key)) and valid(item, item_schema, root)
                                        for key, item in value.items())
-        known = schema["properties"]
-        return (set(schema.get("required", ())) <= set(value) <= set(known)
+        known, one_of = schema["properties"], schema.get("oneOf", [{"required": []}])
+        return (sum(set(option["required"]) <= set(value) for option in one_of) == 1
+                and set(schema.get("required", ())) <= set(value) <= set(known)
                 and schema.get("minProperties", 0) <= len(value) <= schema.get("maxProperties", 99)
                 and all(valid(item, known[key], root) for key, item in value.items()))
     if isinstance(value, list):
@@ -574,8 +578,11 @@ def fits_schema(text: str) -> bool:
 
 @pytest.mark.usefixtures("files_of_examples")
 def test_the_schema_accepts_what_the_parser_accepts() -> None:
-    maps = "- eq_curve: {100: 3 dB, 1 kHz: -3}", "- graphic_eq: {bands: {63: 2}}"
-    for text in [PODCAST, *(f"chain:\n  {entry}\n" for entry in (*maps, *(kind.example for kind in KINDS.values())))]:
+    more = ["- eq_curve: {100: 3 dB, 1 kHz: -3}", "- graphic_eq: {bands: {63: 2}}",
+            "- {highpass: 80, channels: [1, left], mix: 30 %, repeat: 2, bypass: true}", "- {swap: , channels: 2}",
+            "- {preset: rumble-filter, mix: 0.5}", "- {mix: [[1]], channels: 1}", "- {channels: [1], mix: 0.3}",
+            "- repeat: {times: 2, stages: {gain: 1, mix: 0.5}}", "- parallel: [swap, {gain: 1, repeat: 2}]"]
+    for text in [PODCAST, *(f"chain:\n  {entry}\n" for entry in (*more, *(kind.example for kind in KINDS.values())))]:
         parse_chain(text)
         assert fits_schema(text), text
 
@@ -585,6 +592,9 @@ def test_the_schema_accepts_what_the_parser_accepts() -> None:
     "- gain: 1000", "- highpass: {cutoff: 3, order: 0}", "- highpass: {cutoff: 3, family: x}", "- gain: [3]",
     "- fir: {bandpass: [3], taps: 5}", "- sos: {sections: [[1, 2]]}", "- {gain: 3, invert: {}}", "- {}", "- peaking: 3",
     "- eq_curve: {points: [[1]]}", "- eq_curve: {points: {}}", "- eq_curve: {points: {x: 3}}", "- eq_curve: [[1, 300]]",
+    "- mix: 0.3", "- {mix: [[1]], highpass: 80}", "- {gain: 1, mix: 2}", "- {gain: 1, mix: x %}", "- bypass: true",
+    "- {gain: 1, channels: []}", "- {gain: 1, channels: middle}", "- {gain: 1, repeat: 0}", "- {gain: 1, bypass: 1}",
+    "- repeat: {times: 2}", "- repeat: {times: 2, stages: []}", "- {highpass: , mix: 0.5}", "- {gain: 1, chanels: 1}",
 ])
 def test_the_schema_refuses_what_the_parser_refuses(entry: str) -> None:
     text = f"chain:\n  {entry}\n"

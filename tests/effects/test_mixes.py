@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+import soundfile
 from test_kinds import noise, plan_of, render
 
+from torchfx_cli.__main__ import main
 from torchfx_cli.chain.parse import join
 from torchfx_cli.chain.spec import design_chain
 from torchfx_cli.errors import ChainError, DesignError
+from torchfx_cli.samples import Signal
+from torchfx_cli.stream.reader import open_source
+from torchfx_cli.stream.speakers import names
 
 ROOT = 0.5**0.5
 L, R = np.eye(2)
@@ -69,3 +77,38 @@ def test_what_does_not_suit_a_signal_is_told(effect: str, channels: int, words: 
 def test_what_makes_no_sense_is_told(effect: str, words: str) -> None:
     with pytest.raises(ChainError, match=words):
         join([], [effect])
+
+
+@pytest.mark.parametrize(("effect", "name", "wanted", "warned"), [
+    ("channels:[3, 4, 1, 2]", "a.caf", "FL FR BL BR", False), ("channels:[3, 4, 1, 2]", "a.wav", "", True),
+    ("channels:[1, 2, 1, 2]", "a.caf", "", False), ("parallel:[channels: [4, 2, 3, 1]]", "a.caf", "FL FR BL BR", False),
+    ("channels:[4, 3, 2, 1]|channels:[2, 1, 4, 3]", "a.wav", "", True), ("channels:[1, 2, 3]", "a.wav", "", False),
+    ("channels:[3, 4, 1, 2]|channels:[3, 4, 1, 2]", "a.wav", "FL FR BL BR", False),
+    ("mix:[[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0]]", "a.wav", "FL FR BL BR", False)])
+def test_a_channel_that_moves_stays_for_its_speaker_and_a_mix_for_its_own(
+        tmp_path: Path, capsys: Any, effect: str, name: str, wanted: str, warned: bool) -> None:
+    x = np.tile([0.125, 0.25, 0.375, 0.5], (100, 1))
+    soundfile.write(tmp_path / "in.wav", x, 48_000, "PCM_16", format="WAVEX")
+    effects = [word for one in effect.split("|") for word in ("-e", one)]
+    assert main(["process", str(tmp_path / "in.wav"), "-o", str(tmp_path / name), *effects, "--dither", "none"]) == 0
+    assert ("does not say that its channels are" in capsys.readouterr().err) == warned
+    with open_source(tmp_path / name) as source:
+        in_order = name == "a.caf" and wanted  # in which channels are taken out of a CAF that tells their speakers
+        assert " ".join(names(source.facts.channel_map)) == wanted
+        made = next(source.blocks(100))[0] / 2**15
+    moved = x if in_order else render(plan_of(*effect.split("|"), channels=4), x)
+    np.testing.assert_allclose(made, moved[0], atol=1e-12)
+
+
+def test_swap_exchanges_what_two_speakers_play() -> None:
+    (stage,) = design_chain(join([], ["swap"]), 48_000, 2, 0x3)
+    assert stage.speakers((2, 3), Signal(48_000, 2, 0x3)) == (2, 3)
+    assert stage.output(Signal(48_000, 2, 0x3)).mask == 0x3
+
+
+def test_loudness_behind_a_mix_still_knows_the_speakers() -> None:
+    stages = design_chain(join([], ["balance:0.5", "loudness:-20"]), 48_000, 2, 0x3)
+    assert stages[1].remarks == ()
+    sides = f"mix:{np.eye(6)[[1, 0, 2, 3, 4, 5]].tolist()}"
+    surround = design_chain(join([], [sides, "loudness:-20"]), 48_000, 6, 0x3F)
+    assert surround[1].remarks == ()

@@ -71,8 +71,9 @@ def test_opposite_branches_leave_nothing() -> None:
 def test_markers_move_as_in_the_branches_and_gains_add_up() -> None:
     plan = plan_of(*RESAMPLED, around="{}, pad: {{start: 1 ms}}")
     assert plan.place(960) == (960 - 480) / 3 + 16
-    assert plan_of("[compressor: {threshold: -20, makeup: 6}, gain: -6]", "[compressor: -20]").stages[0].peak_gain == (
-        pytest.approx(2.0))
+    (stage,) = plan_of("[compressor: {threshold: -20, makeup: 6}, gain: -6]", "[compressor: -20]").stages
+    assert isinstance(stage, Parallel)
+    assert stage.raised([1.0, 0.5]) == 1.5
 
 
 @pytest.mark.parametrize(("branches", "words"), [
@@ -113,7 +114,7 @@ def test_every_mistake_in_a_branch_is_told_with_its_line() -> None:
               "eq.yaml:8: chain[1].parallel[0].gain.gain: found '3 Hz'",
               "eq.yaml:9: chain[1].parallel[1]: loudness measures the whole file, so it cannot stand in a branch",
               "eq.yaml:10: chain[1].parallel[2]: found an empty list; expected a list of stages",
-              "eq.yaml:11: chain[1].parallel[3]: found '7'; allowed: a list of stages, or the keys chain and gain",
+              "eq.yaml:11: chain[1].parallel[3]: found '7'; allowed: a list of stages, one stage, or the keys chain",
               "eq.yaml:12: chain[1].parallel[4]: unknown key 'chian'; did you mean chain?",
               "eq.yaml:13: chain[2].notch: found '0'"]
     assert len(told.value.problems) == len(starts)
@@ -124,7 +125,13 @@ def test_every_mistake_in_a_branch_is_told_with_its_line() -> None:
 @pytest.mark.parametrize(("text", "words"), [
     ("parallel: []", "found a list of 0; allowed: a list of 1 to 64 branches"), ("parallel", "missing"),
     ("parallel: 3", "found '3'; allowed: a list of 1 to 64"), ("parallel: {gain: 3}", "unknown key 'gain'"),
-    ("parallel: [" * 5 + "{gain: 0}" + "]" * 5, "unknown key 'parallel' .keys: chain, gain."),
+    ("parallel: [" * 5 + "{gain: 0}" + "]" * 5, "holds parallel in parallel, 5 levels in all; at most 4"),
+    ("parallel: [{chian: [mono], gain: 1}, {gain: 0}]", "unknown key 'chian'; did you mean chain"),
+    ("parallel: [highpas: 80]", r"parallel\[0\].highpas: unknown stage 'highpas'; did you mean highpass"),
+    ("parallel: [mon]", r"parallel\[0\].mon: unknown stage 'mon'; did you mean mono"),
+    ("parallel: [{highpass: 80, gain: 1}]", "unknown key 'highpass' .keys: chain, gain."),
+    ("parallel: [~]", "found nothing; allowed: a list of stages, one stage"),
+    ("parallel: [{}]", "found a map of keys; allowed: a list of stages, one stage"),
     ("parallel: [[" * 5 + "gain: 0" + "]]" * 5, "holds parallel in parallel, 5 levels in all; at most 4"),
 ])
 def test_what_is_no_list_of_branches_is_told(text: str, words: str) -> None:
@@ -142,6 +149,15 @@ def test_stages_in_branches_count(tmp_path: Path) -> None:
         load_chain(tmp_path / "14.yaml")
     with pytest.raises(ChainError, match="up to here the chain has 100010 orders of recursive stages"):
         parse_chain("chain: [" + "parallel: [[lowpass: {cutoff: 1, order: 40}], {gain: 0}], " * 2750 + "]")
+
+
+def test_a_branch_of_one_stage_needs_no_list() -> None:
+    short = "[swap, highpass: 80, {lowpass: 3 kHz, mix: 0.5}, {chain: invert, gain: -6}, {gain: -3, mix: 0.5}]"
+    lists = ("[[swap], [highpass: 80], [{lowpass: 3 kHz, mix: 0.5}], {chain: [invert], gain: -6}, "
+             "[{gain: -3, mix: 0.5}]]")
+    wanted = parse_chain(f"chain: [parallel: {lists}]")
+    assert parse_chain(f"chain: [parallel: {short}]") == wanted
+    assert join([], [f"parallel:{short}"]).digest == wanted.digest
 
 
 def test_an_effect_and_the_library_take_branches_too() -> None:

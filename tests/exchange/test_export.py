@@ -56,7 +56,9 @@ def test_there_and_back_the_response_is_the_same(program: str) -> None:
     *((program, "normalize:-1", "normalize") for program in PROGRAMS),
     ("ffmpeg", "fir:lowpass=8000,taps=101", "an impulse response"), ("apo", "eq_curve:[[100, 3]]", "impulse response"),
     ("sox", "fir:lowpass=8000,taps=101", "align: true"), ("camilladsp", WITH_TAPS["sox"], "takes its delay away"),
-    ("sox", "highpass:30 kHz", "not below 24 kHz"),
+    ("sox", "highpass:30 kHz", "not below 24 kHz"), ("sox", "highpass:80,channels=1", "channel 1: highpass 80 Hz"),
+    ("sox", "highpass:80,mix=0.5", "mix 0.5 [+] dry"), ("apo", "crossover:2 kHz", "crossover 2 kHz"),
+    ("apo", "mono", "mono"),
 ])
 def test_another_sound_is_refused_with_every_stage_that_it_would_be_of(program: str, effect: str, said: str) -> None:
     with pytest.raises(ChainError, match=said) as refused:

@@ -30,6 +30,7 @@ CHAINS = [
     ("low_shelf:frequency=200,gain=6", "compressor:-20", "highpass:60"),
     ("lowpass:8000", "resample:16 kHz", "highpass:100"),
     ("parallel:[[highpass: 300, compressor: -20], [lowpass: 300]]",),
+    ("highpass:300,channels=1,mix=0.5", "crossover:300"),
 ]
 
 

@@ -1,7 +1,8 @@
 """What follows -e on the command line, as the nodes that a chain file would have given.
 
 `invert`, `gain:-3`, `highpass:cutoff=80,order=4`, `highpass:80,order=4`, `fir:bandpass=[300, 3400],taps=255`,
-`fir:file="a, b.wav"`, `preset:rumble-filter`, `parallel:[[highpass: 80], [gain: -6]]`.
+`fir:file="a, b.wav"`, `preset:rumble-filter`, `parallel:[[highpass: 80], [gain: -6]]`, `fade:{in: 20 ms, out: 1}`;
+a key that the kind has not, as in `peaking:frequency=3000,gain=2,channels=left`, stands beside it.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import re
 
 from torchfx_cli.chain.document import Mapping, Mistake, Node, Scalar, parse_document, quoted
 from torchfx_cli.chain.schema import PRESET
-from torchfx_cli.effects.kind import key_of
+from torchfx_cli.effects.beside import BESIDE
+from torchfx_cli.effects.kind import key_of, params_of
 from torchfx_cli.effects.table import KINDS
 
 # A comma divides unless it stands in quotes or brackets; rows of `sos` are brackets in brackets.
 _PIECE = re.compile(r"""(?:"[^"]*"|'[^']*'|\[(?:[^\[\]]|\[[^\[\]]*\])*\]|[^,])+""")
+
+Pair = tuple[Node, Node]
 
 
 def effect_node(text: str) -> Node:
@@ -30,12 +34,20 @@ def effect_node(text: str) -> Node:
     if kind == PRESET:
         return Mapping(0, [(Scalar(0, kind), Scalar(0, rest))])
     pieces = [piece.strip() for piece in _PIECE.findall(rest)]
-    if "=" not in rest and (len(pieces) == 1 or rest[0] + rest[-1] == "[]"):
+    if rest[0] + rest[-1] == "{}" or ("=" not in rest and (len(pieces) == 1 or rest[0] + rest[-1] == "[]")):
         return Mapping(0, [(Scalar(0, kind), _value(rest))])
-    return Mapping(0, [(Scalar(0, kind), Mapping(0, [_pair(piece, kind, at) for at, piece in enumerate(pieces)]))])
+    own, beside = list[Pair](), list[Pair]()
+    for at, piece in enumerate(pieces):
+        key, value = _pair(piece, kind, at)
+        (beside if key.text in BESIDE and not _knows(kind, key.text) else own).append((key, value))
+    return Mapping(0, [(Scalar(0, kind), Mapping(0, own)), *beside])
 
 
-def _pair(piece: str, kind: str, position: int) -> tuple[Node, Node]:
+def _knows(kind: str, key: str) -> bool:
+    return kind in KINDS and key in params_of(KINDS[kind].record)
+
+
+def _pair(piece: str, kind: str, position: int) -> tuple[Scalar, Node]:
     key, equals, value = piece.partition("=")
     if equals:
         return Scalar(0, key.strip()), _value(value.strip())
@@ -46,8 +58,8 @@ def _pair(piece: str, kind: str, position: int) -> tuple[Node, Node]:
 
 
 def _value(text: str) -> Node:
-    """Lists and quoted text as YAML reads them, all else as it stands."""
-    if text[:1] not in ("[", '"', "'"):
+    """Lists, maps and quoted text as YAML reads them, all else as it stands."""
+    if text[:1] not in ("[", "{", '"', "'"):
         return Scalar(0, text, is_null=not text)
     try:
         return parse_document(text)

@@ -54,5 +54,5 @@ def _taps(stage: StageSpec) -> int:
 def _order(stage: StageSpec) -> int:
     """Two a second-order section; other stages than those of one order or of many corners are one section."""
     corners = 2 * len(getattr(stage, "sections", ())) or len(getattr(stage, "poles_hz", ()))
-    edges = 2 if stage.kind in ("bandpass", "bandstop") else 1
+    edges = 2 if stage.kind in ("bandpass", "bandstop") else (len(getattr(stage, "frequencies_hz", ())) + 1) ** 2
     return corners or edges * int(getattr(stage, "order", 2))

@@ -18,6 +18,7 @@ from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torchfx_cli.chain.document import (
     MAX_FILE_BYTES,
@@ -37,16 +38,18 @@ from torchfx_cli.chain.limits import first_beyond
 from torchfx_cli.chain.presets import locate
 from torchfx_cli.chain.schema import PRESET, TOP_KEYS
 from torchfx_cli.chain.spec import ChainSpec, digest_of
-from torchfx_cli.chain.stage import Branches, name_and_body, read_stage, unique_keys
-from torchfx_cli.chain.values import read_text
+from torchfx_cli.chain.stage import name_and_body, read_beside, read_stage, unique_keys
+from torchfx_cli.chain.values import nearest, read_text
 from torchfx_cli.effects import fir, parallel
+from torchfx_cli.effects.beside import BESIDE, MAX_STAGES, applied
 from torchfx_cli.effects.kind import Origin, StageSpec
 from torchfx_cli.effects.parallel import count
+from torchfx_cli.effects.repeat import RepeatSpec
+from torchfx_cli.effects.table import KINDS
 from torchfx_cli.errors import ChainError, printable
 from torchfx_cli.samples import STARTS, Start
 
-MAX_STAGES = 10_000
-BRANCH = "a list of stages, or the keys chain and gain, like {chain: [highpass: 80 Hz], gain: -3 dB}"
+BRANCH = "a list of stages, one stage, or the keys chain and gain, like {chain: [highpass: 80 Hz], gain: -3 dB}"
 BRANCHES = f"a list of 1 to {parallel.MAX_BRANCHES} branches, each {BRANCH}"
 MAX_INCLUDES = 16  # files open inside one another
 MAX_PROBLEMS = 100
@@ -215,61 +218,87 @@ class _Source:
             more = self._stage(entry, f"{path}[{index}]")
             total += count(more)
             stages += more
-            if total > MAX_STAGES:
-                raise Mistake(f"more than {MAX_STAGES} stages are not allowed", entry.line, f"{path}[{index}]")
+            _check_count(total, entry.line, f"{path}[{index}]")
         return stages
 
     def _stage(self, entry: Node, path: str) -> list[StageSpec]:
         try:
-            name, body = name_and_body(entry)
-            path = f"{path}.{_short(name.text)}".lstrip(".")
-            if name.text == PRESET:
-                return list(self._preset(name, body))
-            spec, mistakes = read_stage(name, body, self._origin(name, path), partial(self._branches, path=path))
+            name, body, pairs = name_and_body(entry)
+            beside, mistakes = read_beside(pairs)
+            first = f" ({name.text} stands first, so it is the stage)" if name.text in BESIDE else ""
             for mistake in mistakes:
-                self._complain(mistake, path)
-            if spec and spec.files and (file := getattr(spec, "file", None)) is not None:
-                spec = self._with_content(spec, file, (body or name).line)
-            return [spec] if spec else []
+                self._complain(Mistake(f"{mistake}{first}", mistake.line, mistake.path), path)
+            path, known = f"{path}.{_short(name.text)}".lstrip("."), len(self.starts)
+            stages = self._preset(name, body) if name.text == PRESET else self._own(name, body, path)
+            if beside.get("bypass"):
+                del self.starts[known:]
+            return list(self._applied(stages, beside, name, path)) if beside else list(stages)
         except Mistake as mistake:
             self._complain(mistake, path)
             return []
 
+    def _own(self, name: Scalar, body: Node | None, path: str) -> tuple[StageSpec, ...]:
+        """The stage that is written here, repeated ones in a row; nothing where there is a mistake, which is told."""
+        nested: dict[str, Callable[[Node], Any]] = {
+            "chain": partial(self._inner, path=f"{path}.stages"), "branches": partial(self._branches, path=path)}
+        spec, mistakes = read_stage(name, body, self._origin(name, path), nested)
+        for mistake in mistakes:
+            self._complain(mistake, path)
+        if spec and spec.files and (file := getattr(spec, "file", None)) is not None:
+            spec = self._with_content(spec, file, (body or name).line)
+        if isinstance(spec, RepeatSpec):
+            _check_count(spec.times * count(spec.stages), name.line)
+            return spec.stages * spec.times
+        return (spec,) if spec else ()
+
+    def _applied(self, stages: tuple[StageSpec, ...], beside: dict[str, Any], name: Scalar, path: str
+                 ) -> tuple[StageSpec, ...]:
+        """`stages` with the keys beside them. Raises Mistake."""
+        _check_count(beside.get("repeat", 1) * count(stages), name.line)
+        if any(stage.is_measured for stage in stages) and not beside.get("bypass"):
+            for key in ("channels", "mix"):
+                if key in beside:
+                    raise Mistake(f"measures the whole file, so {key} cannot stand beside it", name.line)
+        return applied(stages, beside, name.text, self._origin(name, path)) if stages else ()
+
     def _origin(self, node: Node, path: str) -> Origin:
         return Origin(self._file, node.line if self._numbered else 0, path)
 
-    def _branches(self, node: Node, path: str) -> Branches:
+    def _inner(self, node: Node, path: str) -> tuple[StageSpec, ...]:
+        """The stages inside one, or a single one; mistakes in them are told."""
+        try:
+            return tuple(self._stages(node, path) if isinstance(node, Sequence) else self._stage(node, path))
+        except Mistake as mistake:
+            self._complain(mistake)
+            return ()
+
+    def _branches(self, node: Node, path: str) -> tuple[tuple[StageSpec, ...], ...]:
         """The chains of `parallel`; mistakes in one of them are told, and it is left out."""
         if not isinstance(node, Sequence) or not 1 <= len(node.items) <= parallel.MAX_BRANCHES:
             raise Mistake(f"found {found(node)}; allowed: {BRANCHES}", node.line)
         return tuple(self._branch(branch, f"{path}[{n}]") for n, branch in enumerate(node.items))
 
     def _branch(self, node: Node, path: str) -> tuple[StageSpec, ...]:
-        try:
-            if isinstance(node, Sequence):
-                stages = self._stages(node, path)
-            elif isinstance(node, Mapping) and node.pairs:
-                stages = self._branch_of_keys(node, path)
-            else:
-                raise Mistake(f"found {found(node)}; allowed: {BRANCH}", node.line, path)
-        except Mistake as mistake:
-            self._complain(mistake)
+        if isinstance(node, Mapping) and _has_branch_keys(node):
+            stages = self._branch_of_keys(node, path)
+        elif isinstance(node, Sequence) or (isinstance(node, Mapping) and node.pairs) or _names_a_kind(node):
+            stages = self._inner(node, path)
+        else:
+            self._complain(Mistake(f"found {found(node)}; allowed: {BRANCH}", node.line), path)
             return ()
-        for stage in stages:
-            if stage.is_measured:
-                self._complain(Mistake(f"{stage.kind} measures the whole file, so it cannot stand in a branch",
-                                       node.line), path)
-        return tuple(stages)
+        for kind in dict.fromkeys(stage.kind for stage in stages if stage.is_measured):
+            self._complain(Mistake(f"{kind} measures the whole file, so it cannot stand in a branch", node.line), path)
+        return stages
 
-    def _branch_of_keys(self, node: Mapping, path: str) -> list[StageSpec]:
+    def _branch_of_keys(self, node: Mapping, path: str) -> tuple[StageSpec, ...]:
         mistakes: list[Mistake] = []
         keys = unique_keys(node.pairs, ["chain", "gain"], mistakes)
         for mistake in mistakes:
             self._complain(mistake, path)
-        stages = self._stages(keys["chain"], f"{path}.chain") if "chain" in keys else []
-        if "gain" in keys:
-            stages += self._stage(Mapping(node.line, [(Scalar(keys["gain"].line, "gain"), keys["gain"])]), path)
-        return stages
+        stages = self._inner(keys["chain"], f"{path}.chain") if "chain" in keys else ()
+        if "gain" not in keys:
+            return stages
+        return (*stages, *self._stage(Mapping(node.line, [(Scalar(keys["gain"].line, "gain"), keys["gain"])]), path))
 
     def _preset(self, name: Scalar, body: Node | None) -> tuple[StageSpec, ...]:
         due = "the name of a preset or of a chain file, like rumble-filter"
@@ -296,6 +325,21 @@ class _Source:
         if self._numbered and mistake.line:
             place += f":{mistake.line}" + (f":{mistake.column}" if mistake.column else "")
         self._reading.complain(": ".join(part for part in (place, path, str(mistake)) if part))
+
+
+def _has_branch_keys(node: Mapping) -> bool:
+    """Whether a map is a chain with its gain; a gain with other keys beside it is a stage."""
+    keys = {key.text for key, _ in node.pairs if isinstance(key, Scalar)}
+    return "chain" in keys or ("gain" in keys and not keys & set(BESIDE))
+
+
+def _names_a_kind(node: Node) -> bool:
+    return isinstance(node, Scalar) and (node.text in KINDS or bool(nearest(node.text, KINDS)))
+
+
+def _check_count(stages: int, line: int, path: str = "") -> None:
+    if stages > MAX_STAGES:
+        raise Mistake(f"more than {MAX_STAGES} stages are not allowed", line, path)
 
 
 def _together(starts: SequenceOf[Start]) -> Start:

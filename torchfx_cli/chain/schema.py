@@ -6,12 +6,14 @@ from dataclasses import MISSING
 from typing import Any
 
 from torchfx_cli.chain.values import SECTION_COLUMNS, allowed, number_pattern, points_params
+from torchfx_cli.effects.beside import BESIDE
 from torchfx_cli.effects.gain import GainSpec
 from torchfx_cli.effects.kind import Kind, Param, key_of, params_of
 from torchfx_cli.effects.table import KINDS
 from torchfx_cli.samples import STARTS
 
 PRESET = "preset"
+NESTED = ("chain", "branches")  # forms that hold stages
 PRESET_DOC = "Puts another chain in this place: a preset's name, or a file relative to this one."
 TOP_KEYS = {
     "name": "Name of the chain; the file's name without one.",
@@ -37,15 +39,15 @@ def describe_kinds() -> list[dict[str, Any]]:
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema, draft 2020-12. It knows keys, forms and ranges; what keys must satisfy together it does not."""
-    bodies = {name: {"$ref": f"#/$defs/{name}"} for name in KINDS}
-    stage = {
-        "type": "object",
-        "properties": {**bodies, PRESET: {"type": "string", "description": PRESET_DOC}},
-        "additionalProperties": False,
-        "minProperties": 1,
-        "maxProperties": 1,
-    }
     bare = [name for name, kind in KINDS.items() if not _required(kind)]
+    bodies: dict[str, Any] = {PRESET: {"type": "string", "description": PRESET_DOC}}
+    for name in KINDS:
+        keys = {"$ref": f"#/$defs/{name}"}
+        bodies[name] = {"anyOf": [keys, {"type": "null"}]} if name in bare else keys
+    beside = {key: {"description": f"{param.doc}; {allowed(param)}", **_param_schema(param)}
+              for key, param in BESIDE.items()}
+    stages = [_stage_schema({key: body for key, body in bodies.items() if key not in beside}, beside)]
+    stages += [_stage_schema({key: bodies[key]}, {**beside, key: bodies[key]}) for key in beside if key in bodies]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "torchfx chain",
@@ -58,8 +60,19 @@ def json_schema() -> dict[str, Any]:
         },
         "required": ["chain"],
         "additionalProperties": False,
-        "$defs": {"chain": {"type": "array", "minItems": 1, "items": {"anyOf": [stage, {"enum": bare}]}},
+        "$defs": {"stage": {"anyOf": [*stages, {"enum": bare}]},
+                  "chain": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/stage"}},
                   **{name: _kind_schema(kind) for name, kind in KINDS.items()}},
+    }
+
+
+def _stage_schema(bodies: dict[str, Any], beside: dict[str, Any]) -> dict[str, Any]:
+    """An entry with exactly one of the kinds in `bodies`, and keys beside it."""
+    return {
+        "type": "object",
+        "properties": {**bodies, **beside},
+        "oneOf": [{"required": [name]} for name in bodies],
+        "additionalProperties": False,
     }
 
 
@@ -110,17 +123,22 @@ def _param_schema(param: Param) -> dict[str, Any]:
         return {"enum": list(param.choices)}
     if param.form in ("bool", "path"):
         return {"type": "boolean" if param.form == "bool" else "string"}
-    if param.form == "branches":
-        chain = {"$ref": "#/$defs/chain"}
-        keys = {"chain": chain, "gain": _param_schema(params_of(GainSpec)["gain"][1])}
+    if param.form in NESTED:
+        chain = [{"$ref": "#/$defs/chain"}, {"$ref": "#/$defs/stage"}]
+        keys = {"chain": {"anyOf": chain}, "gain": _param_schema(params_of(GainSpec)["gain"][1])}
         branch = {"type": "object", "properties": keys, "minProperties": 1, "additionalProperties": False}
-        return _list_of({"anyOf": [chain, branch]}, 1)
+        return {"anyOf": chain} if param.form == "chain" else _list_of({"anyOf": [*chain, branch]}, 1)
     if param.form == "points":
         hz, db = (_number_schema(each) for each in points_params(param))
         return {"anyOf": [{"type": "object", "patternProperties": {number_pattern("Hz"): db},
                            "additionalProperties": False, "minProperties": 1},
                           _list_of({"type": "array", "prefixItems": [hz, db], "minItems": 2, "maxItems": 2}, 1)]}
     number = _number_schema(param)
+    if param.form == "share":
+        return {"anyOf": [number, {"type": "string", "pattern": number_pattern("").replace(r"\s*$", r"\s*%\s*$")}]}
+    if param.form == "channels":
+        one = {"anyOf": [number, {"enum": list(param.choices)}]}
+        return {"anyOf": [one, _list_of(one, 1)]}
     if param.form in ("number", "integer"):
         return number
     if param.form == "rows":

@@ -3,37 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from collections.abc import Mapping as MappingOf
 from dataclasses import MISSING
 from typing import Any
 
 from torchfx_cli.chain.document import Mapping, Mistake, Node, Scalar, Sequence, found, quoted
-from torchfx_cli.chain.schema import PRESET
+from torchfx_cli.chain.schema import NESTED, PRESET
 from torchfx_cli.chain.values import allowed, nearest, read_value
+from torchfx_cli.effects.beside import BESIDE
 from torchfx_cli.effects.kind import Kind, Origin, StageSpec, key_of, params_of
 from torchfx_cli.effects.table import KINDS
 
-LISTS = ("numbers", "rows", "matrix", "band", "taps", "branches", "points")
+LISTS = ("numbers", "rows", "matrix", "band", "taps", "points", *NESTED)
 ONE_STAGE = "one stage an entry, like `- highpass: {cutoff: 80, order: 4}`"
 
 
-def name_and_body(entry: Node) -> tuple[Scalar, Node | None]:
-    """The kind's name and what is written behind it: `- kind: body`, or `- kind` alone. Raises Mistake."""
+def name_and_body(entry: Node) -> tuple[Scalar, Node | None, list[tuple[Node, Node]]]:
+    """The kind's name, what is written behind it, and the keys of `BESIDE` that stand beside it. Raises Mistake.
+
+    `- kind: body`, or `- kind` alone. Where the names of all are among those of `BESIDE`, the first is the kind's.
+    """
     if isinstance(entry, Scalar) and not entry.is_null:
-        return entry, None
+        return entry, None, []
     if not isinstance(entry, Mapping) or not entry.pairs:
         raise Mistake(f"found {found(entry)}; {ONE_STAGE}", entry.line)
-    name, body = entry.pairs[0]
+    named = [pair for pair in entry.pairs if not (isinstance(pair[0], Scalar) and pair[0].text in BESIDE)]
+    stage = (named or entry.pairs)[0]
+    name, body = stage
     if not isinstance(name, Scalar):
         raise Mistake(f"found {found(name)}; expected the name of a stage", name.line)
-    if len(entry.pairs) > 1:
-        second, _ = entry.pairs[1]
-        raise Mistake(f"found {found(second)} beside {found(name)}; {ONE_STAGE} "
+    if len(named) > 1:
+        second, _ = named[1]
+        close = nearest(second.text, BESIDE) if isinstance(second, Scalar) else ""
+        raise Mistake(f"found {found(second)} beside {found(name)}{close}; {ONE_STAGE} "
                       f"(keys of a stage stand deeper than its name)", second.line)
-    return name, body
+    beside = [pair for pair in entry.pairs if pair is not stage]
+    return name, None if beside and isinstance(body, Scalar) and body.is_null else body, beside
+
+
+def read_beside(pairs: Iterable[tuple[Node, Node]]) -> tuple[dict[str, Any], list[Mistake]]:
+    """The values of the keys beside a stage, and every mistake; a mistake's `path` is ".channels[1]"."""
+    mistakes: list[Mistake] = []
+    values: dict[str, Any] = {}
+    for key, node in unique_keys(pairs, list(BESIDE), mistakes).items():
+        try:
+            values[key] = read_value(node, BESIDE[key])
+        except Mistake as mistake:
+            mistakes.append(Mistake(str(mistake), mistake.line, f".{key}{mistake.path}"))
+    return values, mistakes
 
 
 def kind_named(name: Scalar) -> Kind:
     """The row of the table. Raises Mistake."""
+    if name.text in BESIDE and name.text not in KINDS:
+        raise Mistake(f"is a key that stands beside a stage, like {{highpass: 80 Hz, {name.text}: ...}}", name.line)
     if name.text not in KINDS:
         known = [*KINDS, PRESET]
         raise Mistake(f"unknown stage {quoted(name.text)}{nearest(name.text, known)} (known: {', '.join(known)})",
@@ -41,15 +64,21 @@ def kind_named(name: Scalar) -> Kind:
     return KINDS[name.text]
 
 
-Branches = tuple[tuple[StageSpec, ...], ...]
-
-
-def read_stage(name: Scalar, body: Node | None, origin: Origin, read_branches: Callable[[Node], Branches]
+def read_stage(name: Scalar, body: Node | None, origin: Origin, read_nested: MappingOf[str, Callable[[Node], Any]]
                ) -> tuple[StageSpec | None, list[Mistake]]:
     """The record, or None and every mistake; a mistake's `path` leads on from the stage (".cutoff").
 
-    read_branches  reads the chains inside it, whose mistakes are its own to tell.
+    read_nested  by forms: what reads the chains inside it, whose mistakes are its own to tell.
     """
+    spec, mistakes = _read_stage(name, body, origin, read_nested)
+    if name.text in BESIDE and name.text in KINDS and mistakes and not isinstance(body, Mapping):
+        first, hint = mistakes[0], f"as a key it stands beside a stage: {{highpass: 80 Hz, {name.text}: ...}}"
+        mistakes[0] = Mistake(f"{first} ({hint})", first.line, first.path)
+    return spec, mistakes
+
+
+def _read_stage(name: Scalar, body: Node | None, origin: Origin, read_nested: MappingOf[str, Callable[[Node], Any]]
+                ) -> tuple[StageSpec | None, list[Mistake]]:
     try:
         kind = kind_named(name)
         pairs = _pairs(kind, body)
@@ -61,8 +90,8 @@ def read_stage(name: Scalar, body: Node | None, origin: Origin, read_branches: C
     values: dict[str, Any] = {}
     for key, node in nodes.items():
         try:
-            is_nested = known[key][1].form == "branches"
-            values[key] = read_branches(node) if is_nested else read_value(node, known[key][1])
+            about = known[key][1]
+            values[key] = read_nested[about.form](node) if about.form in NESTED else read_value(node, about)
         except Mistake as mistake:
             mistakes.append(Mistake(str(mistake), mistake.line, f".{key}{mistake.path}"))
     misspelt = " ".join(map(str, mistakes))
@@ -85,7 +114,9 @@ def unique_keys(pairs: Iterable[tuple[Node, Node]], known: list[str], mistakes: 
             mistakes.append(Mistake(f"found {found(key)}; expected a key", key.line))
         elif key.text not in known:
             keys = f"keys: {', '.join(known)}" if known else "it takes no keys"
-            mistakes.append(Mistake(f"unknown key {quoted(key.text)}{nearest(key.text, known)} ({keys})", key.line))
+            hint = f"; {key.text} stands beside a stage, not in it" if key.text in BESIDE else ""
+            close = nearest(key.text, known)
+            mistakes.append(Mistake(f"unknown key {quoted(key.text)}{close} ({keys}){hint}", key.line))
         elif key.text in nodes:
             first = nodes[key.text].line
             again = f" (also in line {first})" if first != key.line else ""

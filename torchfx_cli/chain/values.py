@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -58,9 +59,12 @@ def allowed(param: Param) -> str:
     """What may be written, in words."""
     if param.form == "word":
         return "one of " + ", ".join(param.choices)
-    words = {"bool": "true or false", "path": "the name of a file", "rows": "a list of rows [b0, b1, b2, a0, a1, a2]",
+    words = {"bool": "true or false", "share": "a number from 0 to 1, like 0.3 or 30 %",
+             "channels": f"the number of a channel {_range(param)}, {' or '.join(param.choices)}, or a list of them",
+             "path": "the name of a file", "rows": "a list of rows [b0, b1, b2, a0, a1, a2]",
              "matrix": "a list of rows of numbers",
-             "branches": "a list of chains, each a list of stages or {chain: a list of stages, gain: in dB}"}
+             "chain": "a stage, or a list of them",
+             "branches": "a list of chains, each a stage, a list of stages, or {chain: stages, gain: in dB}"}
     if param.form in words:
         return words[param.form]
     if param.form == "taps":
@@ -115,6 +119,34 @@ def _in_range(value: float, node: Node, param: Param) -> float:
     if not math.isfinite(value) or too_low or (high is not None and value > high):
         raise _unlike(node, param, "out of range")
     return value
+
+
+def _share(node: Node, param: Param) -> float:
+    if not isinstance(node, Scalar) or not node.text.rstrip().endswith("%"):
+        return _number(node, param)
+    per_cent = replace(node, text=node.text.rstrip().removesuffix("%"))
+    try:
+        return _number(per_cent, Param(param.doc, low=0.0, high=100.0)) / 100.0
+    except Mistake:
+        raise _unlike(node, param) from None
+
+
+def _channels(node: Node, param: Param) -> tuple[int | str, ...]:
+    """Numbers and words, each channel once."""
+    taken: list[int | str] = []
+    for index, item in enumerate(node.items if isinstance(node, Sequence) else [node]):
+        place = f"[{index}]" if isinstance(node, Sequence) else ""
+        is_word = isinstance(item, Scalar) and item.text in param.choices
+        try:
+            channel = item.text if isinstance(item, Scalar) and is_word else _integer(item, param)
+        except Mistake as mistake:
+            raise Mistake(str(mistake), mistake.line, place) from None
+        if channel in taken:
+            raise Mistake(f"channel {channel} is given twice; keep one", item.line, place)
+        taken.append(channel)
+    if not taken:
+        raise _unlike(node, param)
+    return tuple(taken)
 
 
 def _integer(node: Node, param: Param) -> int:
@@ -210,6 +242,7 @@ def _taps(node: Node, param: Param) -> int | tuple[float, ...]:
 _READERS: dict[str, Callable[[Node, Param], Any]] = {
     "number": _number, "integer": _integer, "word": _word, "bool": _bool, "path": _path,
     "numbers": _numbers, "band": _band, "rows": _rows, "matrix": _rows, "taps": _taps, "points": _points,
+    "share": _share, "channels": _channels,
 }
 
 

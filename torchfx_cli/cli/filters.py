@@ -13,8 +13,9 @@ from torchfx_cli.errors import UsageError
 # Short words for a column; `allowed` of the record says it in full.
 FORMS = {
     "word": "word", "bool": "true | false", "numbers": "numbers", "rows": "rows of 6", "matrix": "rows",
-    "path": "file name", "taps": "number | numbers", "band": "[low, high]", "branches": "chains",
-    "points": "Hz: dB, ...",
+    "path": "file name", "taps": "number | numbers", "band": "[low, high]", "chain": "stages",
+    "branches": "chains",
+    "points": "Hz: dB, ...", "share": "0 to 1, or %", "channels": "channels",
 }
 
 
@@ -52,6 +53,8 @@ def _unknown(kind: str) -> str:
 
 
 def _print_kind(record: dict[str, Any]) -> None:
+    from torchfx_cli.effects.beside import BESIDE
+
     show.say(f"{record['kind']}: {record['doc']}", "")
     rows = [
         (param["key"], param["unit"], _range(param), _default(param), _meaning(param)) for param in record["params"]
@@ -59,6 +62,8 @@ def _print_kind(record: dict[str, Any]) -> None:
     if rows:
         show.table(("key", "unit", "allowed", "default", "meaning"), rows, indent="  ")
         show.say("")
+    show.table(("beside it", "what it does"), [(key, param.doc) for key, param in BESIDE.items()], indent="  ")
+    show.say("")
     if record["shorthand"]:
         show.say(f"A bare value is its {record['shorthand']}.")
     show.say(f"In a chain file:      {record['example']}")
@@ -95,6 +100,6 @@ def _meaning(param: dict[str, Any]) -> str:
 def inline(entry: str) -> str:
     """A stage as it stands in a chain file, `- kind: {key: value, ...}`, as it is written after -e."""
     kind, _, values = entry.removeprefix("- ").partition(": ")
-    if values.startswith("["):
+    if values.startswith("[") or ": " in values.partition("[")[2]:
         return f"{kind}:{values}"
     return f"{kind}:{values.strip('{}').replace(': ', '=').replace(', ', ',')}" if values else kind

@@ -85,6 +85,11 @@ def high_shelf(frequency_hz: float, gain_db: float, q: float, order: int, fs: fl
     return _bilinear((a * a, a * slope, a), (1.0, slope, a), frequency_hz, fs)
 
 
+def first_order_lowpass(frequency_hz: float, fs: float) -> Array:
+    """-3 dB at the frequency, 1 at 0 Hz."""
+    return _bilinear((0.0, 0.0, 1.0), (0.0, 1.0, 1.0), frequency_hz, fs)
+
+
 def first_order_highpass(frequency_hz: float, fs: float) -> Array:
     """-3 dB at the frequency, 0 at 0 Hz."""
     return _bilinear((0.0, 1.0, 0.0), (0.0, 1.0, 1.0), frequency_hz, fs)

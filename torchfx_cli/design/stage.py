@@ -80,6 +80,10 @@ class Stage(ABC):
         """The signal behind this stage."""
         return source
 
+    def speakers(self, before: tuple[int, ...], source: Signal) -> tuple[int, ...]:
+        """For which speakers the channels behind it are, where those in front are for `before`; () for no such."""
+        return before if self.output(source).channels == source.channels else ()
+
     def frames_out(self, frames: int, source: Signal) -> int:
         """How many frames come out of `frames` frames of `source`."""
         return frames
@@ -137,9 +141,26 @@ class Measured(Stage):
 
 
 class Branched(Stage):
-    """A stage that is made of chains on the same input, which an engine opens as it opens the chain around them."""
+    """A stage that is made of chains on its input, or parts of it, which an engine opens as it opens the whole."""
 
     branches: tuple[tuple[Stage, ...], ...]
+
+    def heard(self, source: Signal) -> tuple[Signal, ...]:
+        """What each branch hears of the signal `source`."""
+        return (source,) * len(self.branches)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it passes everything as it is, once its branches are fused."""
+        return False
+
+    def followed_by(self, other: Branched) -> Branched | None:
+        """One stage that does what this one and then `other` do; None where there is no cheaper way."""
+        return None
+
+    @abstractmethod
+    def raised(self, gains: Sequence[float]) -> float:
+        """Its `peak_gain`, where those of its branches are `gains`."""
 
     @abstractmethod
     def joined(self, branches: Sequence[Processor], source: Signal) -> Processor:

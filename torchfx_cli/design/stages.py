@@ -199,6 +199,10 @@ class Sum(Linear):
         return f"({' + '.join(map(labels, self.rows))})"
 
     @property
+    def remarks(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(remark for row in self.rows for stage in row for remark in stage.remarks)
+
+    @property
     def latency_frames(self) -> int:  # type: ignore[override]
         delays = {sum(stage.latency_frames for stage in row) for row in self.rows}
         if len(delays) > 1:

@@ -18,7 +18,11 @@ MAX_CHANNELS = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelsSpec(StageSpec):
-    """Takes the channels that are named, in that order; the first is 1. One may be taken twice."""
+    """Takes the channels that are named, in that order; the first is 1. One may be taken twice.
+
+    Where all are taken once, each stays for its own speaker, in the file too that can say so; `swap` exchanges what two
+    speakers play.
+    """
 
     is_filter = False
 
@@ -36,11 +40,11 @@ class ChannelsSpec(StageSpec):
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""
         numbers = [int(number) for number in self.take]
+        taken = tuple(number - 1 for number in numbers)
         if max(numbers) > source.channels:
             have = f"{source.channels} channel{'s' * (source.channels != 1)}"
             raise DesignError(f"{self.origin}.take: there is no channel {max(numbers)}; the signal has {have} here")
-        return mixed(np.eye(source.channels)[[number - 1 for number in numbers]],
-                     f"channels {', '.join(map(str, numbers))}")
+        return mixed(np.eye(source.channels)[list(taken)], f"channels {', '.join(map(str, numbers))}", taken=taken)
 
 
 KIND = Kind(ChannelsSpec, "take", "- channels: [2, 1]")

@@ -36,7 +36,8 @@ class CompressorSpec(StageSpec):
                          high=10.0, open_low=True)
     sidechain_hz: float | None = param("the level is heard above this frequency (Butterworth, 12 dB an octave)",
                                        default=None, unit="Hz", low=0.0, high=MAX_HZ, open_low=True)
-    mix: float = param("part of the compressed sound; the rest stays as it is", default=1.0, low=0.0, high=1.0)
+    mix: float = param("part of the compressed sound; the rest stays as it is", default=1.0, form="share", low=0.0,
+                       high=1.0)
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""

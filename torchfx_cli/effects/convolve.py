@@ -43,7 +43,8 @@ class ConvolveSpec(StageSpec):
 
     file: str = param("impulse response of one channel, as many as the signal, or four on stereo (LL, LR, RL, RR)",
                       form="path")
-    mix: float = param("share of the convolved sound, the rest is the sound as it was", default=1.0, low=0.0, high=1.0)
+    mix: float = param("share of the convolved sound, the rest is the sound as it was", default=1.0,
+                       form="share", low=0.0, high=1.0)
     normalize: str = param("scales the response: its highest sample, or its loudest channel's energy, becomes 1",
                            default="none", form="word", choices=("none", "peak", "energy"))
     content: bytes = field(default=b"", repr=False)

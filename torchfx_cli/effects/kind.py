@@ -44,8 +44,9 @@ class Param:
     choices   the allowed words, for a word.
     form      "number", "integer", "word", "bool", "numbers" (a list), "rows" (list of lists of 6), "matrix" (of any),
               "path", "taps" (an odd or even integer, or a list of numbers), "band" (two frequencies),
-              "branches" (chains, each a tuple of records), "points" (pairs of a frequency and a gain in dB up to
-              `high`, as a map or a list).
+              "chain" (a tuple of records), "branches" (such chains), "points" (pairs of a frequency and a gain in
+              dB up to `high`, as a map or a list), "share" (a number up to 1, or per cent), "channels" (numbers from 1,
+              or words).
     """
 
     doc: str
@@ -90,6 +91,7 @@ class StageSpec(ABC):
     is_measured  the stage needs the whole file first, so that the input is read once more.
     is_shared    so it is, and the files of an album may be measured together.
     is_filter    its stage is linear and time-invariant, the same for each channel: in the library a filter.
+    is_bypassed  it does nothing, and does not count for what is heard.
     files        how the name that its `file` holds may end; `content` is what that file held when the chain was read.
     is_flat      it treats all frequencies alike, so it is the same for every sample rate.
     """
@@ -97,11 +99,17 @@ class StageSpec(ABC):
     is_measured: ClassVar[bool] = False
     is_shared: ClassVar[bool] = False
     is_filter: ClassVar[bool] = True
+    is_bypassed: ClassVar[bool] = False
     is_flat: ClassVar[bool] = False
     files: ClassVar[tuple[str, ...]] = ()
 
     kind: str
     origin: Origin = field(compare=False, repr=False)
+
+    @property
+    def chains(self) -> tuple[tuple[StageSpec, ...], ...]:
+        """The chains inside it."""
+        return ()
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """What contradicts itself whatever the signal; `given` are the keys that were written.

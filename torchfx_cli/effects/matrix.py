@@ -15,16 +15,25 @@ from torchfx_cli.samples import Signal
 
 @dataclass(frozen=True, eq=False)
 class Matrix(Stage):
-    """`weights` [channels out, channels in]."""
+    """`weights` [channels out, channels in]. `taken`: the input channels that they only put in another order."""
 
     weights: Array
     label: str
     remarks: tuple[str, ...] = ()
+    taken: tuple[int, ...] = ()
     cost_ns: ClassVar[float] = 2.0  # type: ignore[misc]
 
     def output(self, source: Signal) -> Signal:
         """See `Stage`."""
-        return Signal(source.fs, len(self.weights))
+        stays = len(self.weights) == source.channels and not self.taken
+        return Signal(source.fs, len(self.weights), source.mask if stays else 0)
+
+    def speakers(self, before: tuple[int, ...], source: Signal) -> tuple[int, ...]:
+        """See `Stage`: a channel that is only moved is still for its own speaker."""
+        if not self.taken:
+            return super().speakers(before, source)
+        is_order = sorted(self.taken) == list(range(len(before)))
+        return tuple(before[channel] for channel in self.taken) if is_order else ()
 
     @property
     def peak_gain(self) -> float:  # type: ignore[override]
@@ -35,12 +44,12 @@ class Matrix(Stage):
         return _Mixing(self.weights)
 
 
-def mixed(weights: Array, label: str, remarks: tuple[str, ...] = ()) -> Stage:
+def mixed(weights: Array, label: str, remarks: tuple[str, ...] = (), taken: tuple[int, ...] = ()) -> Stage:
     """A `Matrix`; nothing at all where every channel stays as it is, so that its samples keep every bit."""
     rows, columns = weights.shape
     if rows == columns and np.array_equal(weights, np.eye(rows)):
         return Gain(1.0, label)
-    return Matrix(np.array(weights), label, remarks)
+    return Matrix(np.array(weights), label, remarks, taken)
 
 
 class _Mixing:

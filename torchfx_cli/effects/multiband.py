@@ -1,9 +1,8 @@
 """Compressors for bands that Linkwitz-Riley filters of 24 dB an octave split, and that add up flat.
 
-Linkwitz, "Active Crossover Networks for Noncoincident Drivers", JAES 24 (1976): low and high of one frequency are in
-phase and add up to an all-pass of second order. Each band goes through the all-passes of the splits that it was not
-split by, so that all bands are in phase where they meet: at rest the sound has its level at every frequency, and the
-phase of those all-passes.
+Low and high of one frequency add up to an all-pass of second order (see `design.linkwitz_riley`). Each band goes
+through the all-passes of the splits that it was not split by, so that all bands are in phase where they meet: at rest
+the sound has its level at every frequency, and the phase of those all-passes.
 """
 
 from __future__ import annotations
@@ -11,22 +10,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from math import ceil
 
 import numpy as np
 
-from torchfx_cli.design import biquad
 from torchfx_cli.design.decay import ringing_frames
+from torchfx_cli.design.linkwitz_riley import halves
 from torchfx_cli.design.stage import Array, Processor, Stage
+from torchfx_cli.effects.crossover import split_problems
 from torchfx_cli.effects.following import Follower, Rows, SideChain, kept, knee, time_constant
-from torchfx_cli.effects.kind import MAX_HZ, Q_BUTTERWORTH, Complaint, Kind, StageSpec, param
+from torchfx_cli.effects.kind import MAX_HZ, Complaint, Kind, StageSpec, param
 from torchfx_cli.errors import DesignError
 from torchfx_cli.kernel.following import Curve
 from torchfx_cli.kernel.load import load
 from torchfx_cli.samples import Signal, hertz
-
-MAX_BANDS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +46,8 @@ class MultibandSpec(StageSpec):
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""
+        yield from split_problems("crossover", self.crossover_hz)
         bands = len(self.crossover_hz) + 1
-        if not 2 <= bands <= MAX_BANDS:
-            yield "crossover", f"found {bands - 1} frequencies; 1 to {MAX_BANDS - 1} are allowed"
-        for low, high in pairwise(self.crossover_hz):
-            if low >= high:
-                yield "crossover", f"{hertz(high)} does not lie above {hertz(low)} in front of it"
         for key, values in (("threshold", self.threshold_db), ("ratio", self.ratio), ("makeup", self.makeup_db)):
             if len(values) not in (1, bands):
                 yield key, f"found {len(values)} numbers; write one, or one for each of the {bands} bands"
@@ -87,12 +80,9 @@ class Split:
 
 def splits(crossover_hz: tuple[float, ...], fs: float) -> tuple[Split, ...]:
     """From the lowest frequency up; the last rest is the highest band."""
-    made = []
-    for n, frequency in enumerate(crossover_hz):
-        low, high = (make(frequency, Q_BUTTERWORTH, fs) for make in (biquad.lowpass, biquad.highpass))
-        turns = [biquad.allpass(above, Q_BUTTERWORTH, 2, fs) for above in crossover_hz[n + 1 :]]
-        made.append(Split(_rows(low, low, *turns), _rows(high, high)))
-    return tuple(made)
+    made = [halves(frequency, 4, fs) for frequency in crossover_hz]
+    return tuple(Split(_rows(split.low, *(above.all_pass for above in made[n + 1 :])), _rows(split.high))
+                 for n, split in enumerate(made))
 
 
 def _rows(*sections: Array) -> Rows:

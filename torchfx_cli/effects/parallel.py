@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from math import ceil, log2, prod
+from math import ceil, log2
 
 import numpy as np
 
 from torchfx_cli.design.stage import Array, Branched, Processor, Stage, output_of
-from torchfx_cli.design.stages import Linear, Sum, Taps, linear, response, ringing_s
+from torchfx_cli.design.stages import Linear, Sum, Taps, linear, ringing_s
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, param
 from torchfx_cli.errors import DesignError, FileError
 from torchfx_cli.samples import Signal, hertz
@@ -32,34 +31,26 @@ class ParallelSpec(StageSpec):
 
     branches: tuple[tuple[StageSpec, ...], ...] = param("the chains", form="branches")
 
-    @cached_property
-    def stage_count(self) -> int:
-        """This stage and all within it."""
-        return 1 + sum(map(count, self.branches))
-
-    @cached_property
-    def levels(self) -> int:
-        """How deep it is: 1 with no other in it."""
-        return 1 + max((stage.levels for branch in self.branches for stage in branch
-                        if isinstance(stage, ParallelSpec)), default=0)
+    @property
+    def chains(self) -> tuple[tuple[StageSpec, ...], ...]:
+        """See `StageSpec`."""
+        return self.branches
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""
-        if self.levels > MAX_LEVELS:
-            yield "", f"holds parallel in parallel, {self.levels} levels in all; at most {MAX_LEVELS} are allowed"
+        if (levels := _levels(self)) > MAX_LEVELS:
+            yield "", f"holds parallel in parallel, {levels} levels in all; at most {MAX_LEVELS} are allowed"
 
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""
-        branches = tuple(_designed(branch, source) for branch in self.branches)
+        branches = tuple(designed(branch, source) for branch in self.branches)
         self._check(branches, source)
-        if all(isinstance(stage, Linear) for branch in branches for stage in branch):
-            return Sum(_aligned([linear(branch) for branch in branches]))
-        return Parallel(branches, source)
+        return added(branches, source)
 
     def _check(self, branches: Sequence[tuple[Stage, ...]], source: Signal) -> None:
         """Raise DesignError where the outputs of two branches do not fit together."""
         ends = [output_of(branch, source) for branch in branches]
-        lengths = [[_frames_out(branch, ceil(s * source.fs), source) for s in PROBED_S] for branch in branches]
+        lengths = [lengths_of(branch, source) for branch in branches]
         for n, (end, length) in enumerate(zip(ends, lengths, strict=True)):
             for what, first, here in (("sample rates", hertz(ends[0].fs), hertz(end.fs)),
                                       ("numbers of channels", ends[0].channels, end.channels),
@@ -76,23 +67,42 @@ KIND = Kind(ParallelSpec, "branches",
 
 def count(stages: Sequence[StageSpec]) -> int:
     """How many stages, with those inside others."""
-    return sum(stage.stage_count if isinstance(stage, ParallelSpec) else 1 for stage in stages)
+    return sum(1 + sum(map(count, stage.chains)) for stage in stages)
 
 
 def every(stages: Sequence[StageSpec]) -> Iterator[StageSpec]:
     """All of `stages`, each before those inside it."""
     for stage in stages:
         yield stage
-        for branch in stage.branches if isinstance(stage, ParallelSpec) else ():
-            yield from every(branch)
+        for chain in stage.chains:
+            yield from every(chain)
 
 
-def _designed(branch: Sequence[StageSpec], source: Signal) -> tuple[Stage, ...]:
+def _levels(stage: StageSpec) -> int:
+    """How deep parallel is nested: 1 with no other in it."""
+    return isinstance(stage, ParallelSpec) + max((_levels(inner) for chain in stage.chains for inner in chain),
+                                                 default=0)
+
+
+def designed(chain: Sequence[StageSpec], source: Signal) -> tuple[Stage, ...]:
+    """Every stage for what reaches it of the signal `source`."""
     stages: list[Stage] = []
-    for spec in branch:
+    for spec in chain:
         stages.append(spec.design(source))
         source = stages[-1].output(source)
     return tuple(stages)
+
+
+def added(branches: tuple[tuple[Stage, ...], ...], source: Signal) -> Stage:
+    """The sum of chains whose outputs fit together."""
+    if all(isinstance(stage, Linear) for branch in branches for stage in branch):
+        return Sum(_aligned([linear(branch) for branch in branches]))
+    return Parallel(branches)
+
+
+def lengths_of(chain: Sequence[Stage], source: Signal) -> list[int]:
+    """How many frames come out of files of the lengths of `PROBED_S`."""
+    return [_frames_out(chain, ceil(s * source.fs), source) for s in PROBED_S]
 
 
 def _aligned(rows: Sequence[tuple[Linear, ...]]) -> tuple[tuple[Linear, ...], ...]:
@@ -111,10 +121,9 @@ def _frames_out(stages: Sequence[Stage], frames: int, source: Signal) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Parallel(Branched):
-    """`branches` on the signal `source`, added."""
+    """`branches` on one signal, added."""
 
     branches: tuple[tuple[Stage, ...], ...]
-    source: Signal
 
     @property
     def label(self) -> str:  # type: ignore[override]
@@ -123,12 +132,7 @@ class Parallel(Branched):
 
     @property
     def cost_ns(self) -> float:  # type: ignore[override]
-        return 2.0 + sum(stage.cost_ns + 1.1 * stage.section_count + 0.6 * log2(1 + stage.tap_count)
-                         for branch in self.branches for stage in branch)
-
-    @property
-    def peak_gain(self) -> float:  # type: ignore[override]
-        return float(sum(prod(_peak_gain(stage, self.source.fs) for stage in branch) for branch in self.branches))
+        return 2.0 + sum(map(cost_ns_of, self.branches))
 
     @property
     def remarks(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -137,6 +141,12 @@ class Parallel(Branched):
     def output(self, source: Signal) -> Signal:
         """See `Stage`."""
         return output_of(self.branches[0], source)
+
+    def speakers(self, before: tuple[int, ...], source: Signal) -> tuple[int, ...]:
+        """Those of the first branch."""
+        for stage in self.branches[0]:
+            before, source = stage.speakers(before, source), stage.output(source)
+        return before
 
     def frames_out(self, frames: int, source: Signal) -> int:
         """See `Stage`."""
@@ -154,40 +164,62 @@ class Parallel(Branched):
         """See `Stage`."""
         return max(ceil(ringing_s(branch, source) * source.fs) for branch in self.branches)
 
+    def raised(self, gains: Sequence[float]) -> float:
+        """See `Branched`."""
+        return sum(gains)
+
     def joined(self, branches: Sequence[Processor], source: Signal) -> Processor:
         """See `Branched`."""
         return _Adding(branches, self.output(source).channels)
 
 
-def _peak_gain(stage: Stage, fs: float) -> float:
-    if not stage.is_linear:
-        return stage.peak_gain
-    return float(np.abs(response([stage], np.linspace(0.0, fs / 2.0, 257), fs)).max())
+def cost_ns_of(chain: Sequence[Stage]) -> float:
+    """What a sample of a channel takes in `chain`, about."""
+    return sum(stage.cost_ns + 1.1 * stage.section_count + 0.6 * log2(1 + stage.tap_count) for stage in chain)
+
+
+class Abreast:
+    """Processors side by side: what one of them has made waits for the others."""
+
+    def __init__(self, processors: Sequence[Processor], channels: Sequence[int]) -> None:
+        self._processors = processors
+        self._waiting = [np.empty((0, number)) for number in channels]
+
+    def process(self, inputs: Sequence[Array]) -> list[Array]:
+        """From the next input of each, which may be overwritten, the frames that all have made."""
+        return self._ready([one.process(samples) for one, samples in zip(self._processors, inputs, strict=True)])
+
+    def flush(self) -> list[Array]:
+        """What they hold, which is then as much in each."""
+        held = [np.concatenate([waiting[:0], *one.flush()])
+                for one, waiting in zip(self._processors, self._waiting, strict=True)]
+        last = self._ready(held)
+        if any(map(len, self._waiting)):
+            raise FileError("branches gave outputs of different lengths")
+        return last
+
+    def _ready(self, made: Sequence[Array]) -> list[Array]:
+        waiting = [np.concatenate(pair) if len(pair[0]) else pair[1] for pair in zip(self._waiting, made, strict=True)]
+        ready = min(map(len, waiting))
+        self._waiting = [part[ready:].copy() for part in waiting]
+        return [part[:ready] for part in waiting]
 
 
 class _Adding:
-    """What a branch has made waits for the others."""
-
     def __init__(self, branches: Sequence[Processor], channels: int) -> None:
-        self._branches = branches
-        self._waiting = [np.empty((0, channels)) for _ in branches]
+        self._branches, self._inputs = Abreast(branches, [channels] * len(branches)), len(branches)
 
     def process(self, samples: Array) -> Array:
         """See `Processor`."""
-        return self._added([branch.process(samples.copy()) for branch in self._branches])
+        return _sum_of(self._branches.process([samples.copy() for _ in range(self._inputs)]))
 
     def flush(self) -> Iterator[Array]:
-        """What the branches hold, which is then as much in each."""
-        nothing = self._waiting[0][:0]
-        yield self._added([np.concatenate([nothing, *branch.flush()]) for branch in self._branches])
-        if any(map(len, self._waiting)):
-            raise FileError("the branches of parallel gave outputs of different lengths")
+        """See `Processor`."""
+        yield _sum_of(self._branches.flush())
 
-    def _added(self, made: Sequence[Array]) -> Array:
-        waiting = [np.concatenate(pair) for pair in zip(self._waiting, made, strict=True)]
-        ready = min(map(len, waiting))
-        self._waiting = [part[ready:] for part in waiting]
-        total, *others = (part[:ready] for part in waiting)
-        for part in others:
-            total += part
-        return total
+
+def _sum_of(parts: Sequence[Array]) -> Array:
+    total, *others = parts
+    for part in others:
+        total += part
+    return total

@@ -66,6 +66,7 @@ KINDS = Kinds({
     "expander": "expander",
     "deesser": "deesser",
     "multiband": "multiband",
+    "crossover": "crossover",
     "resample": "resample",
     "mono": "mono",
     "stereo": "stereo:STEREO",
@@ -81,6 +82,7 @@ KINDS = Kinds({
     "trim": "trim",
     "trim_silence": "trim_silence",
     "parallel": "parallel",
+    "repeat": "repeat",
     "fade": "fade",
     "pad": "pad",
 })

@@ -19,10 +19,11 @@ def exported(chain: ChainSpec, program: str, fs: float) -> str:
     words, say = PROGRAMS[program]
     stages: list[Linear] = []
     problems = []
-    for spec in chain.stages:
+    for spec in (spec for spec in chain.stages if not spec.is_bypassed):
         try:
-            stage = spec.design(Signal(fs, 1))
-            built_of(stage, words)
+            for channels in (1,) if spec.is_filter else (2, 1):  # nothing on mono may be something on stereo
+                stage = spec.design(Signal(fs, channels))
+                built_of(stage, words)
             stages += linear([stage])
         except DesignError as error:
             problems.append(str(error))

@@ -92,8 +92,8 @@ class Reading:
 
 
 def _complaints(entry: Entry) -> Iterator[str]:
-    name, body = name_and_body(parse_document(str(entry)))
-    _, mistakes = read_stage(name, body, Origin("", 0, entry.kind), lambda node: ())
+    name, body, _ = name_and_body(parse_document(str(entry)))
+    _, mistakes = read_stage(name, body, Origin("", 0, entry.kind), {})
     for mistake in mistakes:
         yield f"{entry.kind}{mistake.path}: {mistake}"
 

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from torchfx_cli.chain.parse import parse_effect
+from torchfx_cli.effects.beside import PartSpec
 from torchfx_cli.effects.kind import StageSpec
 from torchfx_cli.errors import TorchfxError
 
@@ -17,15 +18,19 @@ SHOWN_NUMBERS = 4  # of a tuple, in a filter's representation
 
 
 def parsed(kind: str, settings: dict[str, object], where: str) -> StageSpec:
-    """The stage that a chain file would hold; ValueError, which names `where`, for what it refuses."""
+    """The stage that a chain file would hold, or several as one; ValueError, naming `where`, for what it refuses."""
     for name, value in settings.items():
         refuse_gradient(value, f"{where}: {name}")
     text = kind + ":" * bool(settings) + ",".join(f"{name}={_written(value)}" for name, value in settings.items())
     try:
-        (spec,) = parse_effect(text, where)
+        specs = parse_effect(text, where)
     except TorchfxError as error:
         raise ValueError(str(error)) from None
-    return spec
+    if len(specs) == 1:
+        return specs[0]
+    if any(spec.is_measured for spec in specs):
+        raise ValueError(f"{where}: a stage in it measures the whole recording: use fx.load_chain")
+    return PartSpec(kind=kind, origin=specs[0].origin, stages=specs)
 
 
 def _written(value: object) -> str:

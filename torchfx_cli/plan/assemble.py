@@ -8,13 +8,13 @@ each (`passes`), through `measuring()` into its meter, and `measured(reading)` i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise
 from typing import Any, Literal
 
-from torchfx_cli.design.stage import Measured
+from torchfx_cli.design.stage import Branched, Measured
 from torchfx_cli.design.stages import Gain, Stage, response, ringing_s
 from torchfx_cli.plan.fuse import fuse
 from torchfx_cli.samples import FLOAT64, SampleFormat, Signal, Start
@@ -75,6 +75,14 @@ class RenderPlan:
             for run in [list(neighbours)] if is_linear else [[place] for place in neighbours]:
                 runs.append(Run(tuple(stage for stage, _ in run), run[0][1][0], self.start))
         return tuple(runs)
+
+    @property
+    def all_runs(self) -> Iterator[Run]:
+        """The `runs`, each before those inside it."""
+        for run in self.runs:
+            yield run
+            for inner in run.inner:
+                yield from inner.all_runs
 
     @cached_property
     def parts(self) -> tuple[RenderPlan, ...]:
@@ -164,6 +172,15 @@ class Run:
     @property
     def is_linear(self) -> bool:
         return all(stage.is_linear for stage in self.stages)
+
+    @property
+    def inner(self) -> tuple[RenderPlan, ...]:
+        """A plan for each branch of a stage that has some."""
+        stage = self.stages[0]
+        if not isinstance(stage, Branched):
+            return ()
+        return tuple(RenderPlan(int(heard.fs), heard.channels, branch, FLOAT64, FLOAT64, start=self.start)
+                     for branch, heard in zip(stage.branches, stage.heard(self.source), strict=True))
 
     @property
     def steady_gain(self) -> float | None:

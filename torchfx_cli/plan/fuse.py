@@ -30,14 +30,20 @@ def fuse(stages: Iterable[Stage]) -> tuple[Stage, ...]:
     chain, fused = list(stages), list[Stage]()
     for is_linear, run in groupby(chain, lambda stage: stage.is_linear):
         neighbours = list(run)
-        fused += fuse_linear(linear(neighbours), _longest(chain)) if is_linear else map(_fused_within, neighbours)
+        fused += fuse_linear(linear(neighbours), _longest(chain)) if is_linear else _fused_branches(neighbours)
     return tuple(fused)
 
 
-def _fused_within(stage: Stage) -> Stage:
-    if not isinstance(stage, Branched):
-        return stage
-    return replace(stage, branches=tuple(map(fuse, stage.branches)))  # type: ignore[type-var]
+def _fused_branches(neighbours: Iterable[Stage]) -> list[Stage]:
+    """What is branched is joined to a neighbour that takes it, and its branches are fused each by itself."""
+    joined: list[Stage] = []
+    for stage in neighbours:
+        last = joined[-1] if joined else None
+        one = last.followed_by(stage) if isinstance(last, Branched) and isinstance(stage, Branched) else None
+        joined[-1 if one else len(joined) :] = [one or stage]
+    fused = [replace(stage, branches=tuple(map(fuse, stage.branches)))  # type: ignore[type-var]
+             if isinstance(stage, Branched) else stage for stage in joined]
+    return [stage for stage in fused if not (isinstance(stage, Branched) and stage.is_empty)]
 
 
 def fuse_linear(run: Sequence[Linear], longest: int | None = None) -> tuple[Linear, ...]:

@@ -18,13 +18,13 @@ from math import log10
 import numpy as np
 import numpy.typing as npt
 
-from torchfx_cli.design.stage import Branched, Processor, Stage
+from torchfx_cli.design.stage import Branched, Processor
 from torchfx_cli.design.stages import Linear, linear
 from torchfx_cli.errors import FileError, ReadError
 from torchfx_cli.kernel.load import load
 from torchfx_cli.plan.assemble import RenderPlan, Run
 from torchfx_cli.render.runner import Chain, Filter, LinearRun, Samples
-from torchfx_cli.samples import FLOAT64, Signal, block_frames
+from torchfx_cli.samples import Signal, block_frames
 
 Block = npt.NDArray[np.generic]
 
@@ -122,17 +122,17 @@ class HostEngine(Engine):
 
     def _processor(self, run: Run) -> Processor:
         if not run.is_linear:
-            return self._opened(run.stages[0], run.source)
+            return self._opened(run)
         channels = run.source.channels
         return LinearRun(self._filters(linear(run.stages), channels), run.latency_frames, channels,
                          run.steady_gain)
 
-    def _opened(self, stage: Stage, source: Signal) -> Processor:
+    def _opened(self, run: Run) -> Processor:
+        (stage,) = run.stages
         if not isinstance(stage, Branched):
-            return stage.open(source)
-        plans = [RenderPlan(int(source.fs), source.channels, row, FLOAT64, FLOAT64, start=self.plan.start)
-                 for row in stage.branches]
-        return stage.joined([Chain([self._processor(run) for run in plan.runs]) for plan in plans], source)
+            return stage.open(run.source)
+        branches = [Chain([self._processor(inner) for inner in plan.runs]) for plan in run.inner]
+        return stage.joined(branches, run.source)
 
     @abstractmethod
     def _filters(self, stages: tuple[Linear, ...], channels: int) -> Filter:

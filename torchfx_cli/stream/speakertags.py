@@ -101,24 +101,28 @@ def tell(fd: int, out_format: OutputFormat) -> None:
     mask = mask_of(speakers)
     if word == "flac" and mask not in (0, mask_of(USUAL.get(len(speakers), ())), *PLAIN_MASKS):
         _tell_flac(fd, mask)
-    if word in _MASKED and (mask or is_ambisonic(speakers)):
+    if word in _MASKED and speakers:
         layout = walk(fd, os.fstat(fd).st_size)
         fmt = layout.first("fmt") if layout is not None else None
         if layout is None or fmt is None:
             return
-        if layout.kind == "W64" and mask not in PLAIN_MASKS and out_format.subtype.startswith("PCM"):
+        is_told = (mask or is_ambisonic(speakers)) and mask not in PLAIN_MASKS
+        if layout.kind == "W64" and is_told and out_format.subtype.startswith("PCM"):
             fmt = _widen_w64(fd, fmt)
         for at, content in wave_patches(_content(fd, fmt, _EXTENSIBLE_BYTES), speakers).items():
             write_all(fd, content, fmt.start + at)
 
 
 def wave_patches(fmt: bytes, speakers: Sequence[int]) -> dict[int, bytes]:
-    """Place -> bytes that make a fmt chunk tell `speakers`; nothing where it has no place for them."""
-    if not _is_extensible(fmt):
+    """Place -> bytes that make a fmt chunk tell `speakers`, a mask of 0 where none means them; nothing without a place.
+
+    libsndfile writes a mask of its own, by the number of channels, where it does not know an order.
+    """
+    if not speakers or not _is_extensible(fmt):
         return {}
     mask = mask_of(speakers)
     field = {_GUID_AT: _FIELD_GUID} if is_ambisonic(speakers) else {}
-    return {_MASK_AT: struct.pack("<I", mask), **field} if mask or field else {}
+    return {_MASK_AT: struct.pack("<I", mask), **field}
 
 
 def w64_codec(fd: int, layout: Layout | None) -> dict[int, bytes]:

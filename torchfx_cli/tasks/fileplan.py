@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Literal
 
 from torchfx_cli.chain.spec import ChainSpec, design_chain
-from torchfx_cli.design.stage import Stage, output_of
+from torchfx_cli.design.stage import Stage
 from torchfx_cli.errors import FileError
 from torchfx_cli.kernel.base import fft_bytes
 from torchfx_cli.plan.assemble import Dither, RenderPlan, assemble
@@ -95,16 +95,16 @@ def _check_length(plan: RenderPlan, facts: FileFacts) -> None:
 
 
 def _facts_behind(chain: ChainSpec, facts: FileFacts) -> FileFacts:
-    """`facts` with the rate and the channels that `chain` makes of them."""
-    signal = output_of(_design(chain, _signal(facts)), _signal(facts))
-    channel_map = facts.channel_map if signal.channels == facts.channels else ()
-    return replace(facts, fs=int(signal.fs), channels=signal.channels, channel_map=channel_map)
+    """`facts` with the rate, the channels and their speakers that `chain` makes of them."""
+    signal, speakers = _signal(facts), facts.channel_map
+    for stage in _design(chain, signal):
+        speakers, signal = stage.speakers(speakers, signal), stage.output(signal)
+    return replace(facts, fs=int(signal.fs), channels=signal.channels, channel_map=speakers)
 
 
 def _check_memory(plan: RenderPlan) -> None:
     """Raise FileError where impulse responses over many channels would take the memory of the machine."""
-    long = [(stage.tap_count, signal.channels) for stage, signal in zip(plan.stages, plan.signals, strict=False)
-            if stage.tap_count]
+    long = [(stage.tap_count, run.source.channels) for run in plan.all_runs for stage in run.stages if stage.tap_count]
     needed = sum(fft_bytes(taps, channels) for taps, channels in long)
     if needed > MAX_FIR_BYTES:
         channels, taps = max(channels for _, channels in long), sum(taps for taps, _ in long)

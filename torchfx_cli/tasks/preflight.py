@@ -6,15 +6,17 @@ import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
 from torchfx_cli.chain.spec import design_chain
-from torchfx_cli.design.stages import Stage
+from torchfx_cli.design.stage import Branched
+from torchfx_cli.design.stages import Gain, Sections, Stage, Sum, Taps, linear
 from torchfx_cli.errors import FileError
-from torchfx_cli.plan.assemble import assemble
+from torchfx_cli.plan.assemble import RenderPlan, assemble
 from torchfx_cli.render.costs import Work
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.samples import FLOAT64
@@ -34,22 +36,24 @@ def worst_gain_db(todo: JobPlan) -> float:
     The largest output of a filter for inputs within +-1 is the sum of |h[n]|, its impulse response (Oppenheim &
     Schafer, "Discrete-Time Signal Processing", 2.4); other stages say themselves how much they raise a sample.
     """
-    return _db(_highest(todo, lambda reach: reach.any_input))
+    return _db(_highest(todo.plan, lambda reach: reach.any_input))
 
 
 def tone_gain_db(todo: JobPlan) -> float:
     """The same for the loudest steady tone at full scale: the peak of the frequency response, in dB."""
-    return _db(_highest(todo, lambda reach: reach.tone))
+    return _db(_highest(todo.plan, lambda reach: reach.tone))
 
 
-def _highest(todo: JobPlan, of: Callable[[_Reach], float]) -> float:
+def _highest(plan: RenderPlan, of: Callable[[_Reach], float]) -> float:
     """The highest level of the output for inputs within +-1, from run to run of the plan."""
     level = 1.0
-    for run in todo.plan.runs:
+    for run in plan.runs:
+        stage = run.stages[0]
         if run.is_linear:
             level *= of(_reach(_Filters(run.stages, int(run.source.fs))))
+        elif isinstance(stage, Branched):
+            level *= stage.raised([_highest(inner, of) for inner in run.inner])
         else:
-            (stage,) = run.stages
             level = level * stage.peak_gain if stage.ceiling is None else stage.ceiling
     return level
 
@@ -98,15 +102,31 @@ class _Filters:
     stages: tuple[Stage, ...]
     fs: int
 
-    @property
+    @cached_property
     def _key(self) -> tuple[object, ...]:
-        return self.fs, *(stage.label for stage in self.stages)
+        return self.fs, *(stage.build(_Numbers()) for stage in linear(self.stages))
 
     def __hash__(self) -> int:
         return hash(self._key)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Filters) and self._key == other._key
+
+
+class _Numbers:
+    """A `Builder` of what tells one filter from another: a label may be that of many."""
+
+    def sections(self, stage: Sections) -> object:
+        return "sections", sha256(stage.sos.tobytes()).digest()
+
+    def taps(self, stage: Taps) -> object:
+        return "taps", stage.delay_frames, sha256(stage.taps.tobytes()).digest()
+
+    def gain(self, stage: Gain) -> object:
+        return "gain", stage.factor
+
+    def sum(self, stage: Sum) -> object:
+        return "sum", *(tuple(one.build(self) for one in row) for row in stage.rows)
 
 
 @dataclass(frozen=True)
