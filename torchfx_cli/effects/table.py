@@ -83,4 +83,5 @@ KINDS = Kinds({
     "parallel": "parallel",
     "fade": "fade",
     "pad": "pad",
+    "delay": "delay",
 })
