@@ -84,4 +84,5 @@ KINDS = Kinds({
     "fade": "fade",
     "pad": "pad",
     "delay": "delay",
+    "reverse": "reverse",
 })

@@ -104,6 +104,19 @@ class RenderPlan:
         return place
 
     @property
+    def turns_time(self) -> bool:
+        """Whether `place` cannot tell, because frames come out in another order."""
+        return any(stage.turns_time for stage in self.stages)
+
+    def scratch_bytes(self, frames: int) -> int:
+        """What the stages keep of so many frames of input in temporary files."""
+        frames, total = frames + self.tail_frames, 0
+        for stage, source in zip(self.stages, self.signals, strict=False):
+            total += stage.scratch_bytes(frames, source)
+            frames = stage.frames_out(frames, source)
+        return total
+
+    @property
     def latency_frames(self) -> int:
         """The delay that is removed from linear stages."""
         return sum(stage.latency_frames for stage in self.stages)

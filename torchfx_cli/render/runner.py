@@ -105,4 +105,4 @@ class Chain:
         for n, processor in enumerate(self._processors):
             behind = Chain(self._processors[n + 1 :])
             for samples in processor.flush():
-                yield behind.process(samples)
+                yield behind.process(np.ascontiguousarray(samples))

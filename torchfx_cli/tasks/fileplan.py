@@ -12,6 +12,7 @@ from torchfx_cli.errors import FileError
 from torchfx_cli.kernel.base import fft_bytes
 from torchfx_cli.plan.assemble import Dither, RenderPlan, assemble
 from torchfx_cli.samples import BLOCK_SAMPLES, SampleFormat, Signal, Start, block_frames
+from torchfx_cli.scratch import check_room
 from torchfx_cli.stream.bitrate import rated
 from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.foreign import OGG_FLAC
@@ -80,6 +81,7 @@ def plan_file(job: Job, facts: FileFacts, settings: Settings) -> JobPlan:
                  settings.dither, settings.tail_s, settings.start or settings.chain.start)
     _check_length(plan, facts)
     _check_memory(plan)
+    check_room(plan.scratch_bytes(facts.frames or 0), f"{job.source.name} for {'; '.join(plan.describe())}")
     return JobPlan(job, facts, output_format, plan, _block_frames(facts, settings.chunk_s))
 
 
