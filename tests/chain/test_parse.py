@@ -191,7 +191,7 @@ def test_the_ends_of_a_range_are_included() -> None:
     ("- presets: x", "presets: unknown stage 'presets'; did you mean preset?"),
     ("- qqq", "qqq: unknown stage 'qqq' (known: highpass, lowpass, bandpass"),
     ("- notch: {freq: 80, frequency: 90}",
-     "notch: unknown key 'freq'; did you mean frequency? (keys: frequency, q, bandwidth)"),
+     "notch: unknown key 'freq'; did you mean frequency? (keys: frequency, q, bandwidth, zero_phase)"),
     ("- invert: {by: 3}", "invert: unknown key 'by' (it takes no keys)"),
     ("- highpass: {order: 2}", "highpass.cutoff: missing; allowed: a number above 0"),
     ("- highpass", "highpass.cutoff: missing; allowed: a number above 0"),

@@ -256,8 +256,8 @@ class _Source:
             self._complain(mistake)
             return ()
         for stage in stages:
-            if stage.is_measured:
-                self._complain(Mistake(f"{stage.kind} measures the whole file, so it cannot stand in a branch",
+            if stage.waits_for_end:
+                self._complain(Mistake(f"{stage.kind} needs the whole file first, so it cannot stand in a branch",
                                        node.line), path)
         return tuple(stages)
 

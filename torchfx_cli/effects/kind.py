@@ -113,6 +113,16 @@ class StageSpec(ABC):
         """The stage for the signal `source`. Raises DesignError, naming `origin`, where there can be none."""
 
     @property
+    def is_both_ways(self) -> bool:
+        """Whether it is a filter that goes over the file forward and backward, see zero_phase.py."""
+        return bool(getattr(self, "zero_phase", False))
+
+    @property
+    def waits_for_end(self) -> bool:
+        """Whether nothing comes out before the whole file was heard."""
+        return self.is_measured or self.is_both_ways
+
+    @property
     def suits_any_rate(self) -> bool:
         """Whether `design` gives the same stage for every sample rate."""
         return self.is_flat

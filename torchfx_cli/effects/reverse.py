@@ -20,6 +20,11 @@ class ReverseSpec(StageSpec):
 
     is_filter, is_flat = False, True
 
+    @property
+    def waits_for_end(self) -> bool:
+        """See `StageSpec`."""
+        return True
+
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""
         return Reverse()
