@@ -85,4 +85,5 @@ KINDS = Kinds({
     "pad": "pad",
     "delay": "delay",
     "reverse": "reverse",
+    "reverb": "reverb",
 })

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from torchfx_cli.kernel.following import Curve, Gate
 from torchfx_cli.kernel.limiting import LimiterState
+from torchfx_cli.kernel.reverberating import ReverbState
 
 Samples = npt.NDArray[np.float64]
 Block = npt.NDArray[Any]
@@ -128,6 +129,11 @@ class Kernel(ABC):
         _require(x.ndim == 2 and x.shape[1] == state.channels, "channels", x)
         self._limit(x, state)
 
+    def reverb(self, x: Samples, late: Samples, state: ReverbState) -> None:
+        """Make of `x`, in place, the dry sound and what the network answers to `late`; see `ReverbState`."""
+        _require(x.ndim == 2 and x.shape == late.shape and x.shape[1] == state.channels, "x or late", x, late)
+        self._reverb(x, late, state)
+
     @abstractmethod
     def fft_fir(self, taps: Samples, channels: int) -> FftFir:
         """A convolution with `taps` [N] by FFT, at rest."""
@@ -157,6 +163,9 @@ class Kernel(ABC):
 
     @abstractmethod
     def _limit(self, x: Samples, state: LimiterState) -> None: ...
+
+    @abstractmethod
+    def _reverb(self, x: Samples, late: Samples, state: ReverbState) -> None: ...
 
     @abstractmethod
     def _fir(self, x: Samples, taps: Samples, out: Samples) -> None:
