@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import scipy.signal
 
-from torchfx_cli.chain.parse import MAX_TAPS_FILE_BYTES, join, load_chain, parse_chain, parse_effect
+from torchfx_cli.chain.parse import join, load_chain, parse_chain, parse_effect
 from torchfx_cli.chain.schema import describe_kinds, json_schema
 from torchfx_cli.chain.spec import ChainSpec, design_chain
 from torchfx_cli.design.stages import Taps
@@ -407,7 +407,7 @@ def test_taps_are_those_that_the_file_held_when_the_chain_was_read(tmp_path: Pat
 
 def test_a_taps_file_too_large_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "a.npy").open("wb") as file:
-        file.truncate(MAX_TAPS_FILE_BYTES + 1)
+        file.truncate(FirSpec.max_file_bytes + 1)
     assert problem(f"- fir: {{file: {tmp_path}/a.npy}}").endswith("is too large: at most 32 768 KiB are read")
 
 

@@ -39,7 +39,7 @@ from torchfx_cli.chain.schema import PRESET, TOP_KEYS
 from torchfx_cli.chain.spec import ChainSpec, digest_of
 from torchfx_cli.chain.stage import Branches, name_and_body, read_stage, unique_keys
 from torchfx_cli.chain.values import read_text
-from torchfx_cli.effects import fir, parallel
+from torchfx_cli.effects import parallel
 from torchfx_cli.effects.kind import Origin, StageSpec
 from torchfx_cli.effects.parallel import count
 from torchfx_cli.errors import ChainError, printable
@@ -50,7 +50,6 @@ BRANCH = "a list of stages, or the keys chain and gain, like {chain: [highpass: 
 BRANCHES = f"a list of 1 to {parallel.MAX_BRANCHES} branches, each {BRANCH}"
 MAX_INCLUDES = 16  # files open inside one another
 MAX_PROBLEMS = 100
-MAX_TAPS_FILE_BYTES = 32 * fir.MAX_TAPS  # a tap printed in full takes 25 characters
 
 
 def load_chain(path: str | os.PathLike[str]) -> ChainSpec:
@@ -122,10 +121,10 @@ class _Reading:
             raise ChainError(printable(beyond))
         return replace(chain, digest=digest_of(chain.stages), files=tuple(self.files))
 
-    def taps_file(self, path: str) -> bytes:
+    def taps_file(self, path: str, most_bytes: int) -> bytes:
         """The content of the file, read once however often it is named. Raises Mistake."""
         if path not in self._taps_files:
-            self._taps_files[path] = read_bytes(path, MAX_TAPS_FILE_BYTES)
+            self._taps_files[path] = read_bytes(path, most_bytes)
             self.files.append(path)
         return self._taps_files[path]
 
@@ -286,7 +285,8 @@ class _Source:
             path = _absolute(self._folder / file, os.path.abspath)
             if not path.lower().endswith(spec.files):
                 raise Mistake(f"allowed: a file whose name ends in {', '.join(spec.files)}")
-            return replace(spec, file=path, content=self._reading.taps_file(path))  # type: ignore[call-arg]
+            content = self._reading.taps_file(path, spec.max_file_bytes)
+            return replace(spec, file=path, content=content)  # type: ignore[call-arg]
         except Mistake as mistake:
             raise Mistake(f"{quoted(file)}: {mistake}", line, ".file") from None
 

@@ -66,6 +66,10 @@ class Delay(Stage):
         repeats = floor(log(FLOOR) / log(abs(self.feedback))) if self.feedback else 0
         return (1 + repeats) * self.frames
 
+    def memory_bytes(self, source: Signal) -> int:
+        """See `Stage`."""
+        return 8 * self.frames * source.channels
+
     def open(self, source: Signal) -> Processor:
         """See `Stage`."""
         return _Echoing(self, source.channels)

@@ -89,7 +89,8 @@ class StageSpec(ABC):
 
     is_measured  the stage needs the whole file first, so that the input is read once more.
     is_filter    its stage is linear and time-invariant, the same for each channel: in the library a filter.
-    files        how the name that its `file` holds may end; `content` is what that file held when the chain was read.
+    files        how the name that its `file` holds may end; `content` is what that file, of at most `max_file_bytes`,
+                 held when the chain was read.
     is_flat      it treats all frequencies alike, so it is the same for every sample rate.
     """
 
@@ -97,6 +98,7 @@ class StageSpec(ABC):
     is_filter: ClassVar[bool] = True
     is_flat: ClassVar[bool] = False
     files: ClassVar[tuple[str, ...]] = ()
+    max_file_bytes: ClassVar[int] = 1 << 25  # a million numbers, of 25 characters where they are printed in full
 
     kind: str
     origin: Origin = field(compare=False, repr=False)

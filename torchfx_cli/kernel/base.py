@@ -27,7 +27,7 @@ BITS = {
 }
 MIN_FFT_SIZE = 2048
 LONG_TAPS = 1 << 15
-TABLES = 12  # of a transform's size that it takes for itself: roots, response, room to work in
+TABLES, RESPONSE = 10, 2  # of a transform's size: roots and room to work in, which others may share, and its own
 
 
 class Kernel(ABC):
@@ -135,8 +135,12 @@ class Kernel(ABC):
         self._reverb(x, late, state)
 
     @abstractmethod
-    def fft_fir(self, taps: Samples, channels: int) -> FftFir:
-        """A convolution with `taps` [N] by FFT, at rest."""
+    def fft_fir(self, taps: Samples, channels: int, beside: FftFir | None = None) -> FftFir:
+        """A convolution with `taps` [N] by FFT, at rest.
+
+        beside  another of as many taps, of which it shares the tables and the room to work in; the two must not be at
+                work at the same time.
+        """
 
     @abstractmethod
     def _load(self, block: Block, out: Samples) -> int: ...
@@ -218,11 +222,11 @@ def _as_heard(kernel: Kernel, taps: Samples, channels: int, pending: Samples, fi
     return made
 
 
-def fft_bytes(taps: int, channels: int) -> int:
-    """Memory that an `FftFir` takes, its largest block of output with it."""
+def fft_bytes(taps: int, channels: int, count: int = 1) -> int:
+    """Memory that `count` `FftFir`s beside each other take, their largest blocks of output with them."""
     size = fft_size(taps)
     hop = size - taps + 1
-    return 8 * (TABLES * size + channels * (size + 3 * hop))
+    return 8 * (TABLES * size + count * (RESPONSE * size + channels * (size + 3 * hop)))
 
 
 def fft_size(taps: int) -> int:

@@ -105,8 +105,8 @@ class Native(Kernel):
         self.c_reverb = c["reverb"]
         self.c_fft_prepare, self.c_fft_process = c["fft_prepare"], c["fft_process"]
 
-    def fft_fir(self, taps: Samples, channels: int) -> FftFir:
-        return _NativeFftFir(self, taps, channels)
+    def fft_fir(self, taps: Samples, channels: int, beside: FftFir | None = None) -> FftFir:
+        return _NativeFftFir(self, taps, channels, beside)
 
     def from_rows(self, rows: Block, block: Samples) -> None:
         if rows.strides[1] == rows.itemsize:
@@ -177,21 +177,24 @@ class Native(Kernel):
 class _NativeFftFir(FftFir):
     """The arrays of fft.h's plan; the C code works in `pending` and in scratch of its own."""
 
-    def __init__(self, kernel: Native, taps: Samples, channels: int) -> None:
+    def __init__(self, kernel: Native, taps: Samples, channels: int, beside: FftFir | None) -> None:
         super().__init__(kernel, taps, channels)
         self._process = kernel.c_fft_process
         lanes = LANES[kernel.clone]
         points = self.size // lanes
-        self._arrays = {
-            "split": _split_roots(self.size, lanes),
-            "roots": _pass_roots(points),
-            "response": _aligned(points, 2, lanes),
-            "pending": self.pending,
-            "work": _aligned(points, 2, lanes),
-            "result": _aligned(2, self.size),
-        }
+        if isinstance(beside, _NativeFftFir) and beside.size == self.size:
+            self._shared: dict[str, Samples] = beside._shared
+        else:
+            self._shared = {
+                "split": _split_roots(self.size, lanes),
+                "roots": _pass_roots(points),
+                "work": _aligned(points, 2, lanes),
+                "result": _aligned(2, self.size),
+            }
+        self._arrays = {**self._shared, "response": _aligned(points, 2, lanes), "pending": self.pending}
         addresses = {name: _address(array, np.float64) for name, array in self._arrays.items()}
         self._plan = _Plan(self.size, len(self.taps), channels, self.filled, **addresses)
+        self._arrays["result"][0] = 0.0
         self._arrays["result"][0, : len(self.taps)] = self.taps / self.size
         kernel.c_fft_prepare(byref(self._plan))
 

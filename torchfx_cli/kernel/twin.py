@@ -32,7 +32,7 @@ class Twin(Kernel):
     def __init__(self, reason: str = "") -> None:
         self.reason = reason
 
-    def fft_fir(self, taps: Samples, channels: int) -> FftFir:
+    def fft_fir(self, taps: Samples, channels: int, beside: FftFir | None = None) -> FftFir:
         return _TwinFftFir(self, taps, channels)
 
     def _load(self, block: Block, out: Samples) -> int:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Literal
 
 from torchfx_cli.chain.spec import ChainSpec, design_chain
-from torchfx_cli.design.stage import Stage, output_of
+from torchfx_cli.design.stage import Branched, Stage, output_of
 from torchfx_cli.errors import FileError
 from torchfx_cli.kernel.base import fft_bytes
 from torchfx_cli.plan.assemble import Dither, RenderPlan, assemble
@@ -25,7 +25,7 @@ from torchfx_cli.tasks.job import Job, Settings
 
 FEW_SAMPLES = 4 * BLOCK_SAMPLES  # which are done sooner than two threads have begun
 MAX_BLOCK_SAMPLES = 1 << 26
-MAX_FIR_BYTES = 1 << 31
+MAX_HELD_BYTES = 1 << 31
 PIPE_FORMAT = "wav"  # of the standard output, where nobody says otherwise
 
 
@@ -104,14 +104,27 @@ def _facts_behind(chain: ChainSpec, facts: FileFacts) -> FileFacts:
 
 
 def _check_memory(plan: RenderPlan) -> None:
-    """Raise FileError where impulse responses over many channels would take the memory of the machine."""
-    long = [(stage.tap_count, signal.channels) for stage, signal in zip(plan.stages, plan.signals, strict=False)
-            if stage.tap_count]
-    needed = sum(fft_bytes(taps, channels) for taps, channels in long)
-    if needed > MAX_FIR_BYTES:
-        channels, taps = max(channels for _, channels in long), sum(taps for taps, _ in long)
-        raise FileError(f"{channels} channels through impulse responses of {taps} taps need about "
-                        f"{needed / 1e9:.1f} GB of memory; {MAX_FIR_BYTES / 1e9:.1f} GB are allowed: use fewer taps")
+    """Raise FileError where impulse responses, or echoes, would take the memory of the machine."""
+    placed = list(zip(plan.stages, plan.signals, strict=False))
+    needed = sum(_memory_bytes(stage, signal) for stage, signal in placed)
+    if needed > MAX_HELD_BYTES:
+        stage, signal = max(placed, key=lambda place: _memory_bytes(*place))
+        taps = sum(stage.tap_count for stage, _ in placed)
+        through = f"impulse responses of {taps} taps" if stage.tap_count else stage.label
+        raise FileError(f"{signal.channels} channels through {through} need about {needed / 1e9:.1f} GB of memory; "
+                        f"{MAX_HELD_BYTES / 1e9:.1f} GB are allowed: {'use fewer taps' if taps else 'make it shorter'}")
+
+
+def _memory_bytes(stage: Stage, source: Signal) -> int:
+    if stage.tap_count:
+        return fft_bytes(stage.tap_count, source.channels)
+    total = stage.memory_bytes(source)
+    for branch in stage.branches if isinstance(stage, Branched) else ():
+        signal = source
+        for inner in branch:
+            total += _memory_bytes(inner, signal)
+            signal = inner.output(signal)
+    return total
 
 
 @lru_cache(maxsize=64)
