@@ -56,6 +56,7 @@ class Stage(ABC):
     peak_gain       of a stage that is not linear: the most that it raises any sample by, a factor.
     remarks         what a user should know of it before anything is done, in lines.
     ceiling         the highest level that can come out, whatever comes in (linear, 1 = full scale); None: no such.
+    minds_end       what it does depends on where the sound ends: a tail that later stages need comes behind it.
     turns_time      frames come out in another order, so that `place` cannot tell where.
     """
 
@@ -68,6 +69,7 @@ class Stage(ABC):
     peak_gain: float = 1.0
     remarks: tuple[str, ...] = ()
     ceiling: float | None = None
+    minds_end: bool = False
     turns_time: ClassVar[bool] = False
 
     def output(self, source: Signal) -> Signal:
