@@ -11,6 +11,7 @@ import os
 import tempfile
 import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +57,11 @@ class Scratch:
         self._channels, self._what = channels, what
         self._memory = np.empty((0, channels))
         self._fd = -1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._fd >= 0:
+            raise TypeError("what waits in a temporary file cannot be copied; copy the chain, and open it anew")
+        return _filled, (self._channels, self._what, self.read(0, self.frames))
 
     def append(self, samples: Frames) -> None:
         """Put `samples` behind the last."""
@@ -111,6 +117,12 @@ class Scratch:
             while view:
                 count = os.pwrite(self._fd, view, at)
                 view, at = view[count:], at + count
+
+
+def _filled(channels: int, what: str, samples: Frames) -> Scratch:
+    made = Scratch(channels, what)
+    made.append(samples)
+    return made
 
 
 def _bytes_of(samples: Frames) -> memoryview:

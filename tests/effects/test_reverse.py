@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import os
 import struct
@@ -62,6 +63,18 @@ def test_parts_are_replaced_where_they_lie(memory_bytes: int) -> None:
     for first, samples in kept.backwards(64):
         kept.write(first, -samples)
     np.testing.assert_array_equal(np.concatenate([kept.read(0, 55), kept.read(55, 700)]), -x)
+
+
+def test_a_copy_has_what_was_heard_but_not_from_a_file(memory_bytes: int) -> None:
+    x, kept = noise(700), Scratch(2, "it")
+    kept.append(x)
+    if memory_bytes == 999:
+        with pytest.raises(TypeError, match="temporary file cannot be copied"):
+            copy.deepcopy(kept)
+        return
+    copied = copy.deepcopy(kept)
+    kept.write(0, -x)
+    np.testing.assert_array_equal(copied.read(0, 700), x)
 
 
 def test_a_full_disk_ends_the_run_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

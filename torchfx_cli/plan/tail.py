@@ -6,15 +6,14 @@ off or faded out is the sound's end, and not the end of a tail that stands for n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy as np
-
-from torchfx_cli.design.stage import Array, Processor, Stage, output_of
+from torchfx_cli.design.silence import Padding
+from torchfx_cli.design.stage import Processor, Stage, output_of
 from torchfx_cli.design.stages import ringing_s
-from torchfx_cli.samples import Signal, block_frames
+from torchfx_cli.samples import Signal
 
 MAX_TAIL_S = 60.0
 
@@ -33,23 +32,7 @@ class Tail(Stage):
 
     def open(self, source: Signal) -> Processor:
         """See `Stage`."""
-        return _Adding(self.frames, source.channels)
-
-
-class _Adding:
-    def __init__(self, frames: int, channels: int) -> None:
-        self._frames, self._channels, self._has_begun = frames, channels, False
-
-    def process(self, samples: Array) -> Array:
-        """See `Processor`."""
-        self._has_begun |= bool(len(samples))
-        return samples
-
-    def flush(self) -> Iterator[Array]:
-        """The silence."""
-        left, most = self._frames if self._has_begun else 0, block_frames(self._channels)
-        for at in range(0, left, most):
-            yield np.zeros((min(most, left - at), self._channels))
+        return Padding(0, self.frames, source.channels)
 
 
 def with_tail(stages: Sequence[Stage], source: Signal, tail_s: float | Literal["auto"]
