@@ -37,7 +37,7 @@ def load_chain(chain: str | os.PathLike[str] | ChainSpec, fs: float | None = Non
 def _part(stage: StageSpec, fs: float | None) -> nn.Module:
     if isinstance(stage, NormalizeSpec) and stage.by == PEAK:
         return Normalize(10.0 ** (stage.peak_db / 20.0))
-    return Filter(stage, fs) if stage.is_filter else Effect(stage, fs)
+    return Filter(stage, fs) if stage.is_filter and not stage.is_both_ways else Effect(stage, fs)
 
 
 class Renderer:

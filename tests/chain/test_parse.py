@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import scipy.signal
 
-from torchfx_cli.chain.parse import MAX_TAPS_FILE_BYTES, join, load_chain, parse_chain, parse_effect
+from torchfx_cli.chain.parse import join, load_chain, parse_chain, parse_effect
 from torchfx_cli.chain.schema import describe_kinds, json_schema
 from torchfx_cli.chain.spec import ChainSpec, design_chain
 from torchfx_cli.design.stages import Taps
@@ -191,7 +191,7 @@ def test_the_ends_of_a_range_are_included() -> None:
     ("- presets: x", "presets: unknown stage 'presets'; did you mean preset?"),
     ("- qqq", "qqq: unknown stage 'qqq' (known: highpass, lowpass, bandpass"),
     ("- notch: {freq: 80, frequency: 90}",
-     "notch: unknown key 'freq'; did you mean frequency? (keys: frequency, q, bandwidth)"),
+     "notch: unknown key 'freq'; did you mean frequency? (keys: frequency, q, bandwidth, zero_phase)"),
     ("- invert: {by: 3}", "invert: unknown key 'by' (it takes no keys)"),
     ("- highpass: {order: 2}", "highpass.cutoff: missing; allowed: a number above 0"),
     ("- highpass", "highpass.cutoff: missing; allowed: a number above 0"),
@@ -407,7 +407,7 @@ def test_taps_are_those_that_the_file_held_when_the_chain_was_read(tmp_path: Pat
 
 def test_a_taps_file_too_large_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "a.npy").open("wb") as file:
-        file.truncate(MAX_TAPS_FILE_BYTES + 1)
+        file.truncate(FirSpec.max_file_bytes + 1)
     assert problem(f"- fir: {{file: {tmp_path}/a.npy}}").endswith("is too large: at most 32 768 KiB are read")
 
 

@@ -17,6 +17,7 @@ from torchfx_cli.effects.classical import FAMILIES
 from torchfx_cli.effects.kind import Origin, StageSpec, params_of
 from torchfx_cli.effects.normalize import Normalize
 from torchfx_cli.effects.table import KINDS
+from torchfx_cli.effects.zero_phase import ZeroPhase
 from torchfx_cli.errors import DesignError
 
 RATES = (8000, 44100, 48000, 96000, 192000)
@@ -197,7 +198,7 @@ SETTINGS = {
     "attenuation_db": st.floats(3.1, 200.0), "q": st.none() | st.floats(1e-3, 1e4), "gain_db": st.floats(-300.0, 300.0),
     "poles_hz": st.lists(FREQUENCIES, min_size=1, max_size=6).map(tuple), "unity_hz": st.just(0.0) | FREQUENCIES,
     "bandwidth": st.none() | st.floats(1e-3, 10.0), "slope": st.none() | st.floats(1e-3, 1.0),
-    "zeros_hz": st.lists(st.just(0.0) | FREQUENCIES, max_size=4).map(tuple),
+    "zeros_hz": st.lists(st.just(0.0) | FREQUENCIES, max_size=4).map(tuple), "zero_phase": st.booleans(),
 }
 
 
@@ -219,6 +220,8 @@ def test_any_values_give_a_stable_stage_or_a_reason(kind: str, data: st.DataObje
     if message:
         assert message.startswith(f"eq.yaml:7: chain[2].{kind}")
         return
+    if isinstance(stage, ZeroPhase):
+        stage = stage.sections
     assert isinstance(stage, Sections)
     assert is_stable(stage.sos)
     assert np.isfinite(stage.sos).all()

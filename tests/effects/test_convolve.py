@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 import soundfile
 from scipy.signal import fftconvolve
-from test_kinds import FS, assert_the_law, noise, plan_of, render
+from test_kinds import FS, assert_the_law, noise, plan_of, planned, render
 
 from torchfx_cli.chain.parse import join, parse_chain
-from torchfx_cli.design.stages import Taps
-from torchfx_cli.effects.convolve import at_rate
-from torchfx_cli.errors import ChainError, DesignError
+from torchfx_cli.design.stages import Stage, Taps
+from torchfx_cli.effects.convolve import Convolution, at_rate
+from torchfx_cli.effects.delay import Delay
+from torchfx_cli.effects.parallel import Parallel
+from torchfx_cli.errors import ChainError, DesignError, FileError
 from torchfx_cli.kernel.load import available
+from torchfx_cli.samples import Signal
+from torchfx_cli.tasks.fileplan import _check_memory
 
 
 def room(path: Path, frames: int = 3000, channels: int = 1, fs: int = FS) -> np.ndarray:
@@ -121,7 +125,7 @@ def test_behind_resample_the_response_is_that_of_the_new_rate(tmp_path: Path) ->
     (np.full((9, 1), np.nan), 2, "it holds samples that are not finite"),
     (np.ones((9, 3)), 2, "it has 3 channels, the signal has 2 here"),
     (np.ones((9, 2)), 1, "it has 2 channels, the signal has 1 here; `- channels: .1, 1.` in front makes it stereo"),
-    (np.ones((1_050_000, 1)), 1, "it lasts 21.88 s; at 48 kHz at most 21.85 s are possible"),
+    (np.ones((8_400_000, 1), np.float32), 1, "it lasts 175 s; at 48 kHz at most 174.8 s are possible"),
     (b"RIFF", 1, "it is not a sound file that can be read"),
 ])
 def test_a_response_that_will_not_do_is_named_with_its_line(tmp_path: Path, h: Any, channels: int, words: str) -> None:
@@ -134,6 +138,33 @@ def test_a_response_that_will_not_do_is_named_with_its_line(tmp_path: Path, h: A
 
     with pytest.raises(DesignError, match=rf"^eq.yaml:3: chain\[1\].convolve.file: .*h.wav: {words}$"):
         design_chain(chain, FS, channels)
+
+
+def test_a_response_may_be_longer_than_any_list_of_taps(tmp_path: Path) -> None:
+    """Ten seconds at 192 kHz; they are not computed here."""
+    h = np.zeros((1_920_000, 2), np.float32)
+    h[0], h[-1] = 0.5, 0.25
+    soundfile.write(tmp_path / "h.wav", h, 192_000, "FLOAT")
+    (spec,) = join([], [f"convolve:{tmp_path / 'h.wav'}"]).stages
+    stage = spec.design(Signal(192_000, 2))
+    assert isinstance(stage, Convolution)
+    assert [(len(taps), taps[0], taps[-1]) for *_, taps in stage.ways] == [(1_920_000, 0.5, 0.25)] * 2
+    assert stage.memory_bytes(Signal(192_000, 2)) == pytest.approx(0.65e9, rel=0.1)
+    _check_memory(planned((stage,)))
+
+
+def long_ways(count: int) -> Convolution:
+    return Convolution(tuple((n % 2, n // 2, np.zeros(5_000_000)) for n in range(count)), 0, "convolve hall.wav, 104 s")
+
+
+@pytest.mark.parametrize(("stages", "words"), [
+    ([long_ways(4)], "^2 channels through convolve hall.wav, 104 s need about 4.1 GB of memory; 2.1 GB are all"),
+    ([Parallel(((Taps(np.zeros(3_000_000)),), (long_ways(4),)))], r"need about 5\.3 GB of memory"),
+    ([Delay(60 * FS, 0.3, 0.5, "delay")] * 50, "2 channels through delay need about 2.3 GB of memory"),
+])
+def test_what_would_take_the_memory_of_the_machine_is_refused_with_its_figure(stages: list[Stage], words: str) -> None:
+    with pytest.raises(FileError, match=words):
+        _check_memory(planned(tuple(stages)))
 
 
 @pytest.mark.parametrize(("body", "words"), [

@@ -9,7 +9,8 @@ from scipy.signal import bessel, butter, cheby1, sosfilt
 from torchfx_cli.design.stages import Gain, Sections, Stage, Taps
 from torchfx_cli.effects.normalize import Normalize
 from torchfx_cli.errors import DesignError
-from torchfx_cli.plan.assemble import MAX_TAIL_S, RenderPlan, assemble
+from torchfx_cli.plan.assemble import RenderPlan, assemble
+from torchfx_cli.plan.tail import MAX_TAIL_S
 from torchfx_cli.samples import FLOAT64, SampleFormat
 
 FS = 48000

@@ -40,7 +40,7 @@ from torchfx_cli.chain.schema import PRESET, TOP_KEYS
 from torchfx_cli.chain.spec import ChainSpec, digest_of
 from torchfx_cli.chain.stage import name_and_body, read_beside, read_stage, unique_keys
 from torchfx_cli.chain.values import nearest, read_text
-from torchfx_cli.effects import fir, parallel
+from torchfx_cli.effects import parallel
 from torchfx_cli.effects.beside import BESIDE, MAX_STAGES, applied
 from torchfx_cli.effects.kind import Origin, StageSpec
 from torchfx_cli.effects.parallel import count
@@ -53,7 +53,6 @@ BRANCH = "a list of stages, one stage, or the keys chain and gain, like {chain: 
 BRANCHES = f"a list of 1 to {parallel.MAX_BRANCHES} branches, each {BRANCH}"
 MAX_INCLUDES = 16  # files open inside one another
 MAX_PROBLEMS = 100
-MAX_TAPS_FILE_BYTES = 32 * fir.MAX_TAPS  # a tap printed in full takes 25 characters
 
 
 def load_chain(path: str | os.PathLike[str]) -> ChainSpec:
@@ -125,10 +124,10 @@ class _Reading:
             raise ChainError(printable(beyond))
         return replace(chain, digest=digest_of(chain.stages), files=tuple(self.files))
 
-    def taps_file(self, path: str) -> bytes:
+    def taps_file(self, path: str, most_bytes: int) -> bytes:
         """The content of the file, read once however often it is named. Raises Mistake."""
         if path not in self._taps_files:
-            self._taps_files[path] = read_bytes(path, MAX_TAPS_FILE_BYTES)
+            self._taps_files[path] = read_bytes(path, most_bytes)
             self.files.append(path)
         return self._taps_files[path]
 
@@ -255,10 +254,10 @@ class _Source:
                  ) -> tuple[StageSpec, ...]:
         """`stages` with the keys beside them. Raises Mistake."""
         _check_count(beside.get("repeat", 1) * count(stages), name.line)
-        if any(stage.is_measured for stage in stages) and not beside.get("bypass"):
+        if any(stage.waits_for_end for stage in stages) and not beside.get("bypass"):
             for key in ("channels", "mix"):
                 if key in beside:
-                    raise Mistake(f"measures the whole file, so {key} cannot stand beside it", name.line)
+                    raise Mistake(f"needs the whole file first, so {key} cannot stand beside it", name.line)
         return applied(stages, beside, name.text, self._origin(name, path)) if stages else ()
 
     def _origin(self, node: Node, path: str) -> Origin:
@@ -286,8 +285,9 @@ class _Source:
         else:
             self._complain(Mistake(f"found {found(node)}; allowed: {BRANCH}", node.line), path)
             return ()
-        for kind in dict.fromkeys(stage.kind for stage in stages if stage.is_measured):
-            self._complain(Mistake(f"{kind} measures the whole file, so it cannot stand in a branch", node.line), path)
+        for kind in dict.fromkeys(stage.kind for stage in stages if stage.waits_for_end):
+            self._complain(Mistake(f"{kind} needs the whole file first, so it cannot stand in a branch", node.line),
+                           path)
         return stages
 
     def _branch_of_keys(self, node: Mapping, path: str) -> tuple[StageSpec, ...]:
@@ -315,7 +315,8 @@ class _Source:
             path = _absolute(self._folder / file, os.path.abspath)
             if not path.lower().endswith(spec.files):
                 raise Mistake(f"allowed: a file whose name ends in {', '.join(spec.files)}")
-            return replace(spec, file=path, content=self._reading.taps_file(path))  # type: ignore[call-arg]
+            content = self._reading.taps_file(path, spec.max_file_bytes)
+            return replace(spec, file=path, content=content)  # type: ignore[call-arg]
         except Mistake as mistake:
             raise Mistake(f"{quoted(file)}: {mistake}", line, ".file") from None
 

@@ -64,6 +64,8 @@ class Stage(ABC):
     peak_gain       of a stage that is not linear: the most that it raises any sample by, a factor.
     remarks         what a user should know of it before anything is done, in lines.
     ceiling         the highest level that can come out, whatever comes in (linear, 1 = full scale); None: no such.
+    minds_end       what it does depends on where the sound ends: a tail that later stages need comes behind it.
+    turns_time      frames come out in another order, so that `place` cannot tell where.
     """
 
     label: str
@@ -75,6 +77,8 @@ class Stage(ABC):
     peak_gain: float = 1.0
     remarks: tuple[str, ...] = ()
     ceiling: float | None = None
+    minds_end: bool = False
+    turns_time: ClassVar[bool] = False
 
     def output(self, source: Signal) -> Signal:
         """The signal behind this stage."""
@@ -94,6 +98,14 @@ class Stage(ABC):
 
     def tail_frames(self, source: Signal) -> int:
         """How many frames it sounds on after the input has ended, to -120 dB. Runs of linear stages: see `plan`."""
+        return 0
+
+    def memory_bytes(self, source: Signal) -> int:
+        """The memory that it takes at work, where that may be much. Linear stages: see `plan`."""
+        return 0
+
+    def scratch_bytes(self, frames: int, source: Signal) -> int:
+        """What it keeps of a file of so many frames in a temporary file, see `scratch`."""
         return 0
 
     @abstractmethod

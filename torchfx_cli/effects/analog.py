@@ -9,6 +9,7 @@ from torchfx_cli.design.analog import analog
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.checks import not_below, validated
 from torchfx_cli.effects.kind import MAX_HZ, MAX_ORDER, Complaint, Kind, StageSpec, param
+from torchfx_cli.effects.zero_phase import zero_phase
 from torchfx_cli.errors import DesignError
 from torchfx_cli.samples import Signal, hertz
 
@@ -26,6 +27,7 @@ class AnalogSpec(StageSpec):
     zeros_hz: tuple[float, ...] = param("zero corner frequencies, no more than poles", default=(), unit="Hz",
                                         form="numbers", low=0.0, high=MAX_HZ)
     unity_hz: float = param("where the gain is 0 dB", default=1000.0, unit="Hz", low=0.0, high=MAX_HZ)
+    zero_phase: bool = zero_phase()
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""

@@ -13,6 +13,7 @@ from torchfx_cli.effects.classical import FAMILIES, cookbook_problems, family_pr
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, frequency, listed, order, param, quality
 from torchfx_cli.effects.notch import notched
 from torchfx_cli.effects.width import bandwidth, q_of, width, width_problems
+from torchfx_cli.effects.zero_phase import zero_phase
 from torchfx_cli.errors import DesignError
 from torchfx_cli.samples import Signal, hertz
 
@@ -31,6 +32,7 @@ class BandSpec(StageSpec):
     frequency_hz: float | None = frequency("centre, for the cookbook section (with q, instead of low and high)", None)
     q: float | None = quality("Q of the cookbook section; its peak gain is 0 dB", None)
     bandwidth: float | None = bandwidth("octaves between its -3 dB points, instead of q")
+    zero_phase: bool = zero_phase()
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""

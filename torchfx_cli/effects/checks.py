@@ -11,9 +11,10 @@ from math import isfinite
 
 import numpy as np
 
-from torchfx_cli.design.stages import Array, Sections, is_stable, pole_radius, response
+from torchfx_cli.design.stages import Array, Sections, Stage, is_stable, pole_radius, response
 from torchfx_cli.effects.classical import Classical
 from torchfx_cli.effects.kind import Origin, StageSpec, params_of
+from torchfx_cli.effects.zero_phase import ZeroPhase
 from torchfx_cli.errors import DesignError
 from torchfx_cli.samples import hertz
 
@@ -50,22 +51,26 @@ def check_family(spec: Classical, origin: Origin) -> None:
                           f"{spec.attenuation_db:g} dB")
 
 
-def validated(spec: StageSpec, fs: float, sos: Array, label: str, *levels: Level) -> Sections:
-    """`sos` as a stage, once it is finite, stable and has the gain of every one of `levels`; else DesignError."""
+def validated(spec: StageSpec, fs: float, sos: Array, label: str, *levels: Level, remarks: tuple[str, ...] = ()
+              ) -> Stage:
+    """`sos` as a stage, once it is finite, stable and has the gain of every one of `levels`; else DesignError.
+
+    Forward and backward where `spec` says so, see zero_phase.py; levels and remarks are those of one way.
+    """
     name = f"{spec.origin}: {label} at {hertz(fs)}"
     if not np.isfinite(sos).all():
         raise DesignError(f"{name} is beyond float64; use a lower order or a higher frequency")
     if not is_stable(sos):
         raise DesignError(f"{name} is not stable in float64: pole radius {pole_radius(sos):.12g}; "
                           "use a lower order, a higher frequency or a wider band")
-    stage = Sections(sos, label)
+    stage = Sections(sos, label, remarks)
     for frequency_hz, wanted_db in levels:
         got_db = _level_db(stage, frequency_hz, fs)
         if not (isfinite(got_db) and abs(got_db - wanted_db) < LEVEL_TOLERANCE_DB):
             raise DesignError(f"{name} is not possible in float64: it would have {got_db:.2f} dB at "
                               f"{hertz(frequency_hz)} instead of {wanted_db:.2f} dB; "
                               "use a lower order, a higher frequency or a wider band")
-    return stage
+    return ZeroPhase(stage) if spec.is_both_ways else stage
 
 
 def _level_db(stage: Sections, frequency_hz: float, fs: float) -> float:

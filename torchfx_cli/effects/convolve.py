@@ -22,13 +22,14 @@ from torchfx_cli.design.stage import Array, Processor, Stage
 from torchfx_cli.design.stages import Taps
 from torchfx_cli.effects.kind import Kind, StageSpec, param
 from torchfx_cli.errors import DesignError
+from torchfx_cli.kernel.base import FftFir, fft_bytes
 from torchfx_cli.kernel.load import load
 from torchfx_cli.samples import Signal, block_frames, hertz
 
 FILES = (".wav", ".flac", ".aif", ".aiff", ".w64", ".caf")
 RINGING_FRAMES = 256  # of the lower rate, on each side: libsoxr's very high quality lasts about half of that
 MAX_RATIO = 1 << 12
-MAX_FRAMES = 4 * fir.MAX_TAPS  # of the file, which may have a higher rate than the signal
+MAX_FRAMES = 1 << 23  # of the file and of the response: three minutes at 48 kHz; memory decides before the run
 TRUE_STEREO = ((0, 0), (1, 0), (0, 1), (1, 1))  # (output, input) of its four channels
 
 
@@ -39,7 +40,7 @@ class ConvolveSpec(StageSpec):
     `content` is what `file` held when the chain was read, see `FirSpec`.
     """
 
-    is_filter, files = False, FILES
+    is_filter, files, max_file_bytes = False, FILES, 1 << 27
 
     file: str = param("impulse response of one channel, as many as the signal, or four on stereo (LL, LR, RL, RR)",
                       form="path")
@@ -80,7 +81,7 @@ class ConvolveSpec(StageSpec):
             raise ValueError("it holds samples that are not finite")
         if not response.any():
             raise ValueError("it is silent")
-        longest_s = min(fir.MAX_TAPS / source.fs, MAX_FRAMES / fs)
+        longest_s = MAX_FRAMES / max(source.fs, fs)
         if frames / fs > longest_s:
             raise ValueError(f"it lasts {frames / fs:.4g} s; at {hertz(source.fs)} at most {longest_s:.4g} s are "
                              "possible")
@@ -131,6 +132,10 @@ class Convolution(Stage):
         """See `Stage`: all of the response."""
         return len(self.ways[0][2]) - 1 - self.delay_frames
 
+    def memory_bytes(self, source: Signal) -> int:
+        """See `Stage`."""
+        return fft_bytes(len(self.ways[0][2]), 1, len(self.ways))
+
     def open(self, source: Signal) -> Processor:
         """See `Stage`."""
         return _Convolving(self, source.channels)
@@ -140,8 +145,9 @@ class _Convolving:
     """All ways have as many taps, so their bursts come at the same time."""
 
     def __init__(self, stage: Convolution, channels: int) -> None:
-        kernel = load()
-        self._ways = [(made, heard, kernel.fft_fir(taps, 1)) for made, heard, taps in stage.ways]
+        kernel, self._ways = load(), list[tuple[int, int, FftFir]]()
+        for made, heard, taps in stage.ways:
+            self._ways.append((made, heard, kernel.fft_fir(taps, 1, self._ways[0][2] if self._ways else None)))
         self._channels, self._to_skip, self._owed = channels, stage.delay_frames, 0
 
     def process(self, samples: Array) -> Array:

@@ -9,6 +9,7 @@ from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.checks import check_frequencies, validated
 from torchfx_cli.effects.kind import Kind, StageSpec, frequency
 from torchfx_cli.effects.notch import HALF_POWER_DB
+from torchfx_cli.effects.zero_phase import zero_phase
 from torchfx_cli.samples import Signal, hertz
 
 
@@ -17,6 +18,7 @@ class DcBlockSpec(StageSpec):
     """Removes a constant offset with a first-order high-pass."""
 
     cutoff_hz: float = frequency("-3 dB", 5.0)
+    zero_phase: bool = zero_phase()
 
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""

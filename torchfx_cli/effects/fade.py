@@ -76,6 +76,10 @@ class Fade(Stage):
     label: str
     cost_ns: ClassVar[float] = 1.0  # type: ignore[misc]
 
+    @property
+    def minds_end(self) -> bool:  # type: ignore[override]
+        return self.fade_out > 0
+
     def open(self, source: Signal) -> Processor:
         """See `Stage`."""
         return _Fading(self, source.channels)

@@ -19,6 +19,7 @@ from torchfx_cli.design import biquad
 from torchfx_cli.design.stages import Array, Stage, section_responses
 from torchfx_cli.effects.checks import not_below, validated
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, param
+from torchfx_cli.effects.zero_phase import zero_phase
 from torchfx_cli.errors import DesignError
 from torchfx_cli.samples import Signal, hertz
 
@@ -43,6 +44,7 @@ class GraphicEqSpec(StageSpec):
     gains_db: tuple[float, ...] = param("the gains of all bands instead: 10 octaves from 31.5 Hz, or 31 thirds from "
                                         "20 Hz", default=(), unit="dB", form="numbers", low=-60.0, high=60.0)
     width: str = param("distance of the bands", default="octave", form="word", choices=tuple(CENTRES_HZ))
+    zero_phase: bool = zero_phase()
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""

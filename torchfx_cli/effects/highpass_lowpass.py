@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.checks import check_family, check_frequencies, validated
 from torchfx_cli.effects.classical import FAMILIES, cookbook_problems, family_problems, family_words, sections_of
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, frequency, order, param, quality
+from torchfx_cli.effects.zero_phase import zero_phase
 from torchfx_cli.samples import Signal, hertz
 
 
@@ -29,6 +30,7 @@ class CutSpec(StageSpec):
     attenuation_db: float = param("stop-band attenuation (chebyshev2, elliptic)", default=60.0, unit="dB",
                                   low=3.1, high=200.0)
     q: float | None = quality("use the second-order cookbook section of this Q instead", None)
+    zero_phase: bool = zero_phase()
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""
@@ -49,8 +51,8 @@ class CutSpec(StageSpec):
         sos = sections_of(self, make, self.cutoff_hz, fs)
         halves = 2 if self.family == "linkwitz_riley" else 1
         level_db = halves * edge_db(self.family, self.ripple_db, self.attenuation_db)
-        stage = validated(self, fs, sos, f"{label} {family_words(self)}", (self.cutoff_hz, level_db))
-        return replace(stage, remarks=(CANCELS,)) if halves == 2 and self.order % 4 else stage
+        remarks = (CANCELS,) if halves == 2 and self.order % 4 else ()
+        return validated(self, fs, sos, f"{label} {family_words(self)}", (self.cutoff_hz, level_db), remarks=remarks)
 
 
 CANCELS = ("linkwitz_riley of order 2, 6, 10, ...: low-pass and high-pass of one frequency cancel there when they are "

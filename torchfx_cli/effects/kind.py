@@ -92,7 +92,8 @@ class StageSpec(ABC):
     is_shared    so it is, and the files of an album may be measured together.
     is_filter    its stage is linear and time-invariant, the same for each channel: in the library a filter.
     is_bypassed  it does nothing, and does not count for what is heard.
-    files        how the name that its `file` holds may end; `content` is what that file held when the chain was read.
+    files        how the name that its `file` holds may end; `content` is what that file, of at most `max_file_bytes`,
+                  held when the chain was read.
     is_flat      it treats all frequencies alike, so it is the same for every sample rate.
     """
 
@@ -102,6 +103,7 @@ class StageSpec(ABC):
     is_bypassed: ClassVar[bool] = False
     is_flat: ClassVar[bool] = False
     files: ClassVar[tuple[str, ...]] = ()
+    max_file_bytes: ClassVar[int] = 1 << 25  # a million numbers, of 25 characters where they are printed in full
 
     kind: str
     origin: Origin = field(compare=False, repr=False)
@@ -121,6 +123,16 @@ class StageSpec(ABC):
     @abstractmethod
     def design(self, source: Signal) -> Stage:
         """The stage for the signal `source`. Raises DesignError, naming `origin`, where there can be none."""
+
+    @property
+    def is_both_ways(self) -> bool:
+        """Whether it is a filter that goes over the file forward and backward, see zero_phase.py."""
+        return bool(getattr(self, "zero_phase", False))
+
+    @property
+    def waits_for_end(self) -> bool:
+        """Whether nothing comes out before the whole file was heard."""
+        return self.is_measured or self.is_both_ways
 
     @property
     def suits_any_rate(self) -> bool:

@@ -63,6 +63,11 @@ class Normalize(Measured):
         """No sample is above a peak."""
         return None if self.by == RMS else self.level
 
+    @property
+    def minds_end(self) -> bool:  # type: ignore[override]
+        """Silence lowers the mean."""
+        return self.by == RMS
+
     def meter(self, source: Signal) -> Meter:
         """See `Measured`."""
         if self.by == RMS:

@@ -12,6 +12,7 @@ from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.checks import check_frequencies, validated
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, frequency, quality
 from torchfx_cli.effects.width import bandwidth, q_of, width, width_problems
+from torchfx_cli.effects.zero_phase import zero_phase
 from torchfx_cli.samples import Signal, hertz
 
 HALF_POWER_DB = -10.0 * np.log10(2.0)
@@ -24,6 +25,7 @@ class NotchSpec(StageSpec):
     frequency_hz: float = frequency("what is removed")
     q: float = quality("frequency over bandwidth", 30.0)
     bandwidth: float | None = bandwidth("octaves between the -3 dB points, instead of q")
+    zero_phase: bool = zero_phase()
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""

@@ -6,11 +6,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from torchfx_cli.design.stage import Array, Processor, Stage
+from torchfx_cli.design.silence import Padding
+from torchfx_cli.design.stage import Processor, Stage
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, param
-from torchfx_cli.samples import Signal, block_frames
+from torchfx_cli.samples import Signal
 
 MAX_S = 120.0  # the silence in front comes out in one block
 
@@ -58,22 +57,4 @@ class Pad(Stage):
 
     def open(self, source: Signal) -> Processor:
         """See `Stage`."""
-        return _Padding(self, source.channels)
-
-
-class _Padding:
-    def __init__(self, stage: Pad, channels: int) -> None:
-        self._stage, self._channels, self._has_begun = stage, channels, False
-
-    def process(self, samples: Array) -> Array:
-        """See `Processor`."""
-        if self._has_begun or not len(samples):
-            return samples
-        self._has_begun = True
-        return np.concatenate([np.zeros((self._stage.start, self._channels)), samples])
-
-    def flush(self) -> Iterator[Array]:
-        """The silence behind."""
-        left, most = self._stage.end if self._has_begun else 0, block_frames(self._channels)
-        for at in range(0, left, most):
-            yield np.zeros((min(most, left - at), self._channels))
+        return Padding(self.start, self.end, source.channels)

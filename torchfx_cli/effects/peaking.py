@@ -10,6 +10,7 @@ from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.checks import check_frequencies, validated
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, frequency, gain, quality
 from torchfx_cli.effects.width import bandwidth, q_of, width, width_problems
+from torchfx_cli.effects.zero_phase import zero_phase
 from torchfx_cli.samples import Signal, hertz
 
 
@@ -21,6 +22,7 @@ class PeakingSpec(StageSpec):
     gain_db: float = gain("gain at the centre")
     q: float = quality("centre over bandwidth", 1.0)
     bandwidth: float | None = bandwidth("octaves between the points of half the gain in dB, instead of q")
+    zero_phase: bool = zero_phase()
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""

@@ -10,6 +10,7 @@ from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.checks import check_frequencies, validated
 from torchfx_cli.effects.kind import Q_BUTTERWORTH, Complaint, Kind, StageSpec, frequency, gain, order, param, quality
 from torchfx_cli.effects.width import width, width_problems
+from torchfx_cli.effects.zero_phase import zero_phase
 from torchfx_cli.samples import Signal, hertz
 
 
@@ -23,6 +24,7 @@ class ShelfSpec(StageSpec):
     slope: float | None = param("steepness instead of q (order 2 only); 1 is the steepest without an overshoot",
                                 default=None, low=1e-3, high=1.0)
     order: int = order("1 or 2", 2, high=2)
+    zero_phase: bool = zero_phase()
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
         """See `StageSpec`."""

@@ -11,6 +11,7 @@ import numpy as np
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.checks import validated
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, frequency, param
+from torchfx_cli.effects.zero_phase import zero_phase
 from torchfx_cli.errors import DesignError
 from torchfx_cli.samples import Signal, hertz
 
@@ -21,6 +22,7 @@ class SosSpec(StageSpec):
 
     sections: tuple[tuple[float, ...], ...] = param("rows of b0, b1, b2, a0, a1, a2", form="rows")
     rate_hz: float | None = frequency("the sample rate they were made for; other files are refused", None)
+    zero_phase: bool = zero_phase()
 
     @property
     def suits_any_rate(self) -> bool:

@@ -85,4 +85,7 @@ KINDS = Kinds({
     "repeat": "repeat",
     "fade": "fade",
     "pad": "pad",
+    "delay": "delay",
+    "reverse": "reverse",
+    "reverb": "reverb",
 })

@@ -54,6 +54,10 @@ class Trim(Stage):
     label: str
     cost_ns: ClassVar[float] = 0.5  # type: ignore[misc]
 
+    @property
+    def minds_end(self) -> bool:  # type: ignore[override]
+        return self.end is not None
+
     def frames_out(self, frames: int, source: Signal) -> int:
         """See `Stage`."""
         return max(0, (frames if self.end is None else min(frames, self.end)) - self.start)

@@ -7,6 +7,7 @@ The file is read once for the first and the last frame that do, and then trimmed
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +62,7 @@ class TrimSilence(Measured):
     ends: str
     fs: float
     label: str
+    minds_end: ClassVar[bool] = True  # type: ignore[misc]
 
     def meter(self, source: Signal) -> Meter:
         """See `Measured`."""

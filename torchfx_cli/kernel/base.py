@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from torchfx_cli.kernel.following import Curve, Gate
 from torchfx_cli.kernel.limiting import LimiterState
+from torchfx_cli.kernel.reverberating import ReverbState
 
 Samples = npt.NDArray[np.float64]
 Block = npt.NDArray[Any]
@@ -26,7 +27,7 @@ BITS = {
 }
 MIN_FFT_SIZE = 2048
 LONG_TAPS = 1 << 15
-TABLES = 12  # of a transform's size that it takes for itself: roots, response, room to work in
+TABLES, RESPONSE = 10, 2  # of a transform's size: roots and room to work in, which others may share, and its own
 
 
 class Kernel(ABC):
@@ -128,9 +129,18 @@ class Kernel(ABC):
         _require(x.ndim == 2 and x.shape[1] == state.channels, "channels", x)
         self._limit(x, state)
 
+    def reverb(self, x: Samples, late: Samples, state: ReverbState) -> None:
+        """Make of `x`, in place, the dry sound and what the network answers to `late`; see `ReverbState`."""
+        _require(x.ndim == 2 and x.shape == late.shape and x.shape[1] == state.channels, "x or late", x, late)
+        self._reverb(x, late, state)
+
     @abstractmethod
-    def fft_fir(self, taps: Samples, channels: int) -> FftFir:
-        """A convolution with `taps` [N] by FFT, at rest."""
+    def fft_fir(self, taps: Samples, channels: int, beside: FftFir | None = None) -> FftFir:
+        """A convolution with `taps` [N] by FFT, at rest.
+
+        beside  another of as many taps, of which it shares the tables and the room to work in; the two must not be at
+                work at the same time.
+        """
 
     @abstractmethod
     def _load(self, block: Block, out: Samples) -> int: ...
@@ -157,6 +167,9 @@ class Kernel(ABC):
 
     @abstractmethod
     def _limit(self, x: Samples, state: LimiterState) -> None: ...
+
+    @abstractmethod
+    def _reverb(self, x: Samples, late: Samples, state: ReverbState) -> None: ...
 
     @abstractmethod
     def _fir(self, x: Samples, taps: Samples, out: Samples) -> None:
@@ -209,11 +222,11 @@ def _as_heard(kernel: Kernel, taps: Samples, channels: int, pending: Samples, fi
     return made
 
 
-def fft_bytes(taps: int, channels: int) -> int:
-    """Memory that an `FftFir` takes, its largest block of output with it."""
+def fft_bytes(taps: int, channels: int, count: int = 1) -> int:
+    """Memory that `count` `FftFir`s beside each other take, their largest blocks of output with them."""
     size = fft_size(taps)
     hop = size - taps + 1
-    return 8 * (TABLES * size + channels * (size + 3 * hop))
+    return 8 * (TABLES * size + count * (RESPONSE * size + channels * (size + 3 * hop)))
 
 
 def fft_size(taps: int) -> int:

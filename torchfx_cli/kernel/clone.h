@@ -9,6 +9,7 @@
 #include "dynamics.h"
 #include "truepeak.h"
 #include "limiter.h"
+#include "reverb.h"
 
 #undef LANES
 #undef ISA

@@ -13,6 +13,7 @@
  *   dynamics.h compressor, expander, de-esser, gate
  *   truepeak.h peaks between samples
  *   limiter.h  look-ahead limiter
+ *   reverb.h   feedback delay network
  *
  * Build with -ffp-contract=off and never with -ffast-math: results must not depend on how a loop was unrolled.
  * Blocks are [frames, channels] float64, C-contiguous. Nothing is allocated, nothing is kept between calls.

@@ -12,6 +12,7 @@ import numpy as np
 from torchfx_cli.kernel.base import Block, FftFir, Kernel, Samples
 from torchfx_cli.kernel.following import Curve, Gate
 from torchfx_cli.kernel.limiting import LimiterState, largest_gain
+from torchfx_cli.kernel.reverberating import ReverbState
 
 LANES = {"avx512": 8, "avx2": 4, "baseline": 2}
 # Where overlap-save becomes cheaper than the direct sum: measured, one thread (benchmarks/kernel.py --taps).
@@ -50,6 +51,14 @@ class _Limiter(ctypes.Structure):
     )
 
 
+class _Reverb(ctypes.Structure):
+    """`reverb` in reverb.h; the names are those of `ReverbState`."""
+
+    arrays = ("starts", "lengths", "places", "gain", "pole", "ways_in", "ways_out", "memory", "lines")
+    _fields_ = (("channels", c_int64), ("out_rows", c_int64), ("dry", c_double),
+                *((name, c_void_p) for name in arrays))
+
+
 _SIGNATURES: dict[str, tuple[Any, ...]] = {  # result, then arguments
     **{f"load_{suffix}": (c_int64, c_void_p, c_void_p, c_int64) for suffix in SUFFIXES.values()},
     **{
@@ -66,6 +75,7 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {  # result, then arguments
     "gate": (None, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
     "true_peak": (c_double, c_void_p, c_int64, c_int64, c_void_p, c_double, c_void_p, c_double),
     "limit": (None, POINTER(_Limiter), c_void_p, c_int64),
+    "reverb": (None, POINTER(_Reverb), c_void_p, c_void_p, c_int64),
     "fir": (None, c_void_p, c_void_p, c_int64, c_void_p, c_int64, c_int64),
     "fft_prepare": (None, POINTER(_Plan)),
     "fft_process": (None, POINTER(_Plan), c_void_p, c_int64, c_void_p),
@@ -92,10 +102,11 @@ class Native(Kernel):
         self.c_sos, self.c_gain, self.c_fir = c["sos"], c["gain"], c["fir"]
         self.c_true_peak = c["true_peak"]
         self.c_follow, self.c_gate, self.c_limit = c["follow"], c["gate"], c["limit"]
+        self.c_reverb = c["reverb"]
         self.c_fft_prepare, self.c_fft_process = c["fft_prepare"], c["fft_process"]
 
-    def fft_fir(self, taps: Samples, channels: int) -> FftFir:
-        return _NativeFftFir(self, taps, channels)
+    def fft_fir(self, taps: Samples, channels: int, beside: FftFir | None = None) -> FftFir:
+        return _NativeFftFir(self, taps, channels, beside)
 
     def from_rows(self, rows: Block, block: Samples) -> None:
         if rows.strides[1] == rows.itemsize:
@@ -153,6 +164,11 @@ class Native(Kernel):
         self.c_limit(byref(limiter), _address(x, np.float64), len(x))
         state.places[:], state.memory[:] = limiter.places, limiter.memory
 
+    def _reverb(self, x: Samples, late: Samples, state: ReverbState) -> None:
+        addresses = {name: _address(getattr(state, name)) for name in _Reverb.arrays}
+        network = _Reverb(state.channels, state.out_rows, state.dry, **addresses)
+        self.c_reverb(byref(network), _address(x, np.float64), _address(late, np.float64), len(x))
+
     def _fir(self, x: Samples, taps: Samples, out: Samples) -> None:
         first = _address(x, np.float64) + (len(taps) - 1) * x.shape[1] * x.itemsize
         self.c_fir(first, _address(out, np.float64), out.size, _address(taps, np.float64), len(taps), x.shape[1])
@@ -161,21 +177,24 @@ class Native(Kernel):
 class _NativeFftFir(FftFir):
     """The arrays of fft.h's plan; the C code works in `pending` and in scratch of its own."""
 
-    def __init__(self, kernel: Native, taps: Samples, channels: int) -> None:
+    def __init__(self, kernel: Native, taps: Samples, channels: int, beside: FftFir | None) -> None:
         super().__init__(kernel, taps, channels)
         self._process = kernel.c_fft_process
         lanes = LANES[kernel.clone]
         points = self.size // lanes
-        self._arrays = {
-            "split": _split_roots(self.size, lanes),
-            "roots": _pass_roots(points),
-            "response": _aligned(points, 2, lanes),
-            "pending": self.pending,
-            "work": _aligned(points, 2, lanes),
-            "result": _aligned(2, self.size),
-        }
+        if isinstance(beside, _NativeFftFir) and beside.size == self.size:
+            self._shared: dict[str, Samples] = beside._shared
+        else:
+            self._shared = {
+                "split": _split_roots(self.size, lanes),
+                "roots": _pass_roots(points),
+                "work": _aligned(points, 2, lanes),
+                "result": _aligned(2, self.size),
+            }
+        self._arrays = {**self._shared, "response": _aligned(points, 2, lanes), "pending": self.pending}
         addresses = {name: _address(array, np.float64) for name, array in self._arrays.items()}
         self._plan = _Plan(self.size, len(self.taps), channels, self.filled, **addresses)
+        self._arrays["result"][0] = 0.0
         self._arrays["result"][0, : len(self.taps)] = self.taps / self.size
         kernel.c_fft_prepare(byref(self._plan))
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from torchfx_cli.kernel.base import Block, FftFir, Kernel, Samples
 from torchfx_cli.kernel.following import Curve, Gate
 from torchfx_cli.kernel.limiting import GRAIN, LimiterState
+from torchfx_cli.kernel.reverberating import LINES, ReverbState
 
 # The largest float64 that float32 does not round to infinity.
 FLOAT_LIMIT = float.fromhex("0x1.fffffefffffffp127")
@@ -31,7 +32,7 @@ class Twin(Kernel):
     def __init__(self, reason: str = "") -> None:
         self.reason = reason
 
-    def fft_fir(self, taps: Samples, channels: int) -> FftFir:
+    def fft_fir(self, taps: Samples, channels: int, beside: FftFir | None = None) -> FftFir:
         return _TwinFftFir(self, taps, channels)
 
     def _load(self, block: Block, out: Samples) -> int:
@@ -116,6 +117,13 @@ class Twin(Kernel):
         state.held[...] = held[len(x) :]
         state.places[0] = 0
 
+    def _reverb(self, x: Samples, late: Samples, state: ReverbState) -> None:
+        done = 0
+        while done < len(x):
+            count = int(min(len(x) - done, (state.lengths - state.places).min()))
+            _reverberate(state, x[done : done + count], late[done : done + count])
+            done += count
+
     def _fir(self, x: Samples, taps: Samples, out: Samples) -> None:
         out[...] = 0.0
         for i, tap in enumerate(taps):
@@ -187,6 +195,35 @@ def _limited_gain(state: LimiterState, needed: float) -> float:
     state.places[1:] = at, (at_first + 1) % state.first, (at_second + 1) % state.second
     state.memory[:] = lowest, released, first_sum, second_sum
     return second_sum * (1.0 / state.second)
+
+
+def _reverberate(state: ReverbState, x: Samples, late: Samples) -> None:
+    """See reverb.h, whose steps these are; no line comes to its end within `x`."""
+    from scipy.signal import lfilter
+
+    count = len(x)
+    first = state.starts + state.places
+    v = np.empty((LINES, count))
+    for i in range(LINES):
+        line = state.lines[first[i] : first[i] + count]
+        v[i] = lfilter([state.gain[i]], [1.0, -state.pole[i]], line, zi=[state.pole[i] * state.memory[i]])[0]
+    state.memory[:] = v[:, -1]
+    for step in (1, 4):
+        a, b, c, d = np.moveaxis(v.reshape(-1, 4, step, count), 1, 0)
+        a, b, c, d = a + b, a - b, c + d, c - d
+        v = np.stack([a + c, b + d, a - c, b - d], axis=1).reshape(LINES, count)
+    x *= state.dry
+    for channel, way in enumerate(state.ways_out):
+        wet = way[0] * v[0]
+        for row in range(1, state.out_rows):
+            wet += way[row] * v[row]
+        x[:, channel] += wet
+    back = 0.25 * v
+    for way, heard in zip(state.ways_in, late.T, strict=True):
+        back += way[:, None] * heard
+    for i in range(LINES):
+        state.lines[first[i] : first[i] + count] = back[i]
+    state.places[:] = (state.places + count) % state.lengths
 
 
 def tpdf(seed: int, first_sample: int, count: int) -> Samples:

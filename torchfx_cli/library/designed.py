@@ -44,8 +44,8 @@ class Filter(Linear):
     def __init__(self, stage: str | StageSpec, fs: float | None = None, **settings: object) -> None:
         super().__init__()
         self._keep("spec", stage if isinstance(stage, StageSpec) else parsed(stage, settings, type(self).__name__))
-        if self.spec.is_measured:
-            raise ValueError(f"{self.spec.kind} needs the whole recording: use fx.effect")
+        if self.spec.waits_for_end:
+            raise ValueError(f"{self.spec.kind} needs the whole recording here: use fx.effect")
         self._keep("fs", None)
         self._keep("stage", None)
         self._suits_any_rate = self.spec.is_flat or (fs is None and self.spec.suits_any_rate)

@@ -15,13 +15,13 @@ from itertools import groupby, pairwise
 from typing import Any, Literal
 
 from torchfx_cli.design.stage import Branched, Measured
-from torchfx_cli.design.stages import Gain, Stage, response, ringing_s
+from torchfx_cli.design.stages import Gain, Stage, response
 from torchfx_cli.plan.fuse import fuse
+from torchfx_cli.plan.tail import with_tail
 from torchfx_cli.samples import FLOAT64, SampleFormat, Signal, Start
 
 Dither = Literal["auto", "none", "tpdf"]
 
-MAX_TAIL_S = 60.0
 MAX_DITHERED_BITS = 16  # from 17 bits on the rounding error lies below what any converter resolves
 
 
@@ -32,7 +32,7 @@ class RenderPlan:
     fs, channels  of the input; what becomes of them on the way is in `signals`.
     remarks       what a user should know of the stages before anything is done.
     found         what followed from the whole file, a line for each stage that was measured.
-    tail_frames   silence that follows the input, at its rate, so that what rings is heard to its end.
+    tail_frames   silence that follows the input, at its rate, so that what rings is heard to its end; see `tail`.
     start         filters begin at rest, or "steady", as if the first sample of each channel had always been there.
     """
 
@@ -110,6 +110,19 @@ class RenderPlan:
         for stage, source in zip(self.stages, self.signals, strict=False):
             place = None if place is None else stage.place(place, source)
         return place
+
+    @property
+    def turns_time(self) -> bool:
+        """Whether `place` cannot tell, because frames come out in another order."""
+        return any(stage.turns_time for stage in self.stages)
+
+    def scratch_bytes(self, frames: int) -> int:
+        """What the stages keep of so many frames of input in temporary files."""
+        frames, total = frames + self.tail_frames, 0
+        for stage, source in zip(self.stages, self.signals, strict=False):
+            total += stage.scratch_bytes(frames, source)
+            frames = stage.frames_out(frames, source)
+        return total
 
     @property
     def latency_frames(self) -> int:
@@ -213,7 +226,7 @@ def assemble(
     """Fuse `stages`, designed for `fs`, and settle dither and tail.
 
     `dither="auto"` dithers where values change on the way to 16 bits or fewer. `tail_s="auto"` adds what the
-    chain needs to fall below -120 dB, a minute at most.
+    chain needs to fall below -120 dB; see `tail`.
     """
     fused = fuse(stages)
     changed = bool(fused) or not source.is_integer or source.bits > sink.bits
@@ -221,5 +234,5 @@ def assemble(
     remarks = tuple(dict.fromkeys(remark for stage in stages for remark in stage.remarks))
     plan = RenderPlan(fs, channels, fused, source, sink, wanted and sink.is_integer, remarks=remarks,
                       start=start)
-    silence_s = min(ringing_s(fused, plan.signals[0]), MAX_TAIL_S) if tail_s == "auto" else tail_s
-    return replace(plan, tail_frames=round(silence_s * fs))
+    tail_frames, placed = with_tail(fused, plan.signals[0], tail_s)
+    return replace(plan, stages=placed, tail_frames=tail_frames)

@@ -105,7 +105,7 @@ class Chain:
         for n, processor in enumerate(self._processors):
             behind = Chain(self._processors[n + 1 :])
             for samples in processor.flush():
-                yield behind.process(samples)
+                yield behind.process(np.ascontiguousarray(samples))
 
     def told(self) -> list[str]:
         """After `flush`: what its processors tell of the file."""

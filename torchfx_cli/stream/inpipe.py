@@ -7,20 +7,20 @@ it can: the first bytes are kept and can be read again, and a jump counts only w
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 import select
 import tempfile
-from collections.abc import Iterator
 from typing import BinaryIO
 
-from torchfx_cli.errors import ReadError, RunError
+from torchfx_cli.errors import ReadError
+from torchfx_cli.scratch import PREFIX, kept_somewhere
 from torchfx_cli.stream.diagnose import fault
 
 MAX_HEAD_BYTES = 64 << 20  # of an input before its first sample, pictures and all
 ENDLESS = 1 << 60  # the length, in bytes, of what does not tell its length
 PIECE_BYTES = 1 << 16
+STDIN_KEPT = "the standard input"
 POLL_S = 0.1  # how soon a read that waits notices that nobody needs it any more
 
 
@@ -160,20 +160,10 @@ def spooled(pipe: InPipe) -> BinaryIO:
     pipe.forget()
     pipe.seek(0)
     scratch = memoryview(bytearray(16 * PIECE_BYTES))
-    with contextlib.ExitStack() as stack, kept_somewhere():
-        file = stack.enter_context(tempfile.TemporaryFile(prefix="torchfx-"))
+    with contextlib.ExitStack() as stack, kept_somewhere(STDIN_KEPT):
+        file = stack.enter_context(tempfile.TemporaryFile(prefix=PREFIX))
         while count := pipe.readinto(scratch):
             file.write(scratch[:count])
         file.flush()
         stack.pop_all()
     return file
-
-
-@contextlib.contextmanager
-def kept_somewhere() -> Iterator[None]:
-    """Within, an OSError is one of the folder for temporary files, and ends the run."""
-    try:
-        yield
-    except OSError as error:
-        full = "; TMPDIR may name another place" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
-        raise RunError(f"cannot keep the standard input in {tempfile.gettempdir()}: {error.strerror}{full}") from None

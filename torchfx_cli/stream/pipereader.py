@@ -20,12 +20,13 @@ import numpy as np
 import soundfile
 
 from torchfx_cli.errors import ReadError
+from torchfx_cli.scratch import PREFIX, kept_somewhere
 from torchfx_cli.stream import chunks
 from torchfx_cli.stream.chunks import Layout
 from torchfx_cli.stream.diagnose import why_not_opened
 from torchfx_cli.stream.flacstream import look
 from torchfx_cli.stream.headercheck import HeaderCheck, OnTruncated
-from torchfx_cli.stream.inpipe import ENDLESS, InPipe, kept_somewhere, spooled
+from torchfx_cli.stream.inpipe import ENDLESS, STDIN_KEPT, InPipe, spooled
 from torchfx_cli.stream.metadatasource import MetadataSource
 from torchfx_cli.stream.opened import UNKNOWN_FRAMES
 from torchfx_cli.stream.pipehead import align, can_stream, ending, head_of, promised_bytes, size_patch
@@ -220,7 +221,7 @@ class PipeSource(Source):
 
 def _kept(head: bytes) -> int:
     """A descriptor of a file that holds `head`."""
-    with kept_somewhere(), tempfile.TemporaryFile(prefix="torchfx-") as file:
+    with kept_somewhere(STDIN_KEPT), tempfile.TemporaryFile(prefix=PREFIX) as file:
         file.write(head)
         file.flush()
         return os.dup(file.fileno())

@@ -63,8 +63,11 @@ def move_id3(tag: bytes, timeline: Timeline) -> tuple[bytes, tuple[str, ...]]:
 
 
 def move_comments(comments: Comments, timeline: Timeline) -> tuple[list[tuple[str, str]], list[str]]:
-    """`comments` (key in capitals, value) in the output, and the keys of those that cannot be understood."""
+    """`comments` (key in capitals, value) in the output, and the keys of those that cannot be understood or told."""
+    untold = [] if timeline.is_told else [key for key, _ in comments if is_timed(key) and key != "TIME_REFERENCE"]
+    comments = [pair for pair in comments if pair[0] not in untold]
     chapters, lost = _chapters(comments, timeline.in_units(1000))
+    lost += untold
     moved, room = [], MAX_SHEET_LETTERS
     for key, value in comments:
         if (chapter := _CHAPTER.fullmatch(key)) is not None:
@@ -168,7 +171,9 @@ def move_frames(frames: Iterable[Any], timeline: Timeline) -> tuple[list[Any], l
     lost: list[str] = []
     for frame in frames:
         name = frame.FrameID
-        if name == "CHAP":
+        if name in _TIMED_FRAMES and not timeline.is_told:
+            lost.append(name)
+        elif name == "CHAP":
             chapter = _moved_chapter(frame, line)
             moved += [chapter] if chapter else []
             gone |= set() if chapter else {frame.element_id}

@@ -19,6 +19,7 @@ class Timeline:
     fs_in, fs_out   sample rates in Hz.
     first           the frame of the input with which the output begins.
     frames_out      length of the output; more than any file has where it is unknown.
+    is_told         frames are in order; of a sound that is turned round only `reference` is known: the recording's.
     """
 
     place: Callable[[float], float | None]
@@ -26,9 +27,15 @@ class Timeline:
     fs_out: int
     first: float
     frames_out: int
+    is_told: bool = True
 
     def point(self, at: float) -> int | None:
-        """The frame of the output nearest to the frame `at` of the input; None outside the output."""
+        """The frame of the output nearest to the frame `at` of the input; None outside the output.
+
+        ValueError where it cannot be told.
+        """
+        if not self.is_told:
+            raise ValueError("the sound is turned round")
         place = self.place(at)
         if place is None and abs(at - self.first) <= 0.5:  # the chain's own times are rounded to frames, too
             return 0
@@ -64,4 +71,4 @@ class Timeline:
             return None if found is None else found * per_second / self.fs_out
 
         frames = math.floor(self.frames_out * per_second / self.fs_out + 0.5)
-        return Timeline(place, per_second, per_second, self.first * per_second / self.fs_in, frames)
+        return Timeline(place, per_second, per_second, self.first * per_second / self.fs_in, frames, self.is_told)

@@ -88,6 +88,9 @@ def _metadata(source: Source, todo: JobPlan) -> MetadataSource:
     plan, facts = todo.plan, todo.facts
     made = Made(f"torchfx {__version__}", is_changed=bool(plan.stages))
     frames = facts.frames if facts.frames is not None and facts.container != "MP3" else UNKNOWN_FRAMES
+    if plan.turns_time:
+        timeline = Timeline(plan.place, plan.fs, int(plan.output.fs), 0.0, plan.frames_out(frames), is_told=False)
+        return replace(source.metadata, timeline=timeline, made=made)
     if plan.place(0.0) == 0.0 and plan.place(frames) is not None and plan.output.fs == plan.fs:
         return replace(source.metadata, made=made)
     heard = bisect_left(range(UNKNOWN_FRAMES), 1, key=replace(plan, tail_frames=0).frames_out)  # the first that is

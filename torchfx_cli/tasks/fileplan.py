@@ -7,11 +7,12 @@ from functools import lru_cache
 from typing import Literal
 
 from torchfx_cli.chain.spec import ChainSpec, design_chain
-from torchfx_cli.design.stage import Stage
+from torchfx_cli.design.stage import Branched, Stage
 from torchfx_cli.errors import FileError
 from torchfx_cli.kernel.base import fft_bytes
 from torchfx_cli.plan.assemble import Dither, RenderPlan, assemble
 from torchfx_cli.samples import BLOCK_SAMPLES, SampleFormat, Signal, Start, block_frames
+from torchfx_cli.scratch import check_room
 from torchfx_cli.stream.bitrate import rated
 from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.foreign import OGG_FLAC
@@ -24,7 +25,7 @@ from torchfx_cli.tasks.job import Job, Settings
 
 FEW_SAMPLES = 4 * BLOCK_SAMPLES  # which are done sooner than two threads have begun
 MAX_BLOCK_SAMPLES = 1 << 26
-MAX_FIR_BYTES = 1 << 31
+MAX_HELD_BYTES = 1 << 31
 PIPE_FORMAT = "wav"  # of the standard output, where nobody says otherwise
 
 
@@ -80,6 +81,7 @@ def plan_file(job: Job, facts: FileFacts, settings: Settings) -> JobPlan:
                  settings.dither, settings.tail_s, settings.start or settings.chain.start)
     _check_length(plan, facts)
     _check_memory(plan)
+    check_room(plan.scratch_bytes(facts.frames or 0), f"{job.source.name} for {'; '.join(plan.describe())}")
     return JobPlan(job, facts, output_format, plan, _block_frames(facts, settings.chunk_s))
 
 
@@ -103,13 +105,27 @@ def _facts_behind(chain: ChainSpec, facts: FileFacts) -> FileFacts:
 
 
 def _check_memory(plan: RenderPlan) -> None:
-    """Raise FileError where impulse responses over many channels would take the memory of the machine."""
-    long = [(stage.tap_count, run.source.channels) for run in plan.all_runs for stage in run.stages if stage.tap_count]
-    needed = sum(fft_bytes(taps, channels) for taps, channels in long)
-    if needed > MAX_FIR_BYTES:
-        channels, taps = max(channels for _, channels in long), sum(taps for taps, _ in long)
-        raise FileError(f"{channels} channels through impulse responses of {taps} taps need about "
-                        f"{needed / 1e9:.1f} GB of memory; {MAX_FIR_BYTES / 1e9:.1f} GB are allowed: use fewer taps")
+    """Raise FileError where impulse responses, or echoes, would take the memory of the machine."""
+    placed = list(zip(plan.stages, plan.signals, strict=False))
+    needed = sum(_memory_bytes(stage, signal) for stage, signal in placed)
+    if needed > MAX_HELD_BYTES:
+        stage, signal = max(placed, key=lambda place: _memory_bytes(*place))
+        taps = sum(stage.tap_count for stage, _ in placed)
+        through = f"impulse responses of {taps} taps" if stage.tap_count else stage.label
+        raise FileError(f"{signal.channels} channels through {through} need about {needed / 1e9:.1f} GB of memory; "
+                        f"{MAX_HELD_BYTES / 1e9:.1f} GB are allowed: {'use fewer taps' if taps else 'make it shorter'}")
+
+
+def _memory_bytes(stage: Stage, source: Signal) -> int:
+    if stage.tap_count:
+        return fft_bytes(stage.tap_count, source.channels)
+    total = stage.memory_bytes(source)
+    branches = zip(stage.branches, stage.heard(source), strict=True) if isinstance(stage, Branched) else ()
+    for branch, signal in branches:
+        for inner in branch:
+            total += _memory_bytes(inner, signal)
+            signal = inner.output(signal)
+    return total
 
 
 @lru_cache(maxsize=64)
