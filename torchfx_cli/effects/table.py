@@ -51,6 +51,7 @@ KINDS = Kinds({
     "notch": "notch",
     "allpass": "allpass",
     "dc_block": "dc_block",
+    "tilt": "tilt",
     "analog": "analog",
     "sos": "sos",
     "fir": "fir",
