@@ -67,6 +67,7 @@ KINDS = Kinds({
     "expander": "expander",
     "deesser": "deesser",
     "multiband": "multiband",
+    "tremolo": "tremolo",
     "resample": "resample",
     "mono": "mono",
     "stereo": "stereo:STEREO",
