@@ -24,7 +24,12 @@ Wave = Callable[[float], Array]  # a piece of it, by the period that has gone by
 def _sine(periods: Array) -> Wave:
     """cos(a + b) = cos a cos b - sin a sin b, so that a piece takes no cosine a frame."""
     turns = np.exp(2j * np.pi * periods)
-    return lambda first: (1.0 - (turns * np.exp(2j * np.pi * first)).real) / 2.0
+
+    def wave(first: float) -> Array:
+        made: Array = (1.0 - (turns * np.exp(2j * np.pi * first)).real) / 2.0
+        return made
+
+    return wave
 
 
 def _triangle(periods: Array) -> Wave:
@@ -79,8 +84,8 @@ class _Swinging:
 
     def __init__(self, stage: Tremolo, fs: float) -> None:
         self._stage, self._fs = stage, fs
-        self._wave = WAVES[stage.shape](np.arange(PIECE_FRAMES) * stage.rate_hz / fs)
-        self._at, self._gains = 0, np.empty((0, 1))
+        self._wave = WAVES[stage.shape](np.arange(float(PIECE_FRAMES)) * stage.rate_hz / fs)
+        self._at, self._gains = 0, np.empty(0)
 
     def process(self, samples: Array) -> Array:
         """See `Processor`."""
@@ -90,7 +95,8 @@ class _Swinging:
             if not inside:
                 self._gains = self._piece(self._at)
             part = samples[done : done + PIECE_FRAMES - inside]
-            part *= self._gains[inside : inside + len(part)]
+            for channel in part.T:  # broadcasting would go from frame to frame
+                channel *= self._gains[inside : inside + len(part)]
             done += len(part)
             self._at += len(part)
         return samples
@@ -100,5 +106,5 @@ class _Swinging:
         return iter(())
 
     def _piece(self, first: int) -> Array:
-        gains: Array = 1.0 - self._stage.depth * self._wave(first * self._stage.rate_hz / self._fs % 1.0)[:, None]
+        gains: Array = 1.0 - self._stage.depth * self._wave(first * self._stage.rate_hz / self._fs % 1.0)
         return gains
