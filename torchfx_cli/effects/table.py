@@ -67,6 +67,7 @@ KINDS = Kinds({
     "expander": "expander",
     "deesser": "deesser",
     "multiband": "multiband",
+    "saturate": "saturate",
     "tremolo": "tremolo",
     "resample": "resample",
     "mono": "mono",
