@@ -35,6 +35,19 @@ class Processor(Protocol):
         """The frames that are still held, after the last block."""
 
 
+class Noted(ABC):
+    """A processor that has something to tell of a file, once that is done."""
+
+    @abstractmethod
+    def notes(self) -> tuple[str, ...]:
+        """Lines for whoever asks for details, after the flush."""
+
+
+def notes_of(processors: Iterable[Processor]) -> tuple[str, ...]:
+    """What those of `processors` tell that do."""
+    return tuple(note for processor in processors if isinstance(processor, Noted) for note in processor.notes())
+
+
 class Meter(Protocol):
     """Measures a whole signal, block by block."""
 

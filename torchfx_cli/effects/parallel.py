@@ -14,7 +14,7 @@ from math import ceil, log2, prod
 
 import numpy as np
 
-from torchfx_cli.design.stage import Array, Branched, Processor, Stage, output_of
+from torchfx_cli.design.stage import Array, Branched, Noted, Processor, Stage, notes_of, output_of
 from torchfx_cli.design.stages import Linear, Sum, Taps, linear, response, ringing_s
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, param
 from torchfx_cli.errors import DesignError, FileError
@@ -165,7 +165,7 @@ def _peak_gain(stage: Stage, fs: float) -> float:
     return float(np.abs(response([stage], np.linspace(0.0, fs / 2.0, 257), fs)).max())
 
 
-class _Adding:
+class _Adding(Noted):
     """What a branch has made waits for the others."""
 
     def __init__(self, branches: Sequence[Processor], channels: int) -> None:
@@ -182,6 +182,10 @@ class _Adding:
         yield self._added([np.concatenate([nothing, *branch.flush()]) for branch in self._branches])
         if any(map(len, self._waiting)):
             raise FileError("the branches of parallel gave outputs of different lengths")
+
+    def notes(self) -> tuple[str, ...]:
+        """See `Noted`."""
+        return notes_of(self._branches)
 
     def _added(self, made: Sequence[Array]) -> Array:
         waiting = [np.concatenate(pair) for pair in zip(self._waiting, made, strict=True)]

@@ -67,6 +67,7 @@ KINDS = Kinds({
     "expander": "expander",
     "deesser": "deesser",
     "multiband": "multiband",
+    "declick": "declick",
     "saturate": "saturate",
     "tremolo": "tremolo",
     "resample": "resample",

@@ -154,6 +154,7 @@ class HostEngine(Engine):
             yield self._emit(self._chain.process(np.zeros((frames, self.plan.channels))))
         for samples in self._chain.flush():
             yield self._emit(samples)
+        self.notes += self._chain.notes()
 
     def _emit(self, samples: Samples) -> Block:
         samples = np.ascontiguousarray(samples)

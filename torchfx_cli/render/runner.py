@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from torchfx_cli.design.stage import Processor
+from torchfx_cli.design.stage import Noted, Processor, notes_of
 from torchfx_cli.samples import block_frames
 
 Samples = npt.NDArray[np.float64]
@@ -88,7 +88,7 @@ class LinearRun:
         return samples[first : first + count]
 
 
-class Chain:
+class Chain(Noted):
     """Processors one after another, themselves a processor."""
 
     def __init__(self, processors: Sequence[Processor]) -> None:
@@ -106,3 +106,7 @@ class Chain:
             behind = Chain(self._processors[n + 1 :])
             for samples in processor.flush():
                 yield behind.process(samples)
+
+    def notes(self) -> tuple[str, ...]:
+        """See `Noted`."""
+        return notes_of(self._processors)

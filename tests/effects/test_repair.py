@@ -1,0 +1,125 @@
+"""declick and hum mend what was added to a sound, and leave the sound as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from scipy import signal
+from support.processing import FS, processed
+
+from torchfx_cli.chain.parse import join
+from torchfx_cli.design.stage import Array
+from torchfx_cli.errors import ChainError
+from torchfx_cli.tasks.job import Job, Settings
+from torchfx_cli.tasks.local import run_jobs
+from torchfx_cli.tasks.onefile import RunObserver
+
+Places = list[tuple[int, int]]
+
+
+def voice(frames: int, fs: int = FS, seed: int = 1) -> Array:
+    """Rosenberg's glottal pulses of a moving pitch, with breath, through four formants, with pauses."""
+    rng, t = np.random.default_rng(seed), np.arange(frames) / fs
+    phase = np.cumsum(120 * (1 + 0.15 * np.sin(2 * np.pi * 0.7 * t))) / fs % 1
+    opening, closing = 0.5 * (1 - np.cos(np.pi * phase / 0.4)), np.cos(np.pi / 2 * (phase - 0.4) / 0.16)
+    flow = np.where(phase < 0.4, opening, np.where(phase < 0.56, closing, 0.0))
+    x = np.diff(flow, prepend=0.0) * fs / 4000 + 0.01 * rng.standard_normal(frames)
+    for hz, width_hz in ((600, 80), (1200, 100), (2500, 140), (3600, 200)):
+        radius = np.exp(-np.pi * width_hz / fs)
+        a = [1, -2 * radius * np.cos(2 * np.pi * hz / fs), radius**2]
+        x = signal.lfilter([sum(a)], a, x)
+    x *= np.clip(3 * np.sin(2 * np.pi * 1.3 * t) + 1.5, 0, 1)
+    made: Array = 0.3 * x / np.abs(x).max() + 1e-4 * rng.standard_normal(frames)
+    return made
+
+
+def plucked(frames: int, fs: int = FS, seed: int = 2) -> Array:
+    """Four notes a second of twelve partials each, over pink noise."""
+    rng, t = np.random.default_rng(seed), np.arange(frames) / fs
+    x = 4e-3 * signal.lfilter([0.05], [1, -0.95], rng.standard_normal(frames)) + 1e-4 * rng.standard_normal(frames)
+    for start in range(0, frames, fs // 4):
+        since, hz = t[start:] - t[start], rng.choice([110, 147, 196, 262, 330, 440])
+        for h in range(1, 13):
+            fall = np.minimum(since / 0.008, 1) * np.exp(-since * (2 + h))
+            x[start:] += 0.1 * h**-1.5 * fall * np.sin(2 * np.pi * h * hz * since + rng.uniform(0, 6.28))
+    return x
+
+
+def drums(frames: int, fs: int = FS, seed: int = 3) -> Array:
+    """A bass drum, a hi-hat and a snare, each beginning at once."""
+    rng, x, t = np.random.default_rng(seed), np.zeros(frames), np.arange(fs // 4) / fs
+    for n, start in enumerate(range(1000, frames - len(t), fs // 8)):
+        noise = rng.standard_normal(len(t))
+        x[start : start + len(t)] += (0.7 * np.sin(2 * np.pi * 55 * t) * np.exp(-8 * t), 0.15 * noise * np.exp(-60 * t),
+                                      0.4 * noise * np.exp(-25 * t))[n % 3]
+    return x + 1e-4 * rng.standard_normal(frames)
+
+
+def clicks(frames: int, low: float, high: float, seed: int = 4) -> tuple[Array, Places]:
+    """About 20 a second at 48 kHz, each of 1 to 29 samples of falling noise, and of a peak between two levels."""
+    rng, x, places, at = np.random.default_rng(seed), np.zeros(frames), [], 1500
+    while at < frames - 1500:
+        length, peak = int(rng.integers(1, 30)), np.exp(rng.uniform(np.log(low), np.log(high)))
+        x[at : at + length] = peak * rng.standard_normal(length) * np.exp(-2 * np.arange(length) / length)
+        x[at] = peak * rng.choice([-1, 1])
+        places.append((at, at + length))
+        at += int(2400 * rng.uniform(0.3, 1.7))
+    return x, places
+
+
+@pytest.mark.parametrize("sound", [voice, plucked, drums])
+@pytest.mark.parametrize("fs", [16_000, 48_000])
+def test_clean_sound_passes_declick_bit_for_bit(sound: object, fs: int) -> None:
+    x = sound(fs, fs)[:, None]  # type: ignore[operator]
+    np.testing.assert_array_equal(processed("declick", x, 5000, fs), x)
+
+
+@pytest.mark.parametrize(("sound", "low", "high", "least_percent", "least_db"), [
+    (voice, 0.05, 0.5, 100, 22), (plucked, 0.05, 0.5, 97, 18),
+    (voice, 0.01, 0.03, 85, 7), (plucked, 0.01, 0.03, 65, 0)])
+def test_clicks_are_found_and_the_sound_below_them_comes_back(sound: object, low: float, high: float,
+                                                              least_percent: float, least_db: float) -> None:
+    x = sound(2 * FS)  # type: ignore[operator]
+    added, places = clicks(len(x), low, high)
+    made = processed("declick", (x + added)[:, None])[:, 0]
+    touched = made != x + added
+    found = np.mean([touched[start:end].any() for start, end in places])
+    better_db = 10 * np.log10(np.sum(added**2) / np.sum((made - x) ** 2))
+    near = np.zeros(len(x), bool)
+    for start, end in places:
+        near[start - 10 : end + 10] = True
+    assert 100 * found >= least_percent, f"{found:.2f} of {len(places)}, {better_db:.1f} dB"
+    assert better_db >= least_db, f"{better_db:.1f} dB"
+    assert not touched[~near].any()
+
+
+def test_what_was_mended_is_told_and_a_click_at_the_very_end_is_left(tmp_path: Path) -> None:
+    x = 0.3 * voice(FS)
+    x[[9000, 20_000, 30_000, FS - 1]] += 0.5
+    soundfile.write(tmp_path / "in.wav", x, FS, "PCM_24")
+    chain = join([], ["highpass:20", "declick"])
+    report = run_jobs([Job(tmp_path / "in.wav", tmp_path / "out.wav")], Settings(chain), RunObserver())
+    notes = [note for note in report.results[0].notes if "declick" in note]
+    assert notes == ["declick, threshold 8: 3 clicks mended, 9 samples"]
+
+
+@pytest.mark.parametrize("effect", ["declick", "declick:threshold=3,max_length=10 ms"])
+def test_chunked_is_whole(effect: str) -> None:
+    x = voice(20_000) + clicks(20_000, 0.01, 0.5)[0]
+    for frames in (0, 1, 2, 300, len(x)):
+        part = np.stack([x, x[::-1]], axis=1)[:frames]
+        whole = processed(effect, part)
+        assert whole.shape == part.shape
+        for size in (17, 509, 8192):
+            assert processed(effect, part, size).tobytes() == whole.tobytes(), f"{frames} in blocks of {size}"
+
+
+@pytest.mark.parametrize(("effect", "words"), [
+    ("declick:threshold=2", "threshold.*from 3 to 1000"), ("declick:max_length=20 ms", r"max_length.*to 0\.01 s"),
+])
+def test_what_makes_no_sense_is_told_before_any_file(effect: str, words: str) -> None:
+    with pytest.raises(ChainError, match=words):
+        join([], [effect])
