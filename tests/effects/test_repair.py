@@ -9,10 +9,14 @@ import pytest
 import soundfile
 from scipy import signal
 from support.processing import FS, processed
+from test_kinds import render
 
 from torchfx_cli.chain.parse import join
-from torchfx_cli.design.stage import Array
-from torchfx_cli.errors import ChainError
+from torchfx_cli.chain.spec import design_chain
+from torchfx_cli.design.stage import Array, Measured
+from torchfx_cli.errors import ChainError, DesignError
+from torchfx_cli.plan.assemble import assemble
+from torchfx_cli.samples import FLOAT64, Signal
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.local import run_jobs
 from torchfx_cli.tasks.onefile import RunObserver
@@ -41,10 +45,11 @@ def plucked(frames: int, fs: int = FS, seed: int = 2) -> Array:
     rng, t = np.random.default_rng(seed), np.arange(frames) / fs
     x = 4e-3 * signal.lfilter([0.05], [1, -0.95], rng.standard_normal(frames)) + 1e-4 * rng.standard_normal(frames)
     for start in range(0, frames, fs // 4):
-        since, hz = t[start:] - t[start], rng.choice([110, 147, 196, 262, 330, 440])
+        note = slice(start, start + fs)
+        since, hz = t[note] - t[start], rng.choice([110, 147, 196, 262, 330, 440])
         for h in range(1, 13):
             fall = np.minimum(since / 0.008, 1) * np.exp(-since * (2 + h))
-            x[start:] += 0.1 * h**-1.5 * fall * np.sin(2 * np.pi * h * hz * since + rng.uniform(0, 6.28))
+            x[note] += 0.1 * h**-1.5 * fall * np.sin(2 * np.pi * h * hz * since + rng.uniform(0, 6.28))
     return x
 
 
@@ -115,6 +120,82 @@ def test_chunked_is_whole(effect: str) -> None:
         assert whole.shape == part.shape
         for size in (17, 509, 8192):
             assert processed(effect, part, size).tobytes() == whole.tobytes(), f"{frames} in blocks of {size}"
+
+
+def hum(frames: int, fs: int, start_hz: float, end_hz: float, level: float = 0.02) -> Array:
+    """Ten harmonics of a frequency that drifts."""
+    phase = 2 * np.pi * np.cumsum(np.linspace(start_hz, end_hz, frames)) / fs
+    made: Array = level * sum(np.cos(h * phase + h * h) / h**0.5 for h in range(1, 11))
+    return made
+
+
+def dehummed(effect: str, x: Array, fs: int, *others: Array) -> list[Array]:
+    """`x` [frames, channels] without its hum, and what becomes of `others` in its place."""
+    source = Signal(fs, x.shape[1])
+    (stage,) = design_chain(join([], [effect]), fs, x.shape[1])
+    assert isinstance(stage, Measured)
+    meter = stage.meter(source)
+    meter.process(x.copy())
+    made = []
+    for sound in (x, *others):
+        run = stage.resolved(meter.reading()).open(source)
+        made.append(np.concatenate([run.process(sound.copy()), *run.flush()]))
+    return made
+
+
+@pytest.mark.parametrize("sound", [voice, plucked])
+@pytest.mark.parametrize(("fs", "mains_hz", "effect"), [(8000, 50.0, "hum:50 Hz"), (11_025, 50.0, "hum"),
+                                                        (8000, 60.0, "hum:auto")])
+def test_hum_that_drifts_goes_and_what_lies_between_stays(sound: object, fs: int, mains_hz: float, effect: str) -> None:
+    """Tones half way between the harmonics, and 2 Hz beside where the first one is."""
+    frames, t = 20 * fs, np.arange(20 * fs) / fs
+    speech = sound(frames, fs)  # type: ignore[operator]
+    added = hum(frames, fs, mains_hz + 0.13, mains_hz - 0.1)
+    tones_hz = (mains_hz - 2, mains_hz + 2, *mains_hz * (np.arange(1, 11) + 0.5))
+    beside = sum(np.sin(2 * np.pi * hz * t) for hz in tones_hz)
+    both = np.stack([speech + added, 0.5 * speech - added], axis=1)
+    got, left, kept = dehummed(effect, both, fs, np.stack([added, -added], axis=1), np.stack([beside] * 2, axis=1))
+    assert got.shape == both.shape
+    middle = slice(3 * fs, -3 * fs)
+
+    def lower_db(part: slice) -> float:
+        return float(10 * np.log10(np.mean(added[part] ** 2) / np.mean(left[part, 1] ** 2)))
+
+    assert lower_db(slice(None)) > 38, lower_db(slice(None))
+    assert lower_db(middle) > 55, lower_db(middle)
+    for hz in tones_hz:
+        level = 2 * abs(np.mean(kept[middle, 0] * np.exp(-2j * np.pi * hz * t[middle])))
+        assert abs(20 * np.log10(level)) < 0.05, f"{hz} Hz: {20 * np.log10(level):.3f} dB"
+
+
+@pytest.mark.parametrize(("sound", "level", "note"), [
+    (voice, 0.0, "hum, auto: none was found, nothing is changed"),
+    (drums, 0.0, "hum, auto: none was found, nothing is changed"),
+    (plucked, 0.02, "hum, auto: found at 60.07 Hz")])
+def test_what_was_found_is_told_and_without_hum_not_a_bit_changes(tmp_path: Path, sound: object, level: float,
+                                                                  note: str) -> None:
+    fs, frames = 8000, 48_000
+    x = sound(frames, fs) + hum(frames, fs, 60.07, 60.07, level)  # type: ignore[operator]
+    soundfile.write(tmp_path / "in.wav", x, fs, "PCM_16")
+    report = run_jobs([Job(tmp_path / "in.wav", tmp_path / "out.wav")], Settings(join([], ["hum"])), RunObserver())
+    assert note in report.results[0].notes
+    before, after = (soundfile.read(tmp_path / name, dtype="int16")[0] for name in ("in.wav", "out.wav"))
+    assert (before == after).all() == (level == 0.0)
+
+
+def test_dehumming_is_the_same_in_blocks_of_any_size() -> None:
+    fs = 2000
+    for frames in (0, 1, 2, 300, 9000):
+        x = (voice(9000, fs) + hum(9000, fs, 50.1, 50.0))[:frames, None]
+        plan = assemble(design_chain(join([], ["hum:frequency=50 Hz,width=5 Hz"]), fs, 1), fs, 1, FLOAT64, FLOAT64)
+        whole, *cut = [render(plan, x, size) for size in (1 << 20, 17, 509)]
+        assert whole.shape == x.shape
+        assert [other.tobytes() == whole.tobytes() for other in cut] == [True, True]
+
+
+def test_a_rate_too_low_for_hum_is_told() -> None:
+    with pytest.raises(DesignError, match="hum cannot be followed at 500 Hz; 1 kHz is the least"):
+        design_chain(join([], ["hum"]), 500)
 
 
 @pytest.mark.parametrize(("effect", "words"), [

@@ -67,6 +67,7 @@ KINDS = Kinds({
     "expander": "expander",
     "deesser": "deesser",
     "multiband": "multiband",
+    "hum": "hum",
     "declick": "declick",
     "saturate": "saturate",
     "tremolo": "tremolo",
