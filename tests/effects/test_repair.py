@@ -113,12 +113,12 @@ def test_what_was_mended_is_told_and_a_click_at_the_very_end_is_left(tmp_path: P
 
 @pytest.mark.parametrize("effect", ["declick", "declick:threshold=3,max_length=10 ms"])
 def test_chunked_is_whole(effect: str) -> None:
-    x = voice(20_000) + clicks(20_000, 0.01, 0.5)[0]
+    x = voice(12_000) + clicks(12_000, 0.01, 0.5)[0]
     for frames in (0, 1, 2, 300, len(x)):
         part = np.stack([x, x[::-1]], axis=1)[:frames]
         whole = processed(effect, part)
         assert whole.shape == part.shape
-        for size in (17, 509, 8192):
+        for size in (17, 509):
             assert processed(effect, part, size).tobytes() == whole.tobytes(), f"{frames} in blocks of {size}"
 
 
@@ -143,9 +143,8 @@ def dehummed(effect: str, x: Array, fs: int, *others: Array) -> list[Array]:
     return made
 
 
-@pytest.mark.parametrize("sound", [voice, plucked])
-@pytest.mark.parametrize(("fs", "mains_hz", "effect"), [(8000, 50.0, "hum:50 Hz"), (11_025, 50.0, "hum"),
-                                                        (8000, 60.0, "hum:auto")])
+@pytest.mark.parametrize(("sound", "fs", "mains_hz", "effect"), [
+    (voice, 8000, 50.0, "hum:50 Hz"), (plucked, 11_025, 50.0, "hum"), (voice, 4000, 60.0, "hum:auto")])
 def test_hum_that_drifts_goes_and_what_lies_between_stays(sound: object, fs: int, mains_hz: float, effect: str) -> None:
     """Tones half way between the harmonics, and 2 Hz beside where the first one is."""
     frames, t = 20 * fs, np.arange(20 * fs) / fs
@@ -168,19 +167,20 @@ def test_hum_that_drifts_goes_and_what_lies_between_stays(sound: object, fs: int
         assert abs(20 * np.log10(level)) < 0.05, f"{hz} Hz: {20 * np.log10(level):.3f} dB"
 
 
-@pytest.mark.parametrize(("sound", "level", "note"), [
-    (voice, 0.0, "hum, auto: none was found, nothing is changed"),
-    (drums, 0.0, "hum, auto: none was found, nothing is changed"),
-    (plucked, 0.02, "hum, auto: found at 60.07 Hz")])
-def test_what_was_found_is_told_and_without_hum_not_a_bit_changes(tmp_path: Path, sound: object, level: float,
-                                                                  note: str) -> None:
+@pytest.mark.parametrize(("effect", "sound", "level", "note"), [
+    ("hum", voice, 0.0, "hum, auto: none was found, nothing is changed"),
+    ("hum", drums, 0.0, "hum, auto: none was found, nothing is changed"),
+    ("hum:60 Hz", voice, 0.0, "hum, 60 Hz: none stands out, so none is followed"),
+    ("hum", plucked, 0.02, "hum, auto: found at 60.07 Hz")])
+def test_what_was_found_is_told_and_by_auto_not_a_bit_changes_without_hum(
+        tmp_path: Path, effect: str, sound: object, level: float, note: str) -> None:
     fs, frames = 8000, 48_000
     x = sound(frames, fs) + hum(frames, fs, 60.07, 60.07, level)  # type: ignore[operator]
     soundfile.write(tmp_path / "in.wav", x, fs, "PCM_16")
-    report = run_jobs([Job(tmp_path / "in.wav", tmp_path / "out.wav")], Settings(join([], ["hum"])), RunObserver())
+    report = run_jobs([Job(tmp_path / "in.wav", tmp_path / "out.wav")], Settings(join([], [effect])), RunObserver())
     assert note in report.results[0].notes
     before, after = (soundfile.read(tmp_path / name, dtype="int16")[0] for name in ("in.wav", "out.wav"))
-    assert (before == after).all() == (level == 0.0)
+    assert (before == after).all() == note.endswith("nothing is changed")
 
 
 def test_dehumming_is_the_same_in_blocks_of_any_size() -> None:

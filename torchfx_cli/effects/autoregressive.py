@@ -12,15 +12,17 @@ import numpy.typing as npt
 from torchfx_cli.design.stage import Array
 
 NOISE = 1e-9  # of the power, added as white noise, so that a pure tone has a model too
+TINY = 1e-30  # is added to it, for silence
 
 
 def models(windows: Array, order: int) -> Array:
     """a [M, order + 1] of `windows` [M, N] by the autocorrelation method under a Hann window."""
     size = windows.shape[1]
-    tapered = windows * np.hanning(size)
+    peaks = np.abs(windows).max(axis=1, keepdims=True)
+    tapered = windows / np.where(peaks > 0.0, peaks, 1.0) * np.hanning(size)
     spectra = np.fft.rfft(tapered)
     lags = np.fft.irfft(spectra.real**2 + spectra.imag**2, size)[:, : order + 1]
-    lags[:, 0] = lags[:, 0] * (1.0 + NOISE) + np.finfo(np.float64).tiny
+    lags[:, 0] = lags[:, 0] * (1.0 + NOISE) + TINY
     matrices = lags[:, np.abs(np.arange(order)[:, None] - np.arange(order))]
     ahead = np.linalg.solve(matrices, -lags[:, 1:, None])[..., 0]
     return np.concatenate([np.ones((len(windows), 1)), ahead], axis=1)

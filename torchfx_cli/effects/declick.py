@@ -155,8 +155,8 @@ class _Declicking(Noted):
         part = sound[low : group[-1][1] + ORDER].copy()
         variances = interpolate(part, frames - low, a)
         for start, end in mine:
-            change = sound[start:end] - part[start - low : end - low]
-            doubt = usual**2 * variances[(start <= frames) & (frames < end)].sum()
+            change = (sound[start:end] - part[start - low : end - low]) / usual
+            doubt = variances[(start <= frames) & (frames < end)].sum()
             if change @ change > SURE**2 * doubt:
                 sound[start:end] = part[start - low : end - low]
                 self._clicks += 1

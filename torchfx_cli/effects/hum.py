@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor
 from typing import ClassVar
 
@@ -21,6 +21,7 @@ from torchfx_cli.design.stage import Array, Measured, Meter, Processor, Stage
 from torchfx_cli.design.stages import Gain
 from torchfx_cli.effects.kind import Kind, StageSpec, param
 from torchfx_cli.effects.mains import (
+    FAINT,
     FOUND,
     GROUP,
     OVERLAP,
@@ -90,9 +91,12 @@ class Hum(Measured):
         return _HumMeter(source, MAINS_HZ[self.frequency])
 
     def resolved(self, reading: Found) -> Stage:
-        """What takes it away; a frequency that was asked for, however faint it is."""
+        """What takes it away; at a frequency that was asked for, also where none stands out and can be followed."""
         if not len(reading.track_hz) or (self.frequency == "auto" and reading.score < FOUND):
             return Gain(1.0, f"{self.label}: none was found, nothing is changed")
+        if reading.score < FAINT:
+            fixed = replace(reading, track_hz=np.full(1, MAINS_HZ[self.frequency][0]))
+            return Dehum(fixed, self.harmonics, self.width_hz, f"{self.label}: none stands out, so none is followed")
         low, high = reading.track_hz.min(), reading.track_hz.max()
         found = f"found at {low:.2f} Hz" if high - low < 0.005 else f"found at {low:.2f} to {high:.2f} Hz"
         return Dehum(reading, self.harmonics, self.width_hz, f"{self.label}: {found}")

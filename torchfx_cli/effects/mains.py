@@ -25,8 +25,10 @@ GROUP = 64  # frames that are computed at a time, whatever the blocks
 SPAN, STEP = 400, 100  # frames that one frequency is found in, and to the next
 SEARCHED_HZ, GRID = 0.6, 241  # the mains keeps within 0.2 Hz of its frequency
 BINS = 8192
+TINY = 1e-30  # of a power, where the loudest amplitude is 1
 SEARCHED = 10  # harmonics
 FOUND = 38.0  # the score, a sum of logarithms, from which on there is hum; noise, speech and drums have up to 30
+FAINT = 30.0  # from which on hum that is said to be there is followed
 
 
 @dataclass(frozen=True)
@@ -154,9 +156,10 @@ class Tracker:
         return float(np.median(scores)), self._of.carrier_hz + smooth
 
     def _find(self, amplitudes: Complex) -> None:
-        spectra = np.fft.fft(amplitudes * self._taper, BINS, axis=0)
+        loudest = np.abs(amplitudes).max() or 1.0
+        spectra = np.fft.fft(amplitudes / loudest * self._taper, BINS, axis=0)
         powers = (spectra.real**2 + spectra.imag**2).sum(axis=1)  # [BINS, count]
-        usual = np.median(powers, axis=0) + np.finfo(np.float64).tiny
+        usual = np.median(powers, axis=0) + TINY
         heights = np.log(np.maximum(powers[self._bins, np.arange(self._of.count)[:, None]] / usual[:, None], 1.0))
         score = heights.sum(axis=0)
         best = int(score.argmax())
