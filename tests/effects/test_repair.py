@@ -144,7 +144,8 @@ def dehummed(effect: str, x: Array, fs: int, *others: Array) -> list[Array]:
 
 
 @pytest.mark.parametrize(("sound", "fs", "mains_hz", "effect"), [
-    (voice, 8000, 50.0, "hum:50 Hz"), (plucked, 11_025, 50.0, "hum"), (voice, 4000, 60.0, "hum:auto")])
+    (voice, 8000, 50.0, "hum:50 Hz"), (plucked, 11_025, 50.0, "hum"), (voice, 4000, 60.0, "hum:auto"),
+    (voice, 8000, 48.9, "hum:49")])
 def test_hum_that_drifts_goes_and_what_lies_between_stays(sound: object, fs: int, mains_hz: float, effect: str) -> None:
     """Tones half way between the harmonics, and 2 Hz beside where the first one is."""
     frames, t = 20 * fs, np.arange(20 * fs) / fs
@@ -194,11 +195,14 @@ def test_dehumming_is_the_same_in_blocks_of_any_size() -> None:
 
 
 def test_a_rate_too_low_for_hum_is_told() -> None:
-    with pytest.raises(DesignError, match="hum cannot be followed at 500 Hz; 1 kHz is the least"):
+    with pytest.raises(DesignError, match="mains of 60 Hz cannot be followed at 500 Hz; 600 Hz is the least"):
         design_chain(join([], ["hum"]), 500)
 
 
 @pytest.mark.parametrize(("effect", "words"), [
+    ("hum:5 Hz", r"'5 Hz' \(out of range\); allowed: auto, or a number from 10 to 500 Hz"),
+    ("hum:none", "allowed: auto, or a number"), ("hum:harmonics=61", "harmonics.*from 1 to 60"),
+    ("hum:width=0", r"width.*from 0\.5 to 20 Hz"),
     ("declick:threshold=2", "threshold.*from 3 to 1000"), ("declick:max_length=20 ms", r"max_length.*to 0\.01 s"),
 ])
 def test_what_makes_no_sense_is_told_before_any_file(effect: str, words: str) -> None:

@@ -122,7 +122,7 @@ def _param_schema(param: Param) -> dict[str, Any]:
                           _list_of({"type": "array", "prefixItems": [hz, db], "minItems": 2, "maxItems": 2}, 1)]}
     number = _number_schema(param)
     if param.form in ("number", "integer"):
-        return number
+        return {"anyOf": [{"enum": list(param.choices)}, number]} if param.choices else number
     if param.form == "rows":
         return _list_of(_list_of(number, SECTION_COLUMNS, SECTION_COLUMNS), 1)
     if param.form == "matrix":

@@ -36,8 +36,8 @@ from torchfx_cli.effects.mains import (
 from torchfx_cli.errors import DesignError
 from torchfx_cli.samples import Signal, hertz
 
-MAINS_HZ = {"50 Hz": (50.0,), "60 Hz": (60.0,), "auto": (50.0, 60.0)}
-LEAST_FS = 1000.0
+MAINS_HZ = (50.0, 60.0)
+LEAST_RATIO = 10.0  # of the sample rate to the mains
 BETA, ATTENUATION_DB = 5.65, 60.0
 
 
@@ -47,21 +47,25 @@ class HumSpec(StageSpec):
 
     is_measured, is_filter = True, False
 
-    frequency: str = param("of the mains; auto looks for both, and does nothing where there is no hum", default="auto",
-                           form="word", choices=("auto", "50 Hz", "60 Hz"))
+    frequency_hz: float | str = param("about that of the mains; auto looks for 50 and 60 Hz, and does nothing where "
+                                      "there is no hum", default="auto", unit="Hz", low=10.0, high=500.0,
+                                      choices=("auto",))
     harmonics: int = param("how many are taken away, the fundamental too", default=10, form="integer", low=1, high=60)
     width_hz: float = param("of the band that is taken away around each, between the points of -6 dB", default=2.0,
                             unit="Hz", low=0.5, high=20.0)
 
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""
-        if source.fs < LEAST_FS:
-            raise DesignError(f"{self.origin}: hum cannot be followed at {hertz(source.fs)}; {hertz(LEAST_FS)} is the "
-                              "least")
-        return Hum(self.frequency, self.harmonics, self.width_hz, f"hum, {self.frequency}")
+        mains_hz = MAINS_HZ if isinstance(self.frequency_hz, str) else (self.frequency_hz,)
+        least = LEAST_RATIO * max(mains_hz)
+        if source.fs < least:
+            raise DesignError(f"{self.origin}: mains of {hertz(max(mains_hz))} cannot be followed at "
+                              f"{hertz(source.fs)}; {hertz(least)} is the least")
+        label = f"hum, {hertz(mains_hz[0]) if len(mains_hz) == 1 else 'auto'}"
+        return Hum(mains_hz, self.harmonics, self.width_hz, label)
 
 
-KIND = Kind(HumSpec, "frequency", "- hum: {frequency: 50 Hz, harmonics: 10, width: 2 Hz}")
+KIND = Kind(HumSpec, "frequency_hz", "- hum: {frequency: 50 Hz, harmonics: 10, width: 2 Hz}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,23 +83,23 @@ def _harmonics(source: Signal, carrier_hz: float, count: int) -> Harmonics:
 
 @dataclass(frozen=True)
 class Hum(Measured):
-    """See the module."""
+    """Looks for all of `mains_hz`, and must find it where these are several."""
 
-    frequency: str
+    mains_hz: tuple[float, ...]
     harmonics: int
     width_hz: float
     label: str
 
     def meter(self, source: Signal) -> Meter:
         """See `Measured`."""
-        return _HumMeter(source, MAINS_HZ[self.frequency])
+        return _HumMeter(source, self.mains_hz)
 
     def resolved(self, reading: Found) -> Stage:
         """What takes it away; at a frequency that was asked for, also where none stands out and can be followed."""
-        if not len(reading.track_hz) or (self.frequency == "auto" and reading.score < FOUND):
+        if not len(reading.track_hz) or (len(self.mains_hz) > 1 and reading.score < FOUND):
             return Gain(1.0, f"{self.label}: none was found, nothing is changed")
         if reading.score < FAINT:
-            fixed = replace(reading, track_hz=np.full(1, MAINS_HZ[self.frequency][0]))
+            fixed = replace(reading, track_hz=np.full(1, self.mains_hz[0]))
             return Dehum(fixed, self.harmonics, self.width_hz, f"{self.label}: none stands out, so none is followed")
         low, high = reading.track_hz.min(), reading.track_hz.max()
         found = f"found at {low:.2f} Hz" if high - low < 0.005 else f"found at {low:.2f} to {high:.2f} Hz"

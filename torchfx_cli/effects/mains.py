@@ -27,8 +27,8 @@ SEARCHED_HZ, GRID = 0.6, 241  # the mains keeps within 0.2 Hz of its frequency
 BINS = 8192
 TINY = 1e-30  # of a power, where the loudest amplitude is 1
 SEARCHED = 10  # harmonics
-FOUND = 38.0  # the score, a sum of logarithms, from which on there is hum; noise, speech and drums have up to 30
-FAINT = 30.0  # from which on hum that is said to be there is followed
+FOUND = 3.8  # the score, a mean of logarithms, from which on there is hum; noise, speech and drums have up to 3
+FAINT = 3.0  # from which on hum that is said to be there is followed
 
 
 @dataclass(frozen=True)
@@ -161,6 +161,6 @@ class Tracker:
         powers = (spectra.real**2 + spectra.imag**2).sum(axis=1)  # [BINS, count]
         usual = np.median(powers, axis=0) + TINY
         heights = np.log(np.maximum(powers[self._bins, np.arange(self._of.count)[:, None]] / usual[:, None], 1.0))
-        score = heights.sum(axis=0)
+        score = heights.mean(axis=0)
         best = int(score.argmax())
         self._found.append((float(score[best]), float(self.deviations[best])))
