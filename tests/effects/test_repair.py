@@ -9,13 +9,14 @@ import pytest
 import soundfile
 from scipy import signal
 from support.processing import FS, processed
-from test_kinds import render
+from test_kinds import plan_of, render
 
 from torchfx_cli.chain.parse import join
 from torchfx_cli.chain.spec import design_chain
 from torchfx_cli.design.stage import Array, Measured
 from torchfx_cli.errors import ChainError, DesignError
 from torchfx_cli.plan.assemble import assemble
+from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.samples import FLOAT64, Signal
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.local import run_jobs
@@ -109,6 +110,15 @@ def test_what_was_mended_is_told_and_a_click_at_the_very_end_is_left(tmp_path: P
     report = run_jobs([Job(tmp_path / "in.wav", tmp_path / "out.wav")], Settings(chain), RunObserver())
     notes = [note for note in report.results[0].notes if "declick" in note]
     assert notes == ["declick, threshold 8: 3 clicks mended, 9 samples"]
+
+
+def test_what_a_branch_has_to_tell_comes_out() -> None:
+    x = np.zeros((9000, 1))
+    x[4000] = 0.5
+    engine = NativeEngine(plan_of("parallel:[{chain: [declick]}, {gain: -6 dB}]", channels=1))
+    made = np.concatenate([engine.process(x), *engine.flush()])
+    assert engine.notes == ["declick, threshold 8: 1 click mended, 3 samples"]
+    assert made[4000, 0] == pytest.approx(0.5 * 10 ** (-6 / 20))
 
 
 @pytest.mark.parametrize("effect", ["declick", "declick:threshold=3,max_length=10 ms"])

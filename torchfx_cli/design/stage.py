@@ -65,6 +65,7 @@ class Stage(ABC):
     is_linear       linear and time-invariant, and the same for each channel: may be fused, and gains may cross it.
     latency_frames  of a linear stage: the delay that is removed from the output of the run that it is part of.
     section_count, tap_count   of a linear stage: what it costs (see `render.costs`).
+    is_noted        its processor has something to tell of each file, see `Noted`.
     cost_ns         of a stage that is not linear: what a sample of a channel takes on one core, about.
     peak_gain       of a stage that is not linear: the most that it raises any sample by, a factor.
     remarks         what a user should know of it before anything is done, in lines.
@@ -73,6 +74,7 @@ class Stage(ABC):
 
     label: str
     is_linear: ClassVar[bool] = False
+    is_noted: bool = False
     latency_frames: int = 0
     section_count: int = 0
     tap_count: int = 0

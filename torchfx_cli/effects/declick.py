@@ -72,6 +72,7 @@ class Declick(Stage):
     threshold: float
     longest: int
     label: str
+    is_noted: ClassVar[bool] = True  # type: ignore[misc]
     cost_ns: ClassVar[float] = 400.0  # type: ignore[misc]
 
     def open(self, source: Signal) -> Processor:

@@ -122,6 +122,10 @@ class Parallel(Branched):
         return f"({' + '.join(', '.join(stage.label for stage in branch) or 'as it is' for branch in self.branches)})"
 
     @property
+    def is_noted(self) -> bool:  # type: ignore[override]
+        return any(stage.is_noted for branch in self.branches for stage in branch)
+
+    @property
     def cost_ns(self) -> float:  # type: ignore[override]
         return 2.0 + sum(stage.cost_ns + 1.1 * stage.section_count + 0.6 * log2(1 + stage.tap_count)
                          for branch in self.branches for stage in branch)
