@@ -64,6 +64,12 @@ def drums(frames: int, fs: int = FS, seed: int = 3) -> Array:
     return x + 1e-4 * rng.standard_normal(frames)
 
 
+def sawtooth(frames: int, fs: int = FS, seed: int = 0) -> Array:
+    """A synthesiser's, with a jump a period."""
+    made: Array = 0.5 * signal.sawtooth(2 * np.pi * 110.3 * np.arange(frames) / fs + seed)
+    return made
+
+
 def clicks(frames: int, low: float, high: float, seed: int = 4) -> tuple[Array, Places]:
     """About 20 a second at 48 kHz, each of 1 to 29 samples of falling noise, and of a peak between two levels."""
     rng, x, places, at = np.random.default_rng(seed), np.zeros(frames), [], 1500
@@ -76,7 +82,7 @@ def clicks(frames: int, low: float, high: float, seed: int = 4) -> tuple[Array, 
     return x, places
 
 
-@pytest.mark.parametrize("sound", [voice, plucked, drums])
+@pytest.mark.parametrize("sound", [voice, plucked, drums, sawtooth])
 @pytest.mark.parametrize("fs", [16_000, 48_000])
 def test_clean_sound_passes_declick_bit_for_bit(sound: object, fs: int) -> None:
     x = sound(fs, fs)[:, None]  # type: ignore[operator]

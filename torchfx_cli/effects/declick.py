@@ -3,9 +3,9 @@
 
 A click is what neither the samples before it nor those behind it foretell, briefly: where the prediction errors of both
 directions pass the threshold, times the usual error of the window and that of the samples on either side. A beat of a
-drum goes on, and so is none. Where some are found, the model is made again without them, and says where they begin and
-end. What lies there is replaced by what the model expects between its neighbours, unless the change is so small that it
-might as well be the model's own error; all else stays bit for bit.
+drum goes on, and pulses in even steps are a tone: neither is a click. Where some are found, the model is made again
+without them, and says where they begin and end. What lies there is replaced by what the model expects between its
+neighbours, unless the change is so small that it might as well be the model's own error; all else stays bit for bit.
 
 The windows lie on a grid from the first frame, as many are worked on at a time, and each channel by itself.
 """
@@ -31,6 +31,7 @@ HOPS = 8  # that are worked on at a time
 EDGE = 0.35  # of the threshold: a click reaches as far as both errors pass it
 BRIDGED_FRAMES = 4  # below that, within a click
 SURE = 3.0  # times what the model is likely to be wrong by in between: a smaller change is not made
+EVEN = 0.03  # of the steps between clicks: so much they differ by that are pulses of a tone
 MARGIN_FRAMES = 1  # on either side of a click, mended too
 FLOOR = 1e-5  # the usual error is taken as at least -100 dBFS, so that the last bit of silence is no click
 OF_MEDIAN = 1.0 / 0.6745  # the standard deviation of a normal distribution from the median of its absolute values
@@ -189,7 +190,13 @@ class _Declicking(Noted):
                 around = max(_middle(ahead[max(0, start - longest) : start]), _middle(back[end : end + longest]))
                 if peak > self._stage.threshold * OF_MEDIAN * around:
                     clicks.append((start - MARGIN_FRAMES, end + MARGIN_FRAMES))
-        return clicks
+        return [] if _is_a_tone(clicks) else clicks
+
+
+def _is_a_tone(clicks: list[Burst]) -> bool:
+    """Whether they come in even steps, as the pulses of a voice, a brass instrument or a synthesiser do."""
+    steps = np.diff([start for start, _ in clicks])
+    return len(steps) > 1 and bool(np.ptp(steps) <= 2 + EVEN * steps.mean())
 
 
 def _runs(errors: Array, edge: float, longest: int) -> Iterator[Burst]:
