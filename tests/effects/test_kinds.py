@@ -114,6 +114,7 @@ def test_short_files_of_such_chains_are_packed_run_by_run() -> None:
     assert str(refused) == "non-finite sample at 0.000000 s, channel 1"
     assert batchable(plan, 3000)
     assert not batchable(plan, 1 << 24)
+    assert not batchable(plan_of("highpass:80", "declick"), 3000)  # which tells of each file
     assert not batchable(plan_of("mono"), 3000)  # nothing for a device to do
     assert not batchable(plan_of("gain:1", "loudness:-20"), 3000)
 

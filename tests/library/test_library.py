@@ -388,6 +388,7 @@ EVERY_KIND = """chain:
   - low_shelf: {frequency: 120, gain: 6}
   - high_shelf: {frequency: 3000, gain: -6}
   - notch: {frequency: 50}
+  - tilt: {gain: 4, frequency: 700}
   - allpass: {frequency: 700}
   - dc_block
   - analog: {poles: [50.05, 2122.07], zeros: [500.5]}

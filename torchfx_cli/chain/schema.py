@@ -140,7 +140,7 @@ def _param_schema(param: Param) -> dict[str, Any]:
         one = {"anyOf": [number, {"enum": list(param.choices)}]}
         return {"anyOf": [one, _list_of(one, 1)]}
     if param.form in ("number", "integer"):
-        return number
+        return {"anyOf": [{"enum": list(param.choices)}, number]} if param.choices else number
     if param.form == "rows":
         return _list_of(_list_of(number, SECTION_COLUMNS, SECTION_COLUMNS), 1)
     if param.form == "matrix":

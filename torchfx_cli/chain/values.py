@@ -73,6 +73,7 @@ def allowed(param: Param) -> str:
         return f"frequencies and gains up to {param.high:g} dB, like {{100: -3, 1 kHz: 2}} or [[100, -3], [1000, 2]]"
     one = f"{'a whole number' if param.form == 'integer' else 'a number'} {_range(param)}".rstrip()
     one += f", like {EXAMPLES[param.unit]}" if param.unit else ""
+    one = ", or ".join([*param.choices, one])
     return {"numbers": f"a list, each {one}", "band": f"two frequencies [low, high], each {one}"}.get(param.form, one)
 
 
@@ -96,9 +97,11 @@ def read_text(node: Node, what: str) -> str:
     return node.text
 
 
-def _number(node: Node, param: Param) -> float:
+def _number(node: Node, param: Param) -> Any:
     if not isinstance(node, Scalar):
         raise _unlike(node, param)
+    if node.text in param.choices:
+        return node.text
     text = node.text.translate(PLAIN_SIGNS).strip()
     match = _NUMBER.fullmatch(text)
     if not match or _unpadded(match[1]) != match[1]:

@@ -35,12 +35,26 @@ class Processor(Protocol):
         """The frames that are still held, after the last block."""
 
 
-class Telling(ABC):
-    """A base of processors that know something of the file when it has ended."""
+class Telling:
+    """A base of processors that know something of the file when it has ended: after `flush`."""
 
-    @abstractmethod
     def told(self) -> tuple[str, ...]:
-        """After `flush`: warnings about the file."""
+        """Warnings about the file."""
+        return ()
+
+    def notes(self) -> tuple[str, ...]:
+        """Lines for whoever asks for details."""
+        return ()
+
+
+def told_of(processors: Iterable[Processor]) -> tuple[str, ...]:
+    """The warnings of those of `processors` that have any."""
+    return tuple(line for processor in processors if isinstance(processor, Telling) for line in processor.told())
+
+
+def notes_of(processors: Iterable[Processor]) -> tuple[str, ...]:
+    """The notes of those of `processors` that have any."""
+    return tuple(line for processor in processors if isinstance(processor, Telling) for line in processor.notes())
 
 
 class Meter(Protocol):
@@ -60,6 +74,7 @@ class Stage(ABC):
     is_linear       linear and time-invariant, and the same for each channel: may be fused, and gains may cross it.
     latency_frames  of a linear stage: the delay that is removed from the output of the run that it is part of.
     section_count, tap_count   of a linear stage: what it costs (see `render.costs`).
+    is_noted        its processor has something to tell of each file, see `Telling`.
     cost_ns         of a stage that is not linear: what a sample of a channel takes on one core, about.
     peak_gain       of a stage that is not linear: the most that it raises any sample by, a factor.
     remarks         what a user should know of it before anything is done, in lines.
@@ -70,6 +85,7 @@ class Stage(ABC):
 
     label: str
     is_linear: ClassVar[bool] = False
+    is_noted: bool = False
     latency_frames: int = 0
     section_count: int = 0
     tap_count: int = 0
@@ -156,6 +172,10 @@ class Branched(Stage):
     """A stage that is made of chains on its input, or parts of it, which an engine opens as it opens the whole."""
 
     branches: tuple[tuple[Stage, ...], ...]
+
+    @property
+    def is_noted(self) -> bool:  # type: ignore[override]
+        return any(stage.is_noted for branch in self.branches for stage in branch)
 
     def heard(self, source: Signal) -> tuple[Signal, ...]:
         """What each branch hears of the signal `source`."""

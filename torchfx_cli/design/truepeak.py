@@ -19,8 +19,13 @@ BETA = 8.0
 def interpolator(phases: int = PHASES) -> Array:
     """[phases, TAPS]: row k dotted with x[n - 31 : n + 33] is the value at n + k / phases; row 0 is x[n] itself."""
     distance = np.arange(phases)[:, None] / phases - np.arange(1 - TAPS // 2, TAPS // 2 + 1)
-    window = np.i0(BETA * np.sqrt(np.clip(1.0 - (distance / (TAPS / 2)) ** 2, 0.0, 1.0))) / np.i0(BETA)
-    taps: Array = np.sinc(distance) * window
+    return windowed_sinc(distance, TAPS / 2, BETA)
+
+
+def windowed_sinc(distance: Array, half: float, beta: float, cutoff: float = 0.5) -> Array:
+    """A low-pass at `cutoff` cycles a sample under a Kaiser window of 2 `half` samples, `distance` from its middle."""
+    window = np.i0(beta * np.sqrt(np.clip(1.0 - (distance / half) ** 2, 0.0, 1.0))) / np.i0(beta)
+    taps: Array = 2.0 * cutoff * np.sinc(2.0 * cutoff * distance) * window
     return taps
 
 

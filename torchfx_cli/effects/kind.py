@@ -41,7 +41,7 @@ class Param:
     unit      "Hz", "dB", "dBFS", "dBTP", "LUFS", "s" or "" (a pure number, a word, a list): in which a bare number is
               read.
     low/high  the allowed range, both ends included unless `open_low`.
-    choices   the allowed words, for a word.
+    choices   the allowed words, for a word; and in the place of a number.
     form      "number", "integer", "word", "bool", "numbers" (a list), "rows" (list of lists of 6), "matrix" (of any),
               "path", "taps" (an odd or even integer, or a list of numbers), "band" (two frequencies),
               "chain" (a tuple of records), "branches" (such chains), "points" (pairs of a frequency and a gain in

@@ -11,7 +11,7 @@ from math import ceil
 
 import numpy as np
 
-from torchfx_cli.design.stage import Array, Branched, Processor, Stage
+from torchfx_cli.design.stage import Array, Branched, Processor, Stage, Telling
 from torchfx_cli.design.stages import labels, ringing_s
 from torchfx_cli.effects.parallel import Abreast, cost_ns_of
 from torchfx_cli.samples import Signal
@@ -75,7 +75,7 @@ class OnChannels(Branched):
         return _OnChannels(branches, self.places, source.channels)
 
 
-class _OnChannels:
+class _OnChannels(Telling):
     """The first of the inputs that stand abreast is the sound as it came, the rest are those of the branches."""
 
     def __init__(self, branches: Sequence[Processor], places: Sequence[tuple[int, ...]], channels: int) -> None:
@@ -90,6 +90,14 @@ class _OnChannels:
     def flush(self) -> Iterator[Array]:
         """See `Processor`."""
         yield self._placed(self._all.flush())
+
+    def told(self) -> tuple[str, ...]:
+        """See `Telling`."""
+        return self._all.told()
+
+    def notes(self) -> tuple[str, ...]:
+        """See `Telling`."""
+        return self._all.notes()
 
     def _placed(self, made: Sequence[Array]) -> Array:
         whole, *parts = made

@@ -32,6 +32,7 @@ class RenderPlan:
     fs, channels  of the input; what becomes of them on the way is in `signals`.
     remarks       what a user should know of the stages before anything is done.
     found         what followed from the whole file, a line for each stage that was measured.
+    dithers_all   dither what nothing changes, too.
     tail_frames   silence that follows the input, at its rate, so that what rings is heard to its end; see `tail`.
     start         filters begin at rest, or "steady", as if the first sample of each channel had always been there.
     """
@@ -47,6 +48,7 @@ class RenderPlan:
     remarks: tuple[str, ...] = ()
     start: Start = "rest"
     found: tuple[str, ...] = ()
+    dithers_all: bool = False
 
     @cached_property
     def signals(self) -> tuple[Signal, ...]:
@@ -152,7 +154,9 @@ class RenderPlan:
         """This plan with the first `Measured` stage replaced by the one that follows from what its meter read."""
         before, target, behind = self._around_measured()
         found = target.resolved(reading)
-        return replace(self, stages=fuse((*before, found, *behind)), found=(*self.found, found.label))
+        stages = fuse((*before, found, *behind))
+        dither = self.dither and (self.dithers_all or _changes(stages, self.source, self.sink))
+        return replace(self, stages=stages, dither=dither, found=(*self.found, found.label))
 
     def _around_measured(self) -> tuple[Sequence[Stage], Measured, Sequence[Stage]]:
         """The stages before the first `Measured` one, that one, and those behind it."""
@@ -229,10 +233,15 @@ def assemble(
     chain needs to fall below -120 dB; see `tail`.
     """
     fused = fuse(stages)
-    changed = bool(fused) or not source.is_integer or source.bits > sink.bits
+    changed = _changes(fused, source, sink)
     wanted = dither == "tpdf" or (dither == "auto" and changed and sink.bits <= MAX_DITHERED_BITS)
     remarks = tuple(dict.fromkeys(remark for stage in stages for remark in stage.remarks))
     plan = RenderPlan(fs, channels, fused, source, sink, wanted and sink.is_integer, remarks=remarks,
-                      start=start)
+                      start=start, dithers_all=dither == "tpdf")
     tail_frames, placed = with_tail(fused, plan.signals[0], tail_s)
     return replace(plan, stages=placed, tail_frames=tail_frames)
+
+
+def _changes(stages: Sequence[Stage], source: SampleFormat, sink: SampleFormat) -> bool:
+    """Whether samples become others on the way from `source` to `sink`."""
+    return bool(stages) or not source.is_integer or source.bits > sink.bits

@@ -49,9 +49,13 @@ def render_batched(plan: RenderPlan, blocks: Sequence[Block], device: str = "cpu
 
 
 def batchable(plan: RenderPlan, frames: int, device: str = "cuda") -> bool:
-    """Whether packing a file of so many frames pays: two at least fit into each launch, and one pass is enough."""
+    """Whether packing a file of so many frames pays: two at least fit into each launch, and one pass is enough.
+
+    What a stage has to tell of each file would be lost there.
+    """
     launched = False
-    for part in plan.parts if plan.passes == 1 else ():
+    is_noted = any(stage.is_noted for stage in plan.stages)
+    for part in plan.parts if plan.passes == 1 and not is_noted else ():
         if part.is_linear:
             launched = 2 * bucket_frames(part, frames) * part.channels <= _launch_samples(device)
             if not launched:

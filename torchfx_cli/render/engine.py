@@ -156,6 +156,7 @@ class HostEngine(Engine):
         for samples in self._chain.flush():
             yield self._emit(samples)
         self.warnings += self._chain.told()
+        self.notes += self._chain.notes()
 
     def _emit(self, samples: Samples) -> Block:
         samples = np.ascontiguousarray(samples)

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from torchfx_cli.design.stage import Processor, Telling
+from torchfx_cli.design.stage import Processor, Telling, notes_of, told_of
 from torchfx_cli.samples import block_frames
 
 Samples = npt.NDArray[np.float64]
@@ -88,7 +88,7 @@ class LinearRun:
         return samples[first : first + count]
 
 
-class Chain:
+class Chain(Telling):
     """Processors one after another, themselves a processor."""
 
     def __init__(self, processors: Sequence[Processor]) -> None:
@@ -107,6 +107,10 @@ class Chain:
             for samples in processor.flush():
                 yield behind.process(np.ascontiguousarray(samples))
 
-    def told(self) -> list[str]:
-        """After `flush`: what its processors tell of the file."""
-        return [line for processor in self._processors if isinstance(processor, Telling) for line in processor.told()]
+    def told(self) -> tuple[str, ...]:
+        """See `Telling`."""
+        return told_of(self._processors)
+
+    def notes(self) -> tuple[str, ...]:
+        """See `Telling`."""
+        return notes_of(self._processors)
