@@ -271,6 +271,19 @@ def test_gain_multiplies(kernel: Kernel) -> None:
     assert np.array_equal(y, x * -0.3)
 
 
+@pytest.mark.parametrize(("heard", "made"), [(1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (6, 2)])
+def test_a_mix_adds_in_the_order_of_the_channels(kernel: Kernel, heard: int, made: int) -> None:
+    """To the last bit, and none of it is -0."""
+    x, weights = noise(37, heard), noise(made, heard, seed=2)
+    weights[-1, 0], x[3] = 0.0, -0.0
+    truth = np.zeros((37, made))
+    for n in range(heard):
+        truth += x[:, [n]] * weights[:, n]
+    out = np.empty((37, made))
+    kernel.mix(x, weights, out)
+    assert out.tobytes() == truth.tobytes()
+
+
 # ---- samples in
 
 

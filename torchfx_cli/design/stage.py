@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from torchfx_cli.samples import Signal
+from torchfx_cli.samples import SampleFormat, Signal
 
 Array = npt.NDArray[np.float64]
 
@@ -83,6 +83,10 @@ class Stage(ABC):
     def tail_frames(self, source: Signal) -> int:
         """How many frames it sounds on after the input has ended, to -120 dB. Runs of linear stages: see `plan`."""
         return 0
+
+    def for_output(self, sink: SampleFormat) -> Stage:
+        """This stage, where it depends on what the output can hold."""
+        return self
 
     @abstractmethod
     def open(self, source: Signal) -> Processor:

@@ -8,7 +8,7 @@ themselves; then the sum waits for the chain that gives its frames last.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil, log2, prod
 
@@ -18,7 +18,7 @@ from torchfx_cli.design.stage import Array, Branched, Processor, Stage, output_o
 from torchfx_cli.design.stages import Linear, Sum, Taps, linear, response, ringing_s
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, param
 from torchfx_cli.errors import DesignError, FileError
-from torchfx_cli.samples import Signal, hertz
+from torchfx_cli.samples import SampleFormat, Signal, hertz
 
 MAX_BRANCHES, MAX_LEVELS = 64, 4
 PROBED_S = (1e-9, 0.01, 0.1, 1.0, 10.0, 100.0, 3600.0)  # lengths of files for which branches must agree in theirs
@@ -153,6 +153,11 @@ class Parallel(Branched):
     def tail_frames(self, source: Signal) -> int:
         """See `Stage`."""
         return max(ceil(ringing_s(branch, source) * source.fs) for branch in self.branches)
+
+    def for_output(self, sink: SampleFormat) -> Stage:
+        """See `Stage`."""
+        return replace(self, branches=tuple(tuple(stage.for_output(sink) for stage in branch)
+                                            for branch in self.branches))
 
     def joined(self, branches: Sequence[Processor], source: Signal) -> Processor:
         """See `Branched`."""

@@ -90,6 +90,14 @@ class Kernel(ABC):
         """Multiply `x` in place."""
         self._gain(x, factor)
 
+    def mix(self, x: Samples, weights: Samples, out: Samples) -> None:
+        """Write to `out` [frames, made] what `weights` [made, heard] make of `x` [frames, heard].
+
+        The products are added in the order of the channels heard; a weight of 0 is no channel.
+        """
+        _require(out.shape == (len(x), len(weights)) and weights.shape[1:] == x.shape[1:], "shapes", x, weights, out)
+        self._mix(x, weights, out)
+
     def fir_direct(self, x: Samples, taps: Samples, history: Samples, out: Samples) -> None:
         """Convolve `x` with `taps` [N] into `out`; `history` [N-1, channels] are the input frames before x, updated."""
         kept = len(taps) - 1
@@ -145,6 +153,9 @@ class Kernel(ABC):
 
     @abstractmethod
     def _gain(self, x: Samples, factor: float) -> None: ...
+
+    @abstractmethod
+    def _mix(self, x: Samples, weights: Samples, out: Samples) -> None: ...
 
     @abstractmethod
     def _follow(self, x: Samples, key: Samples, curve: Curve, state: Samples, band: Samples | None) -> None: ...

@@ -3,6 +3,7 @@
 
 #include "samples.h"
 #include "turn.h"
+#include "mix.h"
 #include "sos.h"
 #include "fir.h"
 #include "fft.h"

@@ -70,6 +70,12 @@ class Twin(Kernel):
     def _gain(self, x: Samples, factor: float) -> None:
         x *= factor
 
+    def _mix(self, x: Samples, weights: Samples, out: Samples) -> None:
+        out[...] = 0.0
+        for made, row in zip(out.T, weights, strict=True):
+            for n in np.flatnonzero(row):
+                made += row[n] * x[:, n]
+
     def _follow(self, x: Samples, key: Samples, curve: Curve, state: Samples, band: Samples | None) -> None:
         gain, powers = float(state[0]), np.square(key)
         for n, power in enumerate(powers if curve.averaging else ()):
