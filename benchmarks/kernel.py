@@ -20,7 +20,7 @@ import numpy as np
 from scipy import signal
 
 from torchfx_cli.bench.timings import seconds_of
-from torchfx_cli.kernel.base import FftFir, Kernel
+from torchfx_cli.kernel.base import FftFir, Kernel, at_rest
 from torchfx_cli.kernel.load import available
 
 FS = 48000
@@ -80,7 +80,7 @@ def cascade(kernel: Kernel, x: np.ndarray, sos: np.ndarray) -> Case:
     y, channels = np.empty_like(x), x.shape[1]
 
     def run() -> np.ndarray:
-        kernel.sos(y, sos, np.zeros((len(sos), channels, 2)))
+        kernel.sos(y, sos, at_rest(len(sos), channels))
         return y
 
     name = f"{len(sos)} section(s), {channels} channels"

@@ -20,6 +20,7 @@ from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, param
 from torchfx_cli.effects.layout import layout_of
 from torchfx_cli.effects.meters import Powers, TruePeakMeter
 from torchfx_cli.errors import DesignError, FileError
+from torchfx_cli.kernel.base import at_rest
 from torchfx_cli.kernel.load import load
 from torchfx_cli.samples import Signal, hertz
 
@@ -136,7 +137,8 @@ class LoudnessMeter:
 
     def __init__(self, fs: float, weights: tuple[float, ...], peaks: TruePeakMeter | None = None) -> None:
         self._sections, self._kernel = k_weighting(fs), load()
-        self._state = np.zeros((len(self._sections), len(weights), 2))
+        self._state = at_rest(len(self._sections), len(weights))
+        self._room = np.empty((0, len(weights)))  # used again: a first touch of memory costs more than a filter
         self._powers = Powers(round(fs / HOPS_A_SECOND), np.array(weights))
         self._peaks = peaks
 
@@ -144,7 +146,10 @@ class LoudnessMeter:
         """See `Meter`."""
         if self._peaks is not None:
             self._peaks.process(samples)
-        weighted = np.array(samples, order="C")
+        if len(self._room) < len(samples):
+            self._room = np.empty_like(samples, order="C")
+        weighted = self._room[: len(samples)]
+        weighted[...] = samples
         self._kernel.sos(weighted, self._sections, self._state)
         self._powers.process(weighted)
 

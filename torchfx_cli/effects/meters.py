@@ -50,13 +50,16 @@ class Powers:
     """Mean squares of every `hop` frames, all channels added by their `weights`."""
 
     def __init__(self, hop: int, weights: Array) -> None:
-        self._hop, self._weights = hop, weights
+        self._hop, self._weights, self._kernel = hop, np.ascontiguousarray(weights, np.float64), load()
         self._means: list[float] = []
         self._held = np.empty(0)
 
     def process(self, samples: Array) -> None:
         """Take the next block, float64 [frames, channels]."""
-        power = np.concatenate([self._held, np.einsum("fc,fc,c->f", samples, samples, self._weights)])
+        held = len(self._held)
+        power = np.empty(held + len(samples))
+        power[:held] = self._held
+        self._kernel.power(np.ascontiguousarray(samples), self._weights, power[held:])
         whole = len(power) // self._hop * self._hop
         self._means += power[:whole].reshape(-1, self._hop).mean(axis=1).tolist()
         self._held = power[whole:].copy()

@@ -26,7 +26,13 @@ BITS = {
 }
 MIN_FFT_SIZE = 2048
 LONG_TAPS = 1 << 15
+SECTION_STATE = 3  # numbers for each section and channel
 TABLES = 12  # of a transform's size that it takes for itself: roots, response, room to work in
+
+
+def at_rest(sections: int, channels: int) -> Samples:
+    """The state of so many sections that have heard nothing, for `Kernel.sos`; its numbers have meaning there alone."""
+    return np.zeros((sections, channels, SECTION_STATE))
 
 
 class Kernel(ABC):
@@ -80,10 +86,10 @@ class Kernel(ABC):
     def sos(self, x: Samples, sos: Samples, state: Samples) -> None:
         """Filter `x` in place by second-order sections `sos` [K, 6] (b0 b1 b2 1 a1 a2 a row).
 
-        `state` [K, channels, 2] holds s1 and s2 of the transposed direct form II (zeros for a filter at rest), as
-        `scipy.signal.sosfilt` does in its zi [K, 2, channels].
+        `state`: see `at_rest`.
         """
-        _require(sos.ndim == 2 and sos.shape[1] == 6 and state.shape == (len(sos), x.shape[1], 2), "shapes", sos, state)
+        shape = len(sos), x.shape[1], SECTION_STATE
+        _require(sos.ndim == 2 and sos.shape[1] == 6 and state.shape == shape, "shapes", sos, state)
         self._sos(x, sos, state)
 
     def gain(self, x: Samples, factor: float) -> None:
@@ -97,6 +103,11 @@ class Kernel(ABC):
         """
         _require(out.shape == (len(x), len(weights)) and weights.shape[1:] == x.shape[1:], "shapes", x, weights, out)
         self._mix(x, weights, out)
+
+    def power(self, x: Samples, weights: Samples, out: Samples) -> None:
+        """Write to `out` [frames] the squares of `x`, weighted by `weights` [channels] and added in their order."""
+        _require(x.ndim == 2 and out.shape == x.shape[:1] and weights.shape == x.shape[1:], "shapes", x, weights, out)
+        self._power(x, weights, out)
 
     def fir_direct(self, x: Samples, taps: Samples, history: Samples, out: Samples) -> None:
         """Convolve `x` with `taps` [N] into `out`; `history` [N-1, channels] are the input frames before x, updated."""
@@ -156,6 +167,9 @@ class Kernel(ABC):
 
     @abstractmethod
     def _mix(self, x: Samples, weights: Samples, out: Samples) -> None: ...
+
+    @abstractmethod
+    def _power(self, x: Samples, weights: Samples, out: Samples) -> None: ...
 
     @abstractmethod
     def _follow(self, x: Samples, key: Samples, curve: Curve, state: Samples, band: Samples | None) -> None: ...

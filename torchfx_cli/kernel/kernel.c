@@ -7,7 +7,7 @@
  *   vector.h   the vector type and the few operations on it that the language lacks
  *   samples.h  file samples <-> float64: scale, dither, round, clip, find what is not finite
  *   turn.h     blocks [frames, channels] <-> rows [channels, frames]
- *   mix.h      channels made of channels
+ *   mix.h      channels made of channels, and their power
  *   sos.h      second-order sections, lanes = channels or sections
  *   fir.h      short impulse responses, lanes = consecutive samples
  *   fft.h      long impulse responses, overlap-save

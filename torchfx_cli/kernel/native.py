@@ -63,6 +63,7 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {  # result, then arguments
     "sos": (None, c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p),
     "gain": (None, c_void_p, c_int64, c_double),
     "mix": (None, c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p),
+    "power": (None, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
     "follow": (None, c_void_p, c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
     "gate": (None, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
     "true_peak": (c_double, c_void_p, c_int64, c_int64, c_void_p, c_double, c_void_p, c_double),
@@ -91,7 +92,7 @@ class Native(Kernel):
         self._from_rows = {dtype: c[f"from_rows_{SUFFIXES[dtype]}"] for dtype in FLOATS}
         self._to_rows = {dtype: c[f"to_rows_{SUFFIXES[dtype]}"] for dtype in FLOATS}
         self.c_sos, self.c_gain, self.c_fir = c["sos"], c["gain"], c["fir"]
-        self.c_true_peak, self.c_mix = c["true_peak"], c["mix"]
+        self.c_true_peak, self.c_mix, self.c_power = c["true_peak"], c["mix"], c["power"]
         self.c_follow, self.c_gate, self.c_limit = c["follow"], c["gate"], c["limit"]
         self.c_fft_prepare, self.c_fft_process = c["fft_prepare"], c["fft_process"]
 
@@ -136,6 +137,10 @@ class Native(Kernel):
     def _mix(self, x: Samples, weights: Samples, out: Samples) -> None:
         samples, rows, made = (_address(array, np.float64) for array in (x, weights, out))
         self.c_mix(samples, *x.shape, rows, len(weights), made)
+
+    def _power(self, x: Samples, weights: Samples, out: Samples) -> None:
+        samples, factors, made = (_address(array, np.float64) for array in (x, weights, out))
+        self.c_power(samples, *x.shape, factors, made)
 
     def _follow(self, x: Samples, key: Samples, curve: Curve, state: Samples, band: Samples | None) -> None:
         self.c_follow(
