@@ -284,12 +284,19 @@ def test_a_mix_adds_in_the_order_of_the_channels(kernel: Kernel, heard: int, mad
     assert out.tobytes() == truth.tobytes()
 
 
-@pytest.mark.parametrize("channels", [1, 2, 5])
-def test_power_is_a_weighted_sum_of_squares(kernel: Kernel, channels: int) -> None:
-    x, weights = noise(37, channels), np.linspace(1.41, 0.0, channels)
-    out = np.empty(37)
-    kernel.power(x, weights, out)
-    assert relative(out, x**2 @ weights) < 1e-15
+@pytest.mark.parametrize("channels", [1, 2, 5, 700])
+def test_power_is_a_weighted_sum_of_squares_however_it_is_cut(kernel: Kernel, channels: int) -> None:
+    x, weights, sos = noise(1100, channels), np.linspace(1.41, 0.0, channels), cascade(2)
+    for rows in (np.zeros((0, 6)), sos):
+        results = []
+        for edges in ([0, 1100], [0, 1, 18, 527, 1100]):
+            out, state = np.empty(1100), at_rest(len(rows), channels)
+            for start, end in pairwise(edges):
+                kernel.power(x[start:end], rows, state, weights, out[start:end])
+            results.append(out)
+        truth = (signal.sosfilt(rows, x, axis=0) if len(rows) else x) ** 2 @ weights
+        assert relative(results[0], truth) < SAME_FILTER
+        assert np.array_equal(*results)
 
 
 # ---- samples in

@@ -20,8 +20,6 @@ from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, param
 from torchfx_cli.effects.layout import layout_of
 from torchfx_cli.effects.meters import Powers, TruePeakMeter
 from torchfx_cli.errors import DesignError, FileError
-from torchfx_cli.kernel.base import at_rest
-from torchfx_cli.kernel.load import load
 from torchfx_cli.samples import Signal, hertz
 
 HOPS_A_SECOND, HOPS = 10, 4  # blocks of 400 ms, a new one each 100 ms
@@ -136,22 +134,14 @@ class LoudnessMeter:
     """Integrated loudness in LUFS, -inf of silence and of less than 400 ms, and the true peak by `peaks`."""
 
     def __init__(self, fs: float, weights: tuple[float, ...], peaks: TruePeakMeter | None = None) -> None:
-        self._sections, self._kernel = k_weighting(fs), load()
-        self._state = at_rest(len(self._sections), len(weights))
-        self._room = np.empty((0, len(weights)))  # used again: a first touch of memory costs more than a filter
-        self._powers = Powers(round(fs / HOPS_A_SECOND), np.array(weights))
+        self._powers = Powers(round(fs / HOPS_A_SECOND), np.array(weights), k_weighting(fs))
         self._peaks = peaks
 
     def process(self, samples: Array) -> None:
         """See `Meter`."""
         if self._peaks is not None:
             self._peaks.process(samples)
-        if len(self._room) < len(samples):
-            self._room = np.empty_like(samples, order="C")
-        weighted = self._room[: len(samples)]
-        weighted[...] = samples
-        self._kernel.sos(weighted, self._sections, self._state)
-        self._powers.process(weighted)
+        self._powers.process(samples)
 
     def reading(self) -> tuple[float, float]:
         """LUFS, and the true peak (linear), 0 where that is not measured."""

@@ -26,6 +26,7 @@ BITS = {
 }
 MIN_FFT_SIZE = 2048
 LONG_TAPS = 1 << 15
+POWER_CHANNELS = 2048  # at most, see power.h
 SECTION_STATE = 3  # numbers for each section and channel
 TABLES = 12  # of a transform's size that it takes for itself: roots, response, room to work in
 
@@ -104,10 +105,15 @@ class Kernel(ABC):
         _require(out.shape == (len(x), len(weights)) and weights.shape[1:] == x.shape[1:], "shapes", x, weights, out)
         self._mix(x, weights, out)
 
-    def power(self, x: Samples, weights: Samples, out: Samples) -> None:
-        """Write to `out` [frames] the squares of `x`, weighted by `weights` [channels] and added in their order."""
-        _require(x.ndim == 2 and out.shape == x.shape[:1] and weights.shape == x.shape[1:], "shapes", x, weights, out)
-        self._power(x, weights, out)
+    def power(self, x: Samples, sos: Samples, state: Samples, weights: Samples, out: Samples) -> None:
+        """Write to `out` [frames] the squares of `x` behind `sos`, by `weights` [channels], added in their order.
+
+        `x` stays as it is; for `sos` and `state` see `sos`.
+        """
+        _require(out.shape == x.shape[:1] and weights.shape == x.shape[1:], "shapes", x, weights, out)
+        _require(x.shape[1] <= POWER_CHANNELS or not len(sos), "channels", x)
+        _require(state.shape == (len(sos), x.shape[1], SECTION_STATE), "shapes", sos, state)
+        self._power(x, sos, state, weights, out)
 
     def fir_direct(self, x: Samples, taps: Samples, history: Samples, out: Samples) -> None:
         """Convolve `x` with `taps` [N] into `out`; `history` [N-1, channels] are the input frames before x, updated."""
@@ -169,7 +175,7 @@ class Kernel(ABC):
     def _mix(self, x: Samples, weights: Samples, out: Samples) -> None: ...
 
     @abstractmethod
-    def _power(self, x: Samples, weights: Samples, out: Samples) -> None: ...
+    def _power(self, x: Samples, sos: Samples, state: Samples, weights: Samples, out: Samples) -> None: ...
 
     @abstractmethod
     def _follow(self, x: Samples, key: Samples, curve: Curve, state: Samples, band: Samples | None) -> None: ...

@@ -5,6 +5,7 @@
 #include "turn.h"
 #include "mix.h"
 #include "sos.h"
+#include "power.h"
 #include "fir.h"
 #include "fft.h"
 #include "dynamics.h"

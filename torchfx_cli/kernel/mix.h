@@ -1,4 +1,4 @@
-/* Channels made of channels, or their power: sums of those heard, by weights, added in their order from 0 up.
+/* Channels made of channels: each a sum of those heard, by weights, added in their order from 0 up.
  *
  * A weight of 0 is passed over, as it would make NaN of an infinity. Where it is not, in the loops of one and two
  * channels, whose samples are finite, adding 0 changes no bit: a sum that began with +0 is never -0.
@@ -34,21 +34,4 @@ EXPORT void NAME(mix)(const double *x, int64_t frames, int64_t heard, const doub
     else if (heard == 2 && made == 2) NAME(mix_small)(x, frames, 2, weights, 2, out);
     else if (heard == 1 && made == 2) NAME(mix_small)(x, frames, 1, weights, 2, out);
     else NAME(mix_any)(x, frames, heard, weights, made, out);
-}
-
-INLINE void NAME(power_of)(const double *x, int64_t frames, int64_t channels, const double *weights, double *out) {
-    for (int64_t n = 0; n < frames; n++) {
-        double sum = 0.0;
-        for (int64_t c = 0; c < channels; c++) sum += weights[c] * x[n * channels + c] * x[n * channels + c];
-        out[n] = sum;
-    }
-}
-
-/* x [frames, channels], weights [channels] -> out [frames] */
-EXPORT void NAME(power)(const double *x, int64_t frames, int64_t channels, const double *weights, double *out) {
-    if (channels == 1) NAME(power_of)(x, frames, 1, weights, out);
-    else if (channels == 2) {
-        const double both[2] = {weights[0], weights[1]};
-        NAME(power_of)(x, frames, 2, both, out);
-    } else NAME(power_of)(x, frames, channels, weights, out);
 }

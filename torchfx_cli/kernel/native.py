@@ -63,7 +63,7 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {  # result, then arguments
     "sos": (None, c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p),
     "gain": (None, c_void_p, c_int64, c_double),
     "mix": (None, c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p),
-    "power": (None, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
+    "power": (None, c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p, c_void_p, c_void_p),
     "follow": (None, c_void_p, c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
     "gate": (None, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
     "true_peak": (c_double, c_void_p, c_int64, c_int64, c_void_p, c_double, c_void_p, c_double),
@@ -138,9 +138,9 @@ class Native(Kernel):
         samples, rows, made = (_address(array, np.float64) for array in (x, weights, out))
         self.c_mix(samples, *x.shape, rows, len(weights), made)
 
-    def _power(self, x: Samples, weights: Samples, out: Samples) -> None:
-        samples, factors, made = (_address(array, np.float64) for array in (x, weights, out))
-        self.c_power(samples, *x.shape, factors, made)
+    def _power(self, x: Samples, sos: Samples, state: Samples, weights: Samples, out: Samples) -> None:
+        samples, rows, held, factors, made = (_address(array, np.float64) for array in (x, sos, state, weights, out))
+        self.c_power(samples, *x.shape, rows, len(sos), held, factors, made)
 
     def _follow(self, x: Samples, key: Samples, curve: Curve, state: Samples, band: Samples | None) -> None:
         self.c_follow(

@@ -76,8 +76,10 @@ class Twin(Kernel):
             for n in np.flatnonzero(row):
                 made += row[n] * x[:, n]
 
-    def _power(self, x: Samples, weights: Samples, out: Samples) -> None:
+    def _power(self, x: Samples, sos: Samples, state: Samples, weights: Samples, out: Samples) -> None:
         out[...] = 0.0
+        x = x.copy()
+        self._sos(x, sos, state)
         for samples, weight in zip(x.T, weights, strict=True):
             out += weight * samples * samples
 
