@@ -252,6 +252,16 @@ def test_transforms_are_powers_of_two_that_hold_at_least_as_many_outputs_as_taps
         assert size - taps + 1 >= taps
 
 
+def test_each_channel_may_have_its_own_response(kernel: Kernel) -> None:
+    """To the last bit what that channel is by itself."""
+    x, h = noise(9000, 3), noise(300, 3, seed=2)
+    together = kernel.fft_fir(h, 3).process(x)
+    for channel in range(3):
+        alone = kernel.fft_fir(np.ascontiguousarray(h[:, channel]), 1).process(np.ascontiguousarray(x[:, [channel]]))
+        assert np.array_equal(together[:, [channel]], alone)
+        assert len(alone) > 3000
+
+
 def test_all_clones_agree() -> None:
     x, sos, h = noise(8200, 5), cascade(8), noise(60, seed=2)
     results = []

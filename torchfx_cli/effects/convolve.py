@@ -136,11 +136,15 @@ class Convolution(Stage):
 
 
 class _Convolving:
-    """All ways have as many taps, so their bursts come at the same time."""
+    """Ways that leave each channel to itself are one convolution; others have as many taps, so their bursts meet."""
 
     def __init__(self, stage: Convolution, channels: int) -> None:
         kernel = load()
-        self._ways = [(made, heard, kernel.fft_fir(taps, 1)) for made, heard, taps in stage.ways]
+        self._each = None
+        if [(made, heard) for made, heard, _ in stage.ways] == [(n, n) for n in range(channels)]:
+            self._each = kernel.fft_fir(np.stack([taps for *_, taps in stage.ways], axis=1), channels)
+        else:
+            self._ways = [(made, heard, kernel.fft_fir(taps, 1)) for made, heard, taps in stage.ways]
         self._channels, self._to_skip, self._owed = channels, stage.delay_frames, 0
 
     def process(self, samples: Array) -> Array:
@@ -154,12 +158,20 @@ class _Convolving:
             yield self._due(np.zeros((block_frames(self._channels), self._channels)))
 
     def _due(self, samples: Array) -> Array:
-        made = [(at, fir.process(np.ascontiguousarray(samples[:, [heard]]))) for at, heard, fir in self._ways]
-        total = np.zeros((len(made[0][1]), self._channels))
-        for at, part in made:
-            total[:, at] += part[:, 0]
+        total = self._mixed(samples) if self._each is None else self._each.process(np.ascontiguousarray(samples))
         first = min(self._to_skip, len(total))
         self._to_skip -= first
         due = total[first : first + self._owed]
         self._owed -= len(due)
         return due
+
+    def _mixed(self, samples: Array) -> Array:
+        parts: list[list[Array]] = [[] for _ in range(self._channels)]
+        for at, heard, convolution in self._ways:
+            parts[at].append(convolution.process(np.ascontiguousarray(samples[:, heard : heard + 1])))
+        total = np.empty((len(parts[0][0]), self._channels))
+        for channel, (first_part, *others) in zip(total.T, parts, strict=True):
+            channel[:] = first_part[:, 0]
+            for part in others:
+                channel += part[:, 0]
+        return total

@@ -25,7 +25,7 @@ BITS = {
     np.dtype("float64"): (0,),
 }
 MIN_FFT_SIZE = 2048
-LONG_TAPS = 1 << 15
+LONG_TAPS = 1 << 16
 POWER_CHANNELS = 2048  # at most, see power.h
 SECTION_STATE = 3  # numbers for each section and channel
 TABLES = 12  # of a transform's size that it takes for itself: roots, response, room to work in
@@ -155,7 +155,7 @@ class Kernel(ABC):
 
     @abstractmethod
     def fft_fir(self, taps: Samples, channels: int) -> FftFir:
-        """A convolution with `taps` [N] by FFT, at rest."""
+        """A convolution with `taps` [N], or [N, channels] for each channel its own, by FFT, at rest."""
 
     @abstractmethod
     def _load(self, block: Block, out: Samples) -> int: ...
@@ -206,6 +206,7 @@ class FftFir(ABC):
     def __init__(self, kernel: Kernel, taps: Samples, channels: int) -> None:
         self._kernel = kernel
         self.taps, self.channels = np.ascontiguousarray(taps, np.float64), channels
+        _require(taps.shape[1:] in ((), (channels,)), "taps", taps)
         self.size = fft_size(len(taps))
         self.hop = self.size - len(taps) + 1
         self.pair_frames = 2 * self.hop

@@ -48,7 +48,7 @@ typedef struct {
 
 /* A long FIR: see fft.h for the arrays. */
 typedef struct {
-    int64_t size, taps, channels, filled;
+    int64_t size, taps, channels, filled, response_step;
     const double *split, *roots;
     double *response, *pending, *work, *result;
 } fft_fir;

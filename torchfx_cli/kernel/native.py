@@ -30,7 +30,7 @@ class _Plan(ctypes.Structure):
     """`fft_fir` in kernel.c."""
 
     _fields_ = (
-        *((name, c_int64) for name in ("size", "taps", "channels", "filled")),
+        *((name, c_int64) for name in ("size", "taps", "channels", "filled", "response_step")),
         *((name, c_void_p) for name in ("split", "roots", "response", "pending", "work", "result")),
     )
 
@@ -175,19 +175,24 @@ class _NativeFftFir(FftFir):
         super().__init__(kernel, taps, channels)
         self._process = kernel.c_fft_process
         lanes = LANES[kernel.clone]
-        points = self.size // lanes
+        points, responses = self.size // lanes, self.taps.reshape(len(self.taps), -1).T
         self._arrays = {
             "split": _split_roots(self.size, lanes),
             "roots": _pass_roots(points),
-            "response": _aligned(points, 2, lanes),
+            "response": _aligned(len(responses), points, 2, lanes),
             "pending": self.pending,
             "work": _aligned(points, 2, lanes),
             "result": _aligned(2, self.size),
         }
         addresses = {name: _address(array, np.float64) for name, array in self._arrays.items()}
         self._plan = _Plan(self.size, len(self.taps), channels, self.filled, **addresses)
-        self._arrays["result"][0, : len(self.taps)] = self.taps / self.size
-        kernel.c_fft_prepare(byref(self._plan))
+        for taps, response in zip(responses, self._arrays["response"], strict=True):
+            self._arrays["result"][0] = 0.0
+            self._arrays["result"][0, : len(taps)] = taps / self.size
+            self._plan.response = response.ctypes.data
+            kernel.c_fft_prepare(byref(self._plan))
+        self._plan.response = addresses["response"]
+        self._plan.response_step = 2 * self.size if len(responses) > 1 else 0
 
     def _push(self, x: Samples, out: Samples) -> None:
         self._plan.filled = self.filled

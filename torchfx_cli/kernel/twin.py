@@ -139,7 +139,7 @@ class Twin(Kernel):
 class _TwinFftFir(FftFir):
     def __init__(self, kernel: Kernel, taps: Samples, channels: int) -> None:
         super().__init__(kernel, taps, channels)
-        self._response = np.fft.rfft(self.taps, self.size)
+        self._response = np.fft.rfft(self.taps.T, self.size)
 
     def _push(self, x: Samples, out: Samples) -> None:
         kept, capacity = len(self.taps) - 1, self.pending.shape[1]
