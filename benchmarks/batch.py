@@ -1,18 +1,21 @@
-"""Many short files, many tiny files and one long output: torchfx on folders.
+"""Many short files, a corpus, many tiny files and one long output: torchfx on folders.
 
     python benchmarks/batch.py short [--files 1000] [--repeats 3] [--json results.json]    against a SoX shell loop
+    python benchmarks/batch.py corpus [--files 1000]       FLAC of 44.1 kHz stereo to FLAC of 16 kHz mono, against loops
     python benchmarks/batch.py tiny [--files 100000]       memory, planning and resuming with very many files
     python benchmarks/batch.py long [--gigabytes 4.6]      an output that needs RF64, read back to its last frame
 
-The chain is the six sections of versus.py. Times are of whole processes, start-up included.
+The chain, but for `corpus`, is the six sections of versus.py. Times are of whole processes, start-up included.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import sys
@@ -30,6 +33,9 @@ from torchfx_cli.bench.loads import write_noise
 # SoX under its own names: a shell loop is not given numbers.
 SOX = ("highpass 80 0.7071q equalizer 250 1q -3 equalizer 1000 1q 2 equalizer 3200 0.9q 2.5 equalizer 8000 1q 1 "
        "lowpass 12000 0.7071q")
+
+
+CORPUS_SOUNDS = 100  # the other files are hard links to them
 
 
 def torchfx(source: Path, output: Path, *options: str) -> list[str]:
@@ -69,6 +75,51 @@ def short(args: argparse.Namespace, folder: Path) -> dict[str, object]:
               f"{gain:.2f}x as fast as one job")
         rows[name] = {"median_s": run.median_s, "peak_mb": run.peak_mb, "of_sox": of_sox, "of_one_job": gain}
     return {"files": args.files, "seconds": 5.0, "channels": 2, "repeats": args.repeats, "rows": rows}
+
+
+def corpus(args: argparse.Namespace, folder: Path) -> dict[str, object]:
+    """Stereo FLAC of 10 to 30 s, as a speech data set is made of it: CPU time of each program and its children."""
+    source, out, rng, seconds = folder / "in", folder / "out", np.random.default_rng(0), 0.0
+    source.mkdir()
+    for number in range(min(args.files, CORPUS_SOUNDS)):
+        frames = int(rng.uniform(10, 30) * FS)
+        knots = np.arange(0, frames, FS // 4)
+        swell = np.interp(np.arange(frames), knots, rng.uniform(0.05, 1, len(knots)))
+        smooth = np.cumsum(rng.standard_normal((frames + 16, 2)), axis=0)  # its differences are a low-passed noise
+        soundfile.write(source / f"{number:06}.flac", 0.03 * (smooth[16:] - smooth[:-16]) * swell[:, None], FS)
+    for number in range(args.files):
+        sound = source / f"{number % CORPUS_SOUNDS:06}.flac"
+        seconds += soundfile.info(sound).duration
+        if number >= CORPUS_SOUNDS:
+            os.link(sound, source / f"{number:06}.flac")
+    program = str(Path(sys.executable).with_name("torchfx"))
+    loop = f'mkdir -p "{out}"; for f in "{source}"/*; do g="{out}/${{f##*/}}"; '
+    commands = {"torchfx": [program, "process", str(source), "-o", str(out), "--quiet", "--rate", "16000", "--mono",
+                            "--format", "flac", "--subtype", "16"]}
+    if shutil.which("sox"):
+        commands["sox loop"] = ["bash", "-ec", loop + 'sox "$f" -b 16 "$g" remix - rate 16000; done']
+    if shutil.which("ffmpeg"):
+        commands["ffmpeg loop"] = ["bash", "-ec", loop + 'ffmpeg -nostdin -v error -threads 1 -i "$f" -ac 1 -ar 16000 '
+                                                         '-sample_fmt s16 "$g"; done']
+    best = dict.fromkeys(commands, (math.inf, math.inf))
+    for _ in range(args.repeats):
+        for name, command in commands.items():
+            clear(out)
+            best[name] = min(best[name], spent(command))
+    for name, (cpu_s, wall_s) in best.items():
+        of_cpu, of_wall = (a / b for a, b in zip(best[name], best["torchfx"], strict=True))
+        print(f"{name:12} {cpu_s:7.1f} s of CPU, {seconds / cpu_s:4.0f}x real time a core, {of_cpu:.2f} of torchfx; "
+              f"{wall_s:6.1f} s of time, {of_wall:.2f} of torchfx")
+    return {"files": args.files, "seconds": seconds, "repeats": args.repeats,
+            "rows": {name: {"cpu_s": cpu_s, "wall_s": wall_s} for name, (cpu_s, wall_s) in best.items()}}
+
+
+def spent(command: list[str]) -> tuple[float, float]:
+    """Seconds of CPU, and of time, that `command` takes with all its children."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wall_s, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime, wall_s
 
 
 def clear(folder: Path) -> None:
@@ -131,15 +182,15 @@ def long(args: argparse.Namespace, folder: Path) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["short", "tiny", "long"])
+    parser.add_argument("what", choices=["short", "corpus", "tiny", "long"])
     parser.add_argument("--files", type=int)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--gigabytes", type=float, default=4.6)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    args.files = args.files or {"short": 1000, "tiny": 100_000, "long": 1}[args.what]
+    args.files = args.files or {"short": 1000, "corpus": 1000, "tiny": 100_000, "long": 1}[args.what]
     with tempfile.TemporaryDirectory() as name:
-        result = {"short": short, "tiny": tiny, "long": long}[args.what](args, Path(name))
+        result = {"short": short, "corpus": corpus, "tiny": tiny, "long": long}[args.what](args, Path(name))
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     if args.json:
         args.json.write_text(json.dumps({"benchmark": args.what, "machine": machine, **result}, indent=1) + "\n")

@@ -2,7 +2,8 @@
 
 Each row alternates the two for `--seconds` in one run and gives the medians, in ns per sample (one channel of one
 frame), their ratio, and the largest difference relative to the largest sample. The kernel, as in the engine, works
-on a block that is there; what SciPy needs to allocate its results is its own.
+on a block that is there; what SciPy needs to allocate its results is its own. Beside them Intel IPP, where its package
+(`pip install ipp`) is in this environment: the same sections and taps, channels apart.
 
     python benchmarks/kernel.py [--seconds 1] [--kernel avx2] [--thresholds]
 """
@@ -10,17 +11,20 @@ on a block that is there; what SciPy needs to allocate its results is its own.
 from __future__ import annotations
 
 import argparse
+import ctypes
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import cache, partial, reduce
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 from scipy import signal
 
 from torchfx_cli.bench.timings import seconds_of
-from torchfx_cli.kernel.base import FftFir, Kernel
+from torchfx_cli.kernel.base import FftFir, Kernel, at_rest
 from torchfx_cli.kernel.load import available
 
 FS = 48000
@@ -32,6 +36,7 @@ SIX_SECTIONS = np.concatenate([
 ])
 FIVE_FIRS = [signal.firwin(taps, 0.3) for taps in range(101, 106)]
 
+IPP_64F, IPP_DIRECT = 19, 1  # ipp64f and ippAlgDirect of ipptypes.h
 Run = Callable[[], np.ndarray]
 
 
@@ -46,18 +51,78 @@ class Case:
     ours: Run
     theirs: Run
     prepare: Callable[[], None] = nothing  # before each `ours`, not timed
+    ipp: Callable[[], object] | None = None
 
 
-def alternate(case: Case, seconds: float) -> tuple[float, float]:
-    """Median seconds of ours and theirs, called in turn."""
-    ours: list[float] = []
-    theirs: list[float] = []
+def alternate(case: Case, seconds: float) -> list[float]:
+    """Median seconds of ours, theirs and IPP's, called in turn."""
+    calls = [case.ours, case.theirs, *([case.ipp] if case.ipp else [])]
+    times: list[list[float]] = [[] for _ in calls]
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(ours) < 3:
+    while time.perf_counter() < end or len(times[0]) < 3:
         case.prepare()
-        ours.append(seconds_of(case.ours))
-        theirs.append(seconds_of(case.theirs))
-    return median(ours), median(theirs)
+        for taken, call in zip(times, calls, strict=True):
+            taken.append(seconds_of(call))
+    return [median(taken) for taken in times]
+
+
+@cache
+def ipps() -> ctypes.CDLL | None:
+    """Intel IPP's signal processing, from the package that puts its libraries into the environment.
+
+    The one for AVX2 or AVX-512 itself: the library that would choose looks for names that the package has not.
+    """
+    folder, name = Path(sys.prefix, "lib"), "k0" if available()[0].name == "avx512" else "l9"
+    library = None
+    for pattern in ("libippcore.so*", f"libipps{name}.so*"):  # the latter finds the former where that is loaded
+        for path in sorted(folder.glob(pattern))[:1]:
+            library = ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)
+    return library
+
+
+def told(status: int) -> None:
+    if status:
+        raise RuntimeError(f"IPP gave status {status}")
+
+
+def ipp_sections(x: np.ndarray, sos: np.ndarray) -> Callable[[], object] | None:
+    """`ippsIIR_64f` on each channel, which lie one after another."""
+    library, size, taps = ipps(), ctypes.c_int(), np.ascontiguousarray(sos)
+    if library is None:
+        return None
+    told(library.ippsIIRGetStateSize_BiQuad_64f(len(sos), ctypes.byref(size)))
+    rows, state = np.ascontiguousarray(x.T), ctypes.c_void_p()
+    out, room = np.empty_like(rows), np.zeros(size.value, np.uint8)
+    told(library.ippsIIRInit_BiQuad_64f(ctypes.byref(state), pointer(taps), len(sos), None, pointer(room)))
+
+    def run() -> np.ndarray:
+        for row, made in zip(rows, out, strict=True):
+            told(library.ippsIIR_64f(pointer(row), pointer(made), len(row), state))
+        return room  # which holds the state
+
+    return run
+
+
+def ipp_fir(x: np.ndarray, taps: np.ndarray) -> Callable[[], object] | None:
+    """`ippsFIRSR_64f`, its direct algorithm."""
+    library, spec_size, room_size = ipps(), ctypes.c_int(), ctypes.c_int()
+    if library is None:
+        return None
+    told(library.ippsFIRSRGetSize(len(taps), IPP_64F, ctypes.byref(spec_size), ctypes.byref(room_size)))
+    spec, room = np.zeros(spec_size.value, np.uint8), np.zeros(room_size.value, np.uint8)
+    told(library.ippsFIRSRInit_64f(pointer(taps), len(taps), IPP_DIRECT, pointer(spec)))
+    rows = np.ascontiguousarray(x.T)
+    out = np.empty_like(rows)
+
+    def run() -> None:
+        for row, made in zip(rows, out, strict=True):
+            told(library.ippsFIRSR_64f(pointer(row), pointer(made), len(row), pointer(spec), None, None, pointer(room)))
+
+    return run
+
+
+def pointer(array: np.ndarray) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
 
 
 def cases(kernel: Kernel, rng: np.random.Generator) -> Iterator[Case]:
@@ -65,6 +130,12 @@ def cases(kernel: Kernel, rng: np.random.Generator) -> Iterator[Case]:
         x = rng.standard_normal((SAMPLES // channels, channels))
         for sos in (SIX_SECTIONS[:1], SIX_SECTIONS):
             yield cascade(kernel, x, sos)
+    for channels in (1, 2):
+        x, taps = rng.standard_normal((SAMPLES // channels, channels)), signal.firwin(65, 0.3)
+        history = np.zeros((64, channels))
+        direct = partial(summed, kernel, x, taps, history, np.empty_like(x))
+        yield Case(f"65 taps, {channels} channels", "lfilter", x.size, direct,
+                   partial(signal.lfilter, taps, [1.0], x, axis=0), partial(history.fill, 0.0), ipp_fir(x, taps))
     for channels in (1, 2, 8):
         x = rng.standard_normal((SAMPLES // channels, channels))
         fir = kernel.fft_fir(reduce(np.convolve, FIVE_FIRS), channels)
@@ -80,11 +151,12 @@ def cascade(kernel: Kernel, x: np.ndarray, sos: np.ndarray) -> Case:
     y, channels = np.empty_like(x), x.shape[1]
 
     def run() -> np.ndarray:
-        kernel.sos(y, sos, np.zeros((len(sos), channels, 2)))
+        kernel.sos(y, sos, at_rest(len(sos), channels))
         return y
 
     name = f"{len(sos)} section(s), {channels} channels"
-    return Case(name, "sosfilt", x.size, run, partial(signal.sosfilt, sos, x, axis=0), partial(np.copyto, y, x))
+    return Case(name, "sosfilt", x.size, run, partial(signal.sosfilt, sos, x, axis=0), partial(np.copyto, y, x),
+                ipp_sections(x, sos))
 
 
 def tiled(fir: FftFir, x: np.ndarray, out: np.ndarray) -> np.ndarray:
@@ -125,10 +197,11 @@ def difference(case: Case) -> float:
 
 
 def print_table(kernel: Kernel, seconds: float) -> None:
-    print(f"{kernel.name:38} {'against':13} {'ns/sample':>9} {'theirs':>8} {'ratio':>7} {'difference':>11}")
+    print(f"{kernel.name:38} {'against':13} {'ns/sample':>9} {'theirs':>8} {'ratio':>7} {'difference':>11} {'IPP':>6}")
     for case in cases(kernel, np.random.default_rng(0)):
-        ours, theirs = (t / case.samples * 1e9 for t in alternate(case, seconds))
+        ours, theirs, *ipp = (t / case.samples * 1e9 for t in alternate(case, seconds))
         figures = f"{ours:9.2f} {theirs:8.2f} {theirs / ours:6.1f}x {difference(case):11.1e}"
+        figures += "".join(f" {ns:6.2f}" for ns in ipp)
         print(f"{case.what:38} {case.against:13} {figures}", flush=True)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is loaded, and of all processes that tests start
+
 import shutil
 import subprocess
 import sys
@@ -24,7 +27,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
     TORCHFX_WARM=off lets each be a new interpreter, and all tests must pass so too.
     """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of all processes that tests start
     if not hasattr(config, "workerinput"):
         os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="torchfx-tests-")
         os.environ.setdefault("TORCHFX_WARM", "60")

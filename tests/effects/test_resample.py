@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from test_kinds import FS
 
-from torchfx_cli.chain.parse import join
+from torchfx_cli.chain.parse import join, parse_chain
 from torchfx_cli.chain.spec import design_chain
-from torchfx_cli.plan.assemble import assemble
+from torchfx_cli.plan.assemble import RenderPlan, assemble
 from torchfx_cli.render.native import NativeEngine
-from torchfx_cli.samples import FLOAT64
+from torchfx_cli.samples import FLOAT64, SampleFormat
 
 
 def resampled(x: np.ndarray, rate: int, quality: str = "very_high", fs: int = FS) -> np.ndarray:
@@ -57,3 +57,27 @@ def test_an_impulse_stays_in_place(quality: str, rate: int) -> None:
     low = np.arange(1, 200)
     slope = np.polyfit(low, np.unwrap(np.angle(spectrum[low])), 1)[0]
     assert abs(slope * len(x) * rate / FS / (2 * np.pi)) < 1e-3
+
+
+
+@pytest.mark.parametrize("around", ["{}", "parallel: [[{}], [{}]]"])
+@pytest.mark.parametrize(("sink", "quality"), [
+    (SampleFormat("int16", 8), "high"), (SampleFormat("int16", 16), "high"), (SampleFormat("int32", 24), "very_high"),
+    (SampleFormat("float32"), "very_high")])
+def test_the_quality_follows_the_output_where_nobody_chooses(around: str, sink: SampleFormat, quality: str) -> None:
+    """Bit for bit that of the quality's own name, which a dry run tells."""
+    plan, named = (plan_of(around.replace("{}", f"resample: {{rate: 16000{words}}}"), sink)
+                   for words in ("", f", quality: {quality}"))
+    x = np.random.default_rng(0).uniform(-0.5, 0.5, (4800, 1))
+    assert rendered(plan, x).tobytes() == rendered(named, x).tobytes()
+    assert plan.describe() == named.describe()
+    assert around != "{}" or plan.describe() == [f"resample 48 kHz to 16 kHz, {quality.replace('_', ' ')} quality"]
+
+
+def plan_of(text: str, sink: SampleFormat) -> RenderPlan:
+    return assemble(design_chain(parse_chain(f"chain: [{text}]"), FS, 1), FS, 1, FLOAT64, sink)
+
+
+def rendered(plan: RenderPlan, x: np.ndarray) -> np.ndarray:
+    engine = NativeEngine(plan)
+    return np.concatenate([engine.process(x.copy()), *engine.flush()])

@@ -43,19 +43,19 @@ class Takes:
         return [*TORCHFX, "process", str(self.folder), "-e", "gain:-6", "-e", "highpass:cutoff=80,order=4",
                 "--in-place", "--backup", ".bak", "--chunk", "0.05", "--jobs", "2", *self.options, *more]
 
-    def environment(self) -> dict[str, str]:
-        found = environment()
+    def environment(self, cold: bool) -> dict[str, str]:
+        found = environment(cold)
         if not self.links:
             found["PYTHONPATH"] = f"{self.folder.parent}/no-links{os.pathsep}{found['PYTHONPATH']}"
         return found
 
     def run(self, *more: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*before, *self.command(*more)], capture_output=True, text=True, env=self.environment(),
-                              timeout=120)
+        return subprocess.run([*before, *self.command(*more)], capture_output=True, text=True,
+                              env=self.environment(cold=bool(before)), timeout=120)
 
     def start(self, *more: str) -> subprocess.Popen[str]:
         return subprocess.Popen(self.command(*more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                                env=self.environment())
+                                env=self.environment(cold=True))
 
     def done(self) -> list[str]:
         """The files that hold new bytes; fails where old bytes are lost, or anything is half there."""

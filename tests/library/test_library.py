@@ -514,7 +514,7 @@ def test_importing_the_package_loads_neither_torch_nor_numpy() -> None:
 
 
 def test_effects_have_the_parameters_of_their_kind_and_tell_them() -> None:
-    assert str(inspect.signature(fx.effect.Resample)) == "(rate, *, quality='very_high', fs=None)"
+    assert str(inspect.signature(fx.effect.Resample)) == "(rate, *, quality='auto', fs=None)"
     assert "attack: time constant of turning down; a number from 0 to 10 s" in fx.effect.Compressor.__doc__
     for wrong, words in ((lambda: fx.effect.Compressor(), "Compressor: missing a required argument: 'threshold'"),
                          (lambda: fx.effect.Trim(1), "Trim: too many positional arguments"),

@@ -10,7 +10,7 @@ import pytest
 from scipy import signal
 
 from torchfx_cli.kernel import load as loading
-from torchfx_cli.kernel.base import LONG_TAPS, MIN_FFT_SIZE, Kernel, fft_size
+from torchfx_cli.kernel.base import LONG_TAPS, MIN_FFT_SIZE, Kernel, at_rest, fft_size
 from torchfx_cli.kernel.load import available, load
 from torchfx_cli.kernel.native import Native
 from torchfx_cli.kernel.twin import FLOAT_LIMIT, tpdf
@@ -51,7 +51,7 @@ def cut(frames: int, size: int) -> list[int]:
 
 
 def sos_in_blocks(kernel: Kernel, x: np.ndarray, sos: np.ndarray, edges: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    y, state = x.copy(), np.zeros((len(sos), x.shape[1], 2))
+    y, state = x.copy(), at_rest(len(sos), x.shape[1])
     for start, end in pairwise(edges):
         kernel.sos(y[start:end], sos, state)
     return y, state
@@ -121,11 +121,11 @@ def test_a_channel_is_the_same_alone_and_among_others(kernel: Kernel, sections: 
         assert np.array_equal(alone[:, 0], together[:, channel]), f"channel {channel}"
 
 
-def test_state_is_that_of_the_transposed_direct_form(kernel: Kernel) -> None:
+def test_the_state_of_several_sections_is_that_of_the_transposed_direct_form(kernel: Kernel) -> None:
     x, sos = noise(400, 3), cascade(6)
     _, state = sos_in_blocks(kernel, x, sos, [0, 400])
     _, zi = signal.sosfilt(sos, x, axis=0, zi=np.zeros((6, 2, 3)))
-    assert relative(state.transpose(0, 2, 1), zi) < SAME_FILTER
+    assert relative(state[..., :2].transpose(0, 2, 1), zi) < SAME_FILTER
 
 
 def test_a_hundred_sections_work(kernel: Kernel) -> None:
@@ -146,9 +146,9 @@ def test_a_20_hz_highpass_at_192_khz_keeps_200_db(kernel: Kernel) -> None:
 def test_no_sections_or_no_frames_leave_all_as_it_was(kernel: Kernel) -> None:
     x = noise(10, 2)
     y = x.copy()
-    kernel.sos(y, np.zeros((0, 6)), np.zeros((0, 2, 2)))
+    kernel.sos(y, np.zeros((0, 6)), at_rest(0, 2))
     assert np.array_equal(x, y)
-    state = noise(3, 2, 2)
+    state = noise(*at_rest(3, 2).shape)
     before = state.copy()
     kernel.sos(np.zeros((0, 2)), cascade(3), state)
     assert np.array_equal(state, before)
@@ -156,7 +156,7 @@ def test_no_sections_or_no_frames_leave_all_as_it_was(kernel: Kernel) -> None:
 
 def test_gradual_underflow_works_after_each_call(kernel: Kernel) -> None:
     tiny, fir = np.full(16, 5e-310), kernel.fft_fir(np.ones(100), 1)
-    x, state = np.full((100, 8), 1e-300), np.zeros((6, 8, 2))
+    x, state = np.full((100, 8), 1e-300), at_rest(6, 8)
     kernel.sos(x, cascade(6), state)
     kernel.fir_direct(x, np.ones(3), np.zeros((2, 8)), np.empty_like(x))
     fir.process(np.ones((5000, 1)))
@@ -252,6 +252,16 @@ def test_transforms_are_powers_of_two_that_hold_at_least_as_many_outputs_as_taps
         assert size - taps + 1 >= taps
 
 
+def test_each_channel_may_have_its_own_response(kernel: Kernel) -> None:
+    """To the last bit what that channel is by itself."""
+    x, h = noise(9000, 3), noise(300, 3, seed=2)
+    together = kernel.fft_fir(h, 3).process(x)
+    for channel in range(3):
+        alone = kernel.fft_fir(np.ascontiguousarray(h[:, channel]), 1).process(np.ascontiguousarray(x[:, [channel]]))
+        assert np.array_equal(together[:, [channel]], alone)
+        assert len(alone) > 3000
+
+
 def test_all_clones_agree() -> None:
     x, sos, h = noise(8200, 5), cascade(8), noise(60, seed=2)
     results = []
@@ -269,6 +279,34 @@ def test_gain_multiplies(kernel: Kernel) -> None:
     y = x.copy()
     kernel.gain(y, -0.3)
     assert np.array_equal(y, x * -0.3)
+
+
+@pytest.mark.parametrize(("heard", "made"), [(1, 1), (1, 2), (2, 1), (2, 2), (2, 3), (6, 2)])
+def test_a_mix_adds_in_the_order_of_the_channels(kernel: Kernel, heard: int, made: int) -> None:
+    """To the last bit, and none of it is -0."""
+    x, weights = noise(37, heard), noise(made, heard, seed=2)
+    weights[-1, 0], x[3] = 0.0, -0.0
+    truth = np.zeros((37, made))
+    for n in range(heard):
+        truth += x[:, [n]] * weights[:, n]
+    out = np.empty((37, made))
+    kernel.mix(x, weights, out)
+    assert out.tobytes() == truth.tobytes()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5, 700])
+def test_power_is_a_weighted_sum_of_squares_however_it_is_cut(kernel: Kernel, channels: int) -> None:
+    x, weights, sos = noise(1100, channels), np.linspace(1.41, 0.0, channels), cascade(2)
+    for rows in (np.zeros((0, 6)), sos):
+        results = []
+        for edges in ([0, 1100], [0, 1, 18, 527, 1100]):
+            out, state = np.empty(1100), at_rest(len(rows), channels)
+            for start, end in pairwise(edges):
+                kernel.power(x[start:end], rows, state, weights, out[start:end])
+            results.append(out)
+        truth = (signal.sosfilt(rows, x, axis=0) if len(rows) else x) ** 2 @ weights
+        assert relative(results[0], truth) < SAME_FILTER
+        assert np.array_equal(*results)
 
 
 # ---- samples in

@@ -42,8 +42,8 @@ class Tree:
                 "-e", "peaking:frequency=1000,gain=3", "--chunk", "0.002", "--jobs", "2", *more]
 
     def run(self, *more: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*before, *self.command(*more)], capture_output=True, text=True, env=environment(),
-                              timeout=120)
+        return subprocess.run([*before, *self.command(*more)], capture_output=True, text=True,
+                              env=environment(cold=bool(before)), timeout=120)
 
     def start(self, *more: str) -> subprocess.Popen[str]:
         return subprocess.Popen(self.command(*more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
@@ -51,7 +51,7 @@ class Tree:
 
 
 def environment(cold: bool = False) -> dict[str, str]:
-    """Of a process of its own; a `cold` one computes itself, so that it can be stopped and timed."""
+    """Of a process of its own; a `cold` one computes itself, so that it can be stopped, traced and timed."""
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     return {**os.environ, "PYTHONPATH": path} | ({"TORCHFX_WARM": "off"} if cold else {})
 

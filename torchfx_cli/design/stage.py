@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from torchfx_cli.samples import Signal
+from torchfx_cli.samples import SampleFormat, Signal
 
 Array = npt.NDArray[np.float64]
 
@@ -116,6 +117,10 @@ class Stage(ABC):
         """How many frames it sounds on after the input has ended, to -120 dB. Runs of linear stages: see `plan`."""
         return 0
 
+    def for_output(self, sink: SampleFormat) -> Stage:
+        """This stage, where it depends on what the output can hold."""
+        return self
+
     def memory_bytes(self, source: Signal) -> int:
         """The memory that it takes at work, where that may be much. Linear stages: see `plan`."""
         return 0
@@ -176,6 +181,11 @@ class Branched(Stage):
     @property
     def is_noted(self) -> bool:  # type: ignore[override]
         return any(stage.is_noted for branch in self.branches for stage in branch)
+
+    def for_output(self, sink: SampleFormat) -> Stage:
+        """See `Stage`."""
+        branches = tuple(tuple(stage.for_output(sink) for stage in branch) for branch in self.branches)
+        return replace(self, branches=branches)  # type: ignore[type-var]
 
     def heard(self, source: Signal) -> tuple[Signal, ...]:
         """What each branch hears of the signal `source`."""

@@ -142,12 +142,17 @@ class Convolution(Stage):
 
 
 class _Convolving:
-    """All ways have as many taps, so their bursts come at the same time."""
+    """Ways that leave each channel to itself are one convolution; others have as many taps, so their bursts meet."""
 
     def __init__(self, stage: Convolution, channels: int) -> None:
-        kernel, self._ways = load(), list[tuple[int, int, FftFir]]()
-        for made, heard, taps in stage.ways:
-            self._ways.append((made, heard, kernel.fft_fir(taps, 1, self._ways[0][2] if self._ways else None)))
+        kernel = load()
+        self._each = None
+        self._ways: list[tuple[int, int, FftFir]] = []
+        if [(made, heard) for made, heard, _ in stage.ways] == [(n, n) for n in range(channels)]:
+            self._each = kernel.fft_fir(np.stack([taps for *_, taps in stage.ways], axis=1), channels)
+        else:
+            for made, heard, taps in stage.ways:
+                self._ways.append((made, heard, kernel.fft_fir(taps, 1, self._ways[0][2] if self._ways else None)))
         self._channels, self._to_skip, self._owed = channels, stage.delay_frames, 0
 
     def process(self, samples: Array) -> Array:
@@ -161,12 +166,20 @@ class _Convolving:
             yield self._due(np.zeros((block_frames(self._channels), self._channels)))
 
     def _due(self, samples: Array) -> Array:
-        made = [(at, fir.process(np.ascontiguousarray(samples[:, [heard]]))) for at, heard, fir in self._ways]
-        total = np.zeros((len(made[0][1]), self._channels))
-        for at, part in made:
-            total[:, at] += part[:, 0]
+        total = self._mixed(samples) if self._each is None else self._each.process(np.ascontiguousarray(samples))
         first = min(self._to_skip, len(total))
         self._to_skip -= first
         due = total[first : first + self._owed]
         self._owed -= len(due)
         return due
+
+    def _mixed(self, samples: Array) -> Array:
+        parts: list[list[Array]] = [[] for _ in range(self._channels)]
+        for at, heard, convolution in self._ways:
+            parts[at].append(convolution.process(np.ascontiguousarray(samples[:, heard : heard + 1])))
+        total = np.empty((len(parts[0][0]), self._channels))
+        for channel, (first_part, *others) in zip(total.T, parts, strict=True):
+            channel[:] = first_part[:, 0]
+            for part in others:
+                channel += part[:, 0]
+        return total

@@ -13,6 +13,7 @@ from torchfx_cli.design import biquad
 from torchfx_cli.design.stage import Array, Processor, Stage
 from torchfx_cli.effects.kind import Q_BUTTERWORTH, param
 from torchfx_cli.errors import DesignError
+from torchfx_cli.kernel.base import at_rest
 from torchfx_cli.kernel.following import Curve
 from torchfx_cli.kernel.load import load
 from torchfx_cli.samples import Signal, hertz
@@ -67,7 +68,7 @@ class SideChain:
 
     def __init__(self, sections: Rows, channels: int) -> None:
         self._kernel, self._sections = load(), np.array(sections)
-        self._state = np.zeros((len(sections), channels, 2))
+        self._state = at_rest(len(sections), channels)
         self._room = np.empty((0, channels))
 
     def heard(self, samples: Array) -> Array:

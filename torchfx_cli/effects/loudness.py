@@ -25,7 +25,6 @@ from torchfx_cli.effects.layout import layout_of
 from torchfx_cli.effects.limiter import Limiter, limiter_at
 from torchfx_cli.effects.meters import Powers, TruePeakMeter
 from torchfx_cli.errors import DesignError, FileError
-from torchfx_cli.kernel.load import load
 from torchfx_cli.samples import Signal, hertz
 
 HOPS_A_SECOND, HOPS = 10, 4  # blocks of 400 ms, a new one each 100 ms
@@ -233,18 +232,14 @@ class LoudnessMeter:
     """Integrated loudness in LUFS, -inf of silence and of less than 400 ms, and the true peak by `peaks`."""
 
     def __init__(self, fs: float, weights: tuple[float, ...], peaks: TruePeakMeter | None = None) -> None:
-        self._sections, self._kernel = k_weighting(fs), load()
-        self._state = np.zeros((len(self._sections), len(weights), 2))
-        self._powers = Powers(round(fs / HOPS_A_SECOND), np.array(weights))
+        self._powers = Powers(round(fs / HOPS_A_SECOND), np.array(weights), k_weighting(fs))
         self._peaks = peaks
 
     def process(self, samples: Array) -> None:
         """See `Meter`."""
         if self._peaks is not None:
             self._peaks.process(samples)
-        weighted = np.array(samples, order="C")
-        self._kernel.sos(weighted, self._sections, self._state)
-        self._powers.process(weighted)
+        self._powers.process(samples)
 
     def reading(self) -> Heard:
         """See `Meter`."""

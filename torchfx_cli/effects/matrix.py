@@ -10,6 +10,7 @@ import numpy as np
 
 from torchfx_cli.design.stage import Array, Processor, Stage
 from torchfx_cli.design.stages import Gain
+from torchfx_cli.kernel.load import load
 from torchfx_cli.samples import Signal
 
 
@@ -53,17 +54,15 @@ def mixed(weights: Array, label: str, remarks: tuple[str, ...] = (), taken: tupl
 
 
 class _Mixing:
-    """Adds in the order of the channels, frame by frame: no result depends on how many frames are done at once."""
+    """See `Kernel.mix`."""
 
     def __init__(self, weights: Array) -> None:
-        self._rows = [[(n, float(w)) for n, w in enumerate(row) if w] for row in weights]
+        self._kernel, self._weights = load(), np.ascontiguousarray(weights, np.float64)
 
     def process(self, samples: Array) -> Array:
         """See `Processor`."""
-        out = np.zeros((len(samples), len(self._rows)))
-        for made, row in zip(out.T, self._rows, strict=True):
-            for n, weight in row:
-                made += samples[:, n] if weight == 1.0 else weight * samples[:, n]
+        out = np.empty((len(samples), len(self._weights)))
+        self._kernel.mix(np.ascontiguousarray(samples), self._weights, out)
         return out
 
     def flush(self) -> Iterator[Array]:

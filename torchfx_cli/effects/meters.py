@@ -8,6 +8,7 @@ import numpy as np
 
 from torchfx_cli.design.stage import Array
 from torchfx_cli.design.truepeak import folded
+from torchfx_cli.kernel.base import at_rest
 from torchfx_cli.kernel.load import load
 
 POWER_FRAMES = 1 << 12
@@ -48,16 +49,21 @@ class TruePeakMeter:
 
 
 class Powers:
-    """Mean squares of every `hop` frames, all channels added by their `weights`."""
+    """Mean squares of every `hop` frames behind `sections` [K, 6], all channels added by their `weights`."""
 
-    def __init__(self, hop: int, weights: Array) -> None:
-        self._hop, self._weights = hop, weights
+    def __init__(self, hop: int, weights: Array, sections: Array | None = None) -> None:
+        self._sections = np.empty((0, 6)) if sections is None else sections
+        self._state = at_rest(len(self._sections), len(weights))
+        self._hop, self._weights, self._kernel = hop, np.ascontiguousarray(weights, np.float64), load()
         self._means: list[float] = []
         self._held = np.empty(0)
 
     def process(self, samples: Array) -> None:
         """Take the next block, float64 [frames, channels]."""
-        power = np.concatenate([self._held, np.einsum("fc,fc,c->f", samples, samples, self._weights)])
+        held = len(self._held)
+        power = np.empty(held + len(samples))
+        power[:held] = self._held
+        self._kernel.power(np.ascontiguousarray(samples), self._sections, self._state, self._weights, power[held:])
         whole = len(power) // self._hop * self._hop
         self._means += power[:whole].reshape(-1, self._hop).mean(axis=1).tolist()
         self._held = power[whole:].copy()

@@ -21,6 +21,7 @@ from torchfx_cli.effects.crossover import split_problems
 from torchfx_cli.effects.following import Follower, Rows, SideChain, kept, knee, time_constant
 from torchfx_cli.effects.kind import MAX_HZ, Complaint, Kind, StageSpec, param
 from torchfx_cli.errors import DesignError
+from torchfx_cli.kernel.base import at_rest
 from torchfx_cli.kernel.following import Curve
 from torchfx_cli.kernel.load import load
 from torchfx_cli.samples import Signal, hertz
@@ -109,7 +110,7 @@ class Multiband(Stage):
         for split in self.splits:
             band = rest.copy()
             for samples, rows in ((band, split.band), (rest, split.rest)):
-                kernel.sos(samples, np.array(rows), np.zeros((len(rows), 1, 2)))
+                kernel.sos(samples, np.array(rows), at_rest(len(rows), 1))
             highest.append(np.abs(band).sum())
         highest.append(np.abs(rest).sum())
         return float(sum(h * compressor.curve.wet for h, compressor in zip(highest, self.compressors, strict=True)))

@@ -1,7 +1,8 @@
 """Another sample rate, by libsoxr: band-limited interpolation with linear phase, in float64, the same for any cutting.
 
 Its qualities (soxr.h): quick is cubic interpolation; low, medium and high keep the rejection of 16 bits up to about
-80, 91 and 91 % of the band; very_high that of 28 bits up to 91 %.
+80, 91 and 91 % of the band; very_high that of 28 bits up to 91 %. Where the output has no more than 16 bits, high is
+as good.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from torchfx_cli.design.stage import Array, Processor, Stage
 from torchfx_cli.design.stages import Gain
 from torchfx_cli.effects.kind import Kind, StageSpec, param
 from torchfx_cli.errors import DesignError
-from torchfx_cli.samples import Signal, hertz
+from torchfx_cli.samples import SampleFormat, Signal, hertz
 
 QUALITIES = {"quick": "QQ", "low": "LQ", "medium": "MQ", "high": "HQ", "very_high": "VHQ"}
+AUTO, FEW_BITS = "auto", 16
 COST_NS = {"quick": 3.0, "low": 5.0, "medium": 6.0, "high": 8.0, "very_high": 12.0}  # a sample of the input
 MAX_RATIO = 1 << 12  # beyond, libsoxr's filters take memory without bound
 
@@ -30,8 +32,8 @@ class ResampleSpec(StageSpec):
     is_filter = False
 
     rate_hz: int = param("the new sample rate", unit="Hz", form="integer", low=1, high=10_000_000)
-    quality: str = param("how steep and how clean the filter is", default="very_high", form="word",
-                         choices=tuple(QUALITIES))
+    quality: str = param("how steep and how clean the filter is; auto is very_high, or high where the output has 16 "
+                         "bits or fewer", default=AUTO, form="word", choices=(AUTO, *QUALITIES))
 
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""
@@ -49,7 +51,7 @@ KIND = Kind(ResampleSpec, "rate_hz", "- resample: 16 kHz")
 
 @dataclass(frozen=True)
 class Resample(Stage):
-    """See the module; `quality` is one of `QUALITIES`."""
+    """See the module; `quality` is one of `QUALITIES`, or "auto" until the output is known."""
 
     rate_hz: int
     quality: str
@@ -57,7 +59,20 @@ class Resample(Stage):
 
     @property
     def cost_ns(self) -> float:  # type: ignore[override]
-        return COST_NS[self.quality]
+        return COST_NS[self._settled]
+
+    @property
+    def _settled(self) -> str:
+        return "very_high" if self.quality == AUTO else self.quality
+
+    def for_output(self, sink: SampleFormat) -> Stage:
+        """See `Stage`."""
+        few = self.quality == AUTO and sink.is_integer and sink.bits <= FEW_BITS
+        return replace(self, quality="high" if few else self._settled)
+
+    def describe(self) -> str:
+        """See `Stage`."""
+        return f"{self.label}, {self._settled.replace('_', ' ')} quality"
 
     def output(self, source: Signal) -> Signal:
         """See `Stage`."""
@@ -73,18 +88,18 @@ class Resample(Stage):
 
     def open(self, source: Signal) -> Processor:
         """See `Stage`."""
-        return _Resampling(self, source)
+        return _Resampling(self, source, self._settled)
 
 
 class _Resampling:
     """`soxr.ResampleStream` removes its own delay."""
 
-    def __init__(self, stage: Resample, source: Signal) -> None:
+    def __init__(self, stage: Resample, source: Signal, quality: str) -> None:
         import soxr
 
         self._channels = source.channels
         self._stream: Any = soxr.ResampleStream(source.fs, stage.rate_hz, source.channels, "float64",
-                                                QUALITIES[stage.quality])
+                                                QUALITIES[quality])
         self._stage, self._source = stage, source
         self._heard = self._made = 0
 

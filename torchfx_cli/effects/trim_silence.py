@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from torchfx_cli.design.stage import Array, Measured, Meter, Stage
 from torchfx_cli.effects.kind import Kind, StageSpec, param
@@ -19,6 +18,7 @@ from torchfx_cli.errors import FileError
 from torchfx_cli.samples import Signal
 
 MAX_S = 3600.0
+PIECE_FRAMES = 1 << 11
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +89,20 @@ class SoundMeter:
 
     def process(self, samples: Array) -> None:
         """See `Meter`."""
-        loud: npt.NDArray[np.bool_] = np.abs(samples).max(axis=1) >= self._threshold
-        if loud.any():
+        last = self._search(samples[::-1])
+        if last is not None:
             if not self._end:
-                self._first = self._frames + int(loud.argmax())
-            self._end = self._frames + len(loud) - int(loud[::-1].argmax())
-        self._frames += len(loud)
+                self._first = self._frames + (self._search(samples) or 0)
+            self._end = self._frames + len(samples) - last
+        self._frames += len(samples)
+
+    def _search(self, samples: Array) -> int | None:
+        """The first frame that is sound; piece by piece, as in a file that sounds it is soon found."""
+        for start in range(0, len(samples), PIECE_FRAMES):
+            loud = np.abs(samples[start : start + PIECE_FRAMES]) >= self._threshold
+            if loud.any():
+                return start + int(loud.argmax()) // samples.shape[1]
+        return None
 
     def reading(self) -> Heard:
         """See `Meter`."""

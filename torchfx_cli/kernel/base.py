@@ -26,8 +26,15 @@ BITS = {
     np.dtype("float64"): (0,),
 }
 MIN_FFT_SIZE = 2048
-LONG_TAPS = 1 << 15
+LONG_TAPS = 1 << 16
+POWER_CHANNELS = 2048  # at most, see power.h
+SECTION_STATE = 3  # numbers for each section and channel
 TABLES, RESPONSE = 10, 2  # of a transform's size: roots and room to work in, which others may share, and its own
+
+
+def at_rest(sections: int, channels: int) -> Samples:
+    """The state of so many sections that have heard nothing, for `Kernel.sos`; its numbers have meaning there alone."""
+    return np.zeros((sections, channels, SECTION_STATE))
 
 
 class Kernel(ABC):
@@ -81,15 +88,33 @@ class Kernel(ABC):
     def sos(self, x: Samples, sos: Samples, state: Samples) -> None:
         """Filter `x` in place by second-order sections `sos` [K, 6] (b0 b1 b2 1 a1 a2 a row).
 
-        `state` [K, channels, 2] holds s1 and s2 of the transposed direct form II (zeros for a filter at rest), as
-        `scipy.signal.sosfilt` does in its zi [K, 2, channels].
+        `state`: see `at_rest`.
         """
-        _require(sos.ndim == 2 and sos.shape[1] == 6 and state.shape == (len(sos), x.shape[1], 2), "shapes", sos, state)
+        shape = len(sos), x.shape[1], SECTION_STATE
+        _require(sos.ndim == 2 and sos.shape[1] == 6 and state.shape == shape, "shapes", sos, state)
         self._sos(x, sos, state)
 
     def gain(self, x: Samples, factor: float) -> None:
         """Multiply `x` in place."""
         self._gain(x, factor)
+
+    def mix(self, x: Samples, weights: Samples, out: Samples) -> None:
+        """Write to `out` [frames, made] what `weights` [made, heard] make of `x` [frames, heard].
+
+        The products are added in the order of the channels heard; a weight of 0 is no channel.
+        """
+        _require(out.shape == (len(x), len(weights)) and weights.shape[1:] == x.shape[1:], "shapes", x, weights, out)
+        self._mix(x, weights, out)
+
+    def power(self, x: Samples, sos: Samples, state: Samples, weights: Samples, out: Samples) -> None:
+        """Write to `out` [frames] the squares of `x` behind `sos`, by `weights` [channels], added in their order.
+
+        `x` stays as it is; for `sos` and `state` see `sos`.
+        """
+        _require(out.shape == x.shape[:1] and weights.shape == x.shape[1:], "shapes", x, weights, out)
+        _require(x.shape[1] <= POWER_CHANNELS or not len(sos), "channels", x)
+        _require(state.shape == (len(sos), x.shape[1], SECTION_STATE), "shapes", sos, state)
+        self._power(x, sos, state, weights, out)
 
     def fir_direct(self, x: Samples, taps: Samples, history: Samples, out: Samples) -> None:
         """Convolve `x` with `taps` [N] into `out`; `history` [N-1, channels] are the input frames before x, updated."""
@@ -136,7 +161,7 @@ class Kernel(ABC):
 
     @abstractmethod
     def fft_fir(self, taps: Samples, channels: int, beside: FftFir | None = None) -> FftFir:
-        """A convolution with `taps` [N] by FFT, at rest.
+        """A convolution with `taps` [N], or [N, channels] for each channel its own, by FFT, at rest.
 
         beside  another of as many taps, of which it shares the tables and the room to work in; the two must not be at
                 work at the same time.
@@ -155,6 +180,12 @@ class Kernel(ABC):
 
     @abstractmethod
     def _gain(self, x: Samples, factor: float) -> None: ...
+
+    @abstractmethod
+    def _mix(self, x: Samples, weights: Samples, out: Samples) -> None: ...
+
+    @abstractmethod
+    def _power(self, x: Samples, sos: Samples, state: Samples, weights: Samples, out: Samples) -> None: ...
 
     @abstractmethod
     def _follow(self, x: Samples, key: Samples, curve: Curve, state: Samples, band: Samples | None) -> None: ...
@@ -188,6 +219,7 @@ class FftFir(ABC):
     def __init__(self, kernel: Kernel, taps: Samples, channels: int) -> None:
         self._kernel = kernel
         self.taps, self.channels = np.ascontiguousarray(taps, np.float64), channels
+        _require(taps.shape[1:] in ((), (channels,)), "taps", taps)
         self.size = fft_size(len(taps))
         self.hop = self.size - len(taps) + 1
         self.pair_frames = 2 * self.hop

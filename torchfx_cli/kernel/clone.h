@@ -3,7 +3,9 @@
 
 #include "samples.h"
 #include "turn.h"
+#include "mix.h"
 #include "sos.h"
+#include "power.h"
 #include "fir.h"
 #include "fft.h"
 #include "dynamics.h"

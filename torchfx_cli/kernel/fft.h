@@ -14,7 +14,8 @@
  *   pending  [channels, size + hop]   input since the last pair of hops, behind taps - 1 older frames
  *   split    [m / LANES, LANES, 2, LANES]   w_n^(j b): groups of j, b in bit-reversed order, re and im, lanes = j
  *   roots    for m, m/4, ... > 4: [m/4, 6]   re and im of w_m^j, w_m^2j, w_m^3j
- *   response [m, 2, LANES]            FFT(taps) / size in the permuted order
+ *   response [m, 2, LANES]            FFT(taps) / size in the permuted order; that of the next channel is response_step
+ *                                     numbers behind, 0 where all have the same
  *   work     [m, 2, LANES], result [2, size]   scratch
  */
 #undef cvec
@@ -176,10 +177,10 @@ EXPORT void NAME(fft_prepare)(const fft_fir *plan) {
 }
 
 /* One pair of hops of one channel: row [size + hop] -> out, every `channels`-th sample. */
-STATIC void NAME(pair_of_hops)(const fft_fir *plan, const double *row, double *out) {
+STATIC void NAME(pair_of_hops)(const fft_fir *plan, double *response, const double *row, double *out) {
     const int64_t m = plan->size / LANES, kept = plan->taps - 1, hop = plan->size - kept, channels = plan->channels;
     NAME(split)(row, row + hop, (cvec *)plan->work, plan->split, m);
-    NAME(convolve)((cvec *)plan->work, (cvec *)plan->response, plan->roots, m, 0);
+    NAME(convolve)((cvec *)plan->work, (cvec *)response, plan->roots, m, 0);
     NAME(merge)((const cvec *)plan->work, plan->result, plan->result + plan->size, plan->split, m);
     for (int half = 0; half < 2; half++) {
         const double *valid = plan->result + half * plan->size + kept;
@@ -198,7 +199,7 @@ EXPORT void NAME(fft_process)(fft_fir *plan, const double *x, int64_t frames, do
         x += taken * channels, frames -= taken, plan->filled += taken;
         if (plan->filled < row) break;
         for (int64_t c = 0; c < channels; c++) {
-            NAME(pair_of_hops)(plan, plan->pending + c * row, out + c);
+            NAME(pair_of_hops)(plan, plan->response + c * plan->response_step, plan->pending + c * row, out + c);
             memmove(plan->pending + c * row, plan->pending + c * row + 2 * hop, (size_t)kept * sizeof(double));
         }
         out += 2 * hop * channels, plan->filled = kept;

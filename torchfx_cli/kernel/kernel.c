@@ -7,7 +7,9 @@
  *   vector.h   the vector type and the few operations on it that the language lacks
  *   samples.h  file samples <-> float64: scale, dither, round, clip, find what is not finite
  *   turn.h     blocks [frames, channels] <-> rows [channels, frames]
+ *   mix.h      channels made of channels
  *   sos.h      second-order sections, lanes = channels or sections
+ *   power.h    squares behind sections
  *   fir.h      short impulse responses, lanes = consecutive samples
  *   fft.h      long impulse responses, overlap-save
  *   dynamics.h compressor, expander, de-esser, gate
@@ -47,7 +49,7 @@ typedef struct {
 
 /* A long FIR: see fft.h for the arrays. */
 typedef struct {
-    int64_t size, taps, channels, filled;
+    int64_t size, taps, channels, filled, response_step;
     const double *split, *roots;
     double *response, *pending, *work, *result;
 } fft_fir;

@@ -31,7 +31,7 @@ class _Plan(ctypes.Structure):
     """`fft_fir` in kernel.c."""
 
     _fields_ = (
-        *((name, c_int64) for name in ("size", "taps", "channels", "filled")),
+        *((name, c_int64) for name in ("size", "taps", "channels", "filled", "response_step")),
         *((name, c_void_p) for name in ("split", "roots", "response", "pending", "work", "result")),
     )
 
@@ -71,6 +71,8 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {  # result, then arguments
     **{f"to_rows_{suffix}": (None, c_void_p, c_int64, c_int64, c_void_p, c_int64) for suffix in ("f32", "f64")},
     "sos": (None, c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p),
     "gain": (None, c_void_p, c_int64, c_double),
+    "mix": (None, c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p),
+    "power": (None, c_void_p, c_int64, c_int64, c_void_p, c_int64, c_void_p, c_void_p, c_void_p),
     "follow": (None, c_void_p, c_void_p, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
     "gate": (None, c_void_p, c_int64, c_int64, c_void_p, c_void_p),
     "true_peak": (c_double, c_void_p, c_int64, c_int64, c_void_p, c_double, c_void_p, c_double),
@@ -100,7 +102,7 @@ class Native(Kernel):
         self._from_rows = {dtype: c[f"from_rows_{SUFFIXES[dtype]}"] for dtype in FLOATS}
         self._to_rows = {dtype: c[f"to_rows_{SUFFIXES[dtype]}"] for dtype in FLOATS}
         self.c_sos, self.c_gain, self.c_fir = c["sos"], c["gain"], c["fir"]
-        self.c_true_peak = c["true_peak"]
+        self.c_true_peak, self.c_mix, self.c_power = c["true_peak"], c["mix"], c["power"]
         self.c_follow, self.c_gate, self.c_limit = c["follow"], c["gate"], c["limit"]
         self.c_reverb = c["reverb"]
         self.c_fft_prepare, self.c_fft_process = c["fft_prepare"], c["fft_process"]
@@ -143,6 +145,14 @@ class Native(Kernel):
     def _gain(self, x: Samples, factor: float) -> None:
         self.c_gain(_address(x, np.float64), x.size, factor)
 
+    def _mix(self, x: Samples, weights: Samples, out: Samples) -> None:
+        samples, rows, made = (_address(array, np.float64) for array in (x, weights, out))
+        self.c_mix(samples, *x.shape, rows, len(weights), made)
+
+    def _power(self, x: Samples, sos: Samples, state: Samples, weights: Samples, out: Samples) -> None:
+        samples, rows, held, factors, made = (_address(array, np.float64) for array in (x, sos, state, weights, out))
+        self.c_power(samples, *x.shape, rows, len(sos), held, factors, made)
+
     def _follow(self, x: Samples, key: Samples, curve: Curve, state: Samples, band: Samples | None) -> None:
         self.c_follow(
             _address(x, np.float64), _address(key, np.float64), None if band is None else _address(band, np.float64),
@@ -181,7 +191,7 @@ class _NativeFftFir(FftFir):
         super().__init__(kernel, taps, channels)
         self._process = kernel.c_fft_process
         lanes = LANES[kernel.clone]
-        points = self.size // lanes
+        points, responses = self.size // lanes, self.taps.reshape(len(self.taps), -1).T
         if isinstance(beside, _NativeFftFir) and beside.size == self.size:
             self._shared: dict[str, Samples] = beside._shared
         else:
@@ -191,12 +201,16 @@ class _NativeFftFir(FftFir):
                 "work": _aligned(points, 2, lanes),
                 "result": _aligned(2, self.size),
             }
-        self._arrays = {**self._shared, "response": _aligned(points, 2, lanes), "pending": self.pending}
+        self._arrays = {**self._shared, "response": _aligned(len(responses), points, 2, lanes), "pending": self.pending}
         addresses = {name: _address(array, np.float64) for name, array in self._arrays.items()}
         self._plan = _Plan(self.size, len(self.taps), channels, self.filled, **addresses)
-        self._arrays["result"][0] = 0.0
-        self._arrays["result"][0, : len(self.taps)] = self.taps / self.size
-        kernel.c_fft_prepare(byref(self._plan))
+        for taps, response in zip(responses, self._arrays["response"], strict=True):
+            self._arrays["result"][0] = 0.0
+            self._arrays["result"][0, : len(taps)] = taps / self.size
+            self._plan.response = response.ctypes.data
+            kernel.c_fft_prepare(byref(self._plan))
+        self._plan.response = addresses["response"]
+        self._plan.response_step = 2 * self.size if len(responses) > 1 else 0
 
     def _push(self, x: Samples, out: Samples) -> None:
         self._plan.filled = self.filled

@@ -65,11 +65,24 @@ class Twin(Kernel):
 
         tile = max(1, TILE_SAMPLES // x.shape[1])
         for n in range(0, len(x) if len(sos) else 0, tile):
-            y, zi = sosfilt(sos, x[n : n + tile], axis=0, zi=state.transpose(0, 2, 1))
-            x[n : n + tile], state[...] = y, zi.transpose(0, 2, 1)
+            y, zi = sosfilt(sos, x[n : n + tile], axis=0, zi=state[..., :2].transpose(0, 2, 1))
+            x[n : n + tile], state[..., :2] = y, zi.transpose(0, 2, 1)
 
     def _gain(self, x: Samples, factor: float) -> None:
         x *= factor
+
+    def _mix(self, x: Samples, weights: Samples, out: Samples) -> None:
+        out[...] = 0.0
+        for made, row in zip(out.T, weights, strict=True):
+            for n in np.flatnonzero(row):
+                made += row[n] * x[:, n]
+
+    def _power(self, x: Samples, sos: Samples, state: Samples, weights: Samples, out: Samples) -> None:
+        out[...] = 0.0
+        x = x.copy()
+        self._sos(x, sos, state)
+        for samples, weight in zip(x.T, weights, strict=True):
+            out += weight * samples * samples
 
     def _follow(self, x: Samples, key: Samples, curve: Curve, state: Samples, band: Samples | None) -> None:
         gain, powers = float(state[0]), np.square(key)
@@ -134,7 +147,7 @@ class Twin(Kernel):
 class _TwinFftFir(FftFir):
     def __init__(self, kernel: Kernel, taps: Samples, channels: int) -> None:
         super().__init__(kernel, taps, channels)
-        self._response = np.fft.rfft(self.taps, self.size)
+        self._response = np.fft.rfft(self.taps.T, self.size)
 
     def _push(self, x: Samples, out: Samples) -> None:
         kept, capacity = len(self.taps) - 1, self.pending.shape[1]

@@ -14,6 +14,8 @@
 #define EXPORT API TARGET
 
 #undef vec
+#undef pair
+#undef pairu
 #undef vecu
 #undef ivec
 #undef uvec
@@ -22,6 +24,8 @@
 #undef i16vec
 #undef f32vec
 #define vec NAME(vec)
+#define pair NAME(pair)       /* two doubles */
+#define pairu NAME(pairu)
 #define vecu NAME(vecu)       /* the same, anywhere in memory */
 #define ivec NAME(ivec)
 #define uvec NAME(uvec)
@@ -30,6 +34,8 @@
 #define i16vec NAME(i16vec)
 #define f32vec NAME(f32vec)
 typedef double vec __attribute__((vector_size(8 * LANES)));
+typedef double pair __attribute__((vector_size(16)));
+typedef double pairu __attribute__((vector_size(16), aligned(8), may_alias));
 typedef double vecu __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
 typedef int64_t ivec __attribute__((vector_size(8 * LANES)));
 typedef uint64_t uvec __attribute__((vector_size(8 * LANES)));
@@ -64,9 +70,11 @@ INLINE vec splat(double x) { return x - (vec){0}; }
 /* fma(a, b, c) = a b + c: rounded once where the instruction exists, twice elsewhere, the same for one and for many. */
 #undef fma_
 #undef fma1
+#undef fma2
 #undef larger
 #define fma_(a, b, c) NAME(fma)(a, b, c)
 #define fma1(a, b, c) NAME(fma1)(a, b, c)
+#define fma2(a, b, c) NAME(fma2)(a, b, c)
 #define larger(a, b) NAME(larger)(a, b)
 #if LANES == 8
 INLINE vec fma_(vec a, vec b, vec c) { return (vec)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c); }
@@ -84,6 +92,12 @@ INLINE double fma1(double a, double b, double c) { return __builtin_fma(a, b, c)
 INLINE vec fma_(vec a, vec b, vec c) { return a * b + c; }
 INLINE vec larger(vec a, vec b) { return select(a > b, a, b); }
 INLINE double fma1(double a, double b, double c) { return a * b + c; }
+#endif
+
+#if LANES == 2
+INLINE pair fma2(pair a, pair b, pair c) { return fma_(a, b, c); }
+#else
+INLINE pair fma2(pair a, pair b, pair c) { return (pair)_mm_fmadd_pd((__m128d)a, (__m128d)b, (__m128d)c); }
 #endif
 
 /* shifted(a, b): {a[1], ..., a[LANES-1], b[0]}. */

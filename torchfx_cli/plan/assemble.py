@@ -232,7 +232,7 @@ def assemble(
     `dither="auto"` dithers where values change on the way to 16 bits or fewer. `tail_s="auto"` adds what the
     chain needs to fall below -120 dB; see `tail`.
     """
-    fused = fuse(stages)
+    fused = fuse([stage.for_output(sink) for stage in stages])
     changed = _changes(fused, source, sink)
     wanted = dither == "tpdf" or (dither == "auto" and changed and sink.bits <= MAX_DITHERED_BITS)
     remarks = tuple(dict.fromkeys(remark for stage in stages for remark in stage.remarks))

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from torchfx_cli.design.stages import Gain, Linear, Sections, Sum, Taps
-from torchfx_cli.kernel.base import Kernel
+from torchfx_cli.kernel.base import Kernel, at_rest
 from torchfx_cli.render import runner
 from torchfx_cli.render.engine import HostEngine
 from torchfx_cli.render.runner import Samples
@@ -29,7 +29,7 @@ class _Cascade:
 
     def __init__(self, kernel: Kernel, stage: Sections, channels: int) -> None:
         self._kernel, self._sos = kernel, stage.sos.copy()  # the stage's is read-only, which sosfilt refuses
-        self._state = np.zeros((len(stage.sos), channels, 2))
+        self._state = at_rest(len(stage.sos), channels)
 
     def process(self, samples: Samples) -> Samples:
         self._kernel.sos(samples, self._sos, self._state)
