@@ -102,7 +102,7 @@ def test_the_command_names_the_file_and_the_error(tmp_path: Path, name: str, cal
               "-e", f"trace={call}", "-e", f"inject={call}:error=EIO:when=2+", sys.executable, "-m", "torchfx_cli")
     for command in (("process", name, "-e", "gain:-1"), ("info", "--check", name)):
         done = subprocess.run([*strace, *command], cwd=tmp_path, capture_output=True, text=True, check=False,
-                              env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=60)
+                              env=os.environ | {"PYTHONPATH": str(ROOT), "TORCHFX_WARM": "off"}, timeout=60)
         assert (done.returncode, done.stderr) == (3, f"{name}: {TOLD}\n"), command
 
 
