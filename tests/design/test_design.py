@@ -55,6 +55,7 @@ LABELS = [
     ("fir", {"bandpass_hz": (300.0, 3000.0), "taps": 101, "window": "kaiser"},
      "fir bandpass 300 Hz to 3 kHz 101 taps kaiser 8.6"),
     ("fir", {"taps": (1.0, 0.5)}, "fir 2 taps"),
+    ("tilt", {"gain_db": 2.0, "frequency_hz": 700.0}, "tilt +2 dB around 700 Hz"),
     ("graphic_eq", {"bands": ((63.0, 2.0), (1000.0, -3.0))}, "graphic_eq, 2 octave bands"),
     ("eq_curve", {"points": ((100.0, 3.0), (1000.0, 0.0))}, "eq_curve of 2 points, linear phase"),
     ("gain", {"gain_db": -1.0}, "gain -1 dB"),

@@ -96,7 +96,7 @@ def test_what_makes_no_sense_is_told_before_any_file(effect: str, words: str) ->
 
 
 @pytest.mark.parametrize(("effect", "words"), [
-    ("tilt:gain=3,frequency=5 kHz", r"tilt\.frequency: 5 kHz is not below 4 kHz, half of the file's 8 kHz"),
+    ("tilt:gain=3,frequency=5 kHz", r"tilt\.frequency: 5 kHz is not below 4 kHz"),
     ("tremolo:4 kHz", r"tremolo\.rate: 4 kHz is not below 4 kHz"),
 ])
 def test_what_this_rate_cannot_have_is_told(effect: str, words: str) -> None:

@@ -27,6 +27,7 @@ from torchfx_cli.effects.notch import NotchSpec
 from torchfx_cli.effects.peaking import PeakingSpec
 from torchfx_cli.effects.shelves import ShelfSpec
 from torchfx_cli.effects.sos import SosSpec
+from torchfx_cli.effects.tilt import TiltSpec
 from torchfx_cli.plan.assemble import RenderPlan, assemble
 from torchfx_cli.render.engine import Block, Engine, Levels
 from torchfx_cli.samples import SampleFormat
@@ -67,6 +68,7 @@ SPECS: dict[str, StageSpec] = {
     "fir aligned": FirSpec(kind="fir", origin=HERE, highpass_hz=1000, taps=101, align=True),
     "fir listed": FirSpec(kind="fir", origin=HERE, taps=(0.5, 0.25, -0.125)),
     "graphic_eq": GraphicEqSpec(kind="graphic_eq", origin=HERE, bands=((63.0, 2.0), (1000.0, -3.0))),
+    "tilt": TiltSpec(kind="tilt", origin=HERE, gain_db=3.0),
     "eq_curve": EqCurveSpec(kind="eq_curve", origin=HERE, points=((100.0, 3.0), (1000.0, 0.0)), phase="minimum"),
     "gain": GainSpec(kind="gain", origin=HERE, gain_db=-3),
     "invert": InvertSpec(kind="invert", origin=HERE),
