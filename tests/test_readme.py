@@ -30,7 +30,7 @@ COMMANDS = [
 ]
 # The same, on a few seconds of sound, which may have no loudness, and of time.
 SMALLER = {"--durations 5,60": "--durations 1", "--durations 60": "--durations 1", "--reps 50": "--reps 2",
-           "--budget 20": "--budget 1", "loudness=-16±1,": ""}
+           "--budget 20": "--budget 1", "loudness=-16±1,": "", "loudness=-23±0.5,": "", ",noise_floor<=-60": ""}
 
 
 def test_the_first_chain_of_the_readme_is_read_as_it_stands() -> None:

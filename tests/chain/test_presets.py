@@ -16,6 +16,8 @@ WANTED = {
     "deemphasis-50us", "deemphasis-75us", "deemphasis-cd", "riaa-playback", "three-band-eq", "ten-band-eq",
     "crossover-low", "crossover-high", "a-weighting", "c-weighting", "k-weighting",
     "speech-recognition", "dc-removal", "normalize-peak",
+    "podcast", "broadcast-r128", "broadcast-a85", "audiobook-acx", "streaming", "speech-dataset", "voice-over",
+    "mastering-eq", "vinyl-restoration", "lecture", "field-recording", "de-ess", "room-eq", "trim-ends",
 }
 
 
