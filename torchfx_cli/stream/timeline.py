@@ -19,8 +19,8 @@ class Timeline:
     fs_in, fs_out   sample rates in Hz.
     first           the frame of the input with which the output begins; below 0 for silence in front.
     frames_out      length of the output; more than any file has where it is unknown.
-    heard           the first frame of the input that is in the output, where that is another: behind a cut lies silence.
     is_told         frames are in order; of a sound that is turned round only `reference` is known: the recording's.
+    heard           the first frame of the input that is in the output, where silence comes before it; None: `first`.
     """
 
     place: Callable[[float], float | None]
@@ -81,5 +81,6 @@ class Timeline:
             return None if found is None else found * per_second / self.fs_out
 
         frames = math.floor(self.frames_out * per_second / self.fs_out + 0.5)
-        heard = None if self.heard is None else self.heard * per_second / self.fs_in
-        return Timeline(place, per_second, per_second, self.first * per_second / self.fs_in, frames, self.is_told, heard)
+        units = per_second / self.fs_in
+        heard = None if self.heard is None else self.heard * units
+        return Timeline(place, per_second, per_second, self.first * units, frames, self.is_told, heard)
