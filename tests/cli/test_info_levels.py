@@ -111,6 +111,14 @@ def test_one_gain_has_to_suit_all_levels(values: dict[str, float | None], gain_d
     assert found.advice == advice
 
 
+@pytest.mark.parametrize(("text", "misses"), [
+    ("peak<-1", ()), ("peak<=-1,rms<-20", ()), ("rms<=-20,peak>=-3", ("peak>=-3: silence",)),
+    ("rms<-20,peak>-3,true_peak<=-1", ("peak>-3: silence",))])
+def test_silence_is_below_every_level_and_no_gain_raises_it(text: str, misses: tuple[str, ...]) -> None:
+    found = verdict(parse_requirements(text), dict.fromkeys(["peak", "true_peak", "rms"], -np.inf))
+    assert (found.misses, found.gain_db, found.advice) == (misses, None, "no gain brings it there" if misses else "")
+
+
 @pytest.mark.parametrize(("text", "key", "low", "high"), [
     ("loudness=-23", "loudness", -23.1, -22.9), (" Loudness == −23 LUFS ± 0.5 LU ", "loudness", -23.5, -22.5),
     ("true peak<=-1dBTP", "true_peak", -np.inf, -1.0), ("noise-floor ≤ -60 dB", "noise_floor", -np.inf, -60.0),

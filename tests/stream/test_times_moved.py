@@ -141,6 +141,17 @@ def test_a_region_that_reaches_into_the_output_begins_with_it(tmp_path: Path) ->
     assert labels(found[b"adtl"]) == [(b"ltxt", 7, 6000)]
 
 
+@pytest.mark.parametrize(("pad_s", "at"), [(0.25, 12_000), (0.5, 24_000), (0.75, 36_000)])
+def test_marks_cut_off_stay_away_where_silence_stands_for_what_was_cut_off(tmp_path: Path, pad_s: float, at: int
+                                                                         ) -> None:
+    chunks = [cue_chunk((1, 0), (2, 12_000), (3, 24_000), (4, 30_000)), smpl_chunk((12_000, 30_000)),
+              bext_chunk(480_000)]
+    found, _ = through(tmp_path, chunks, "trim:start=0.5", f"pad:start={pad_s}")
+    assert [(number, place) for number, place, _ in cues(found[b"cue "])] == [(3, at), (4, at + 6000)]
+    assert loops(found[b"smpl"])[1] == [(at, at + 6000)]
+    assert struct.unpack_from("<Q", found[b"bext"], 338)[0] == 504_000 - at
+
+
 def test_a_name_that_means_markers_in_another_kind_of_file_means_nothing_here(tmp_path: Path) -> None:
     chunks = [(b"MARK", MARKS[1]), (b"mark", CAF_MARK), (b"INST", b"?")]
     found, result = through(tmp_path, chunks, CUT)

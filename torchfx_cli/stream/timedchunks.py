@@ -256,7 +256,7 @@ def _move_caf_regn(content: bytes, timeline: Timeline, points: Points) -> bytes:
         places = [mark[1] for mark in found]
         span = timeline.span(min(places, default=0), max(places, default=0))
         if span is not None:
-            clipped = [span[0] if place < timeline.first else timeline.point(place) for place in places]
+            clipped = [span[0] if timeline.is_cut_off(place) else timeline.point(place) for place in places]
             moved.append(struct.pack(">III", number, flags, marks) + b"".join(
                 _MARKER.pack(kind, span[1] if new is None else new, *rest)
                 for (kind, _, *rest), new in zip(found, clipped, strict=True)))

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from math import ceil
 from typing import TypeVar
 
 from torchfx_cli import __version__
@@ -97,6 +98,8 @@ def _metadata(source: Source, todo: JobPlan) -> MetadataSource:
     place = plan.place(heard)
     first = heard - (0.0 if place is None else place * plan.fs / plan.output.fs)
     timeline = Timeline(plan.place, plan.fs, int(plan.output.fs), first, plan.frames_out(frames))
+    if plan.place(max(0, ceil(first))) is None:
+        timeline = replace(timeline, heard=bisect_left(range(heard), 1, key=lambda n: plan.place(n) is not None))
     return replace(source.metadata, timeline=timeline, made=made)
 
 

@@ -48,12 +48,13 @@ class Requirement:
         if value is None:
             return False
         value = shown(value)
-        return self.low < value < self.high if self.is_open else self.low <= value <= self.high
+        edge = self.high if self.low == -inf else self.low  # silence, -inf, is below whatever is written
+        return self.low <= value <= self.high and not (self.is_open and value == edge)
 
     def gains_db(self, value: float) -> tuple[float, float]:
-        """The least and the highest gain that bring the level `value` in."""
-        margin = STEP_DB if self.is_open else 0.0
-        return self.low - shown(value) + margin, self.high - shown(value) - margin
+        """The least and the highest gain that bring the level `value` in; of silence, -inf, the least is endless."""
+        margin, value = STEP_DB if self.is_open else 0.0, shown(value)
+        return (-inf if self.low == -inf else self.low - value + margin), self.high - value - margin
 
 
 def parse_requirements(text: str) -> tuple[Requirement, ...]:
