@@ -115,6 +115,18 @@ def knocks(seconds: float = 1.0) -> np.ndarray:
     return np.repeat(tone[:, None], 2, axis=1)
 
 
+def test_quiet_blocks_that_the_gain_lifts_above_the_gate_count() -> None:
+    """They lower the loudness that comes out, so that target less reading is not the gain."""
+    t = np.arange(2 * FS)[:, None] / FS
+    x = np.concatenate([10.0 ** (level_db / 20.0) * np.sin(2.0 * np.pi * 1000.0 * t) for level_db in (-62.0, -70.5)])
+    (stage,) = design_chain(join([], ["loudness:-18"]), FS, 1)
+    meter = stage.meter(Signal(FS, 1))
+    meter.process(x.copy())
+    reading = meter.reading()
+    assert measured(x * 10.0 ** ((-18.0 - reading.lufs) / 20.0), FS) < -19.0
+    assert measured(x * 10.0 ** (reading.gain_db / 20.0), FS) == pytest.approx(-18.0, abs=1e-6)
+
+
 def test_a_limiter_holds_the_true_peak_and_the_loudness_where_it_has_little_to_do() -> None:
     """Of knocks that stand 2.1 dB too high; within 0.4 LU, and by an interpolator of another window within 0.05 dB."""
     plan, x = plan_of("loudness:target=-19,true_peak=-1"), knocks()

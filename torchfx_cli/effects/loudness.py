@@ -29,6 +29,7 @@ from torchfx_cli.samples import Signal, hertz
 
 HOPS_A_SECOND, HOPS = 10, 4  # blocks of 400 ms, a new one each 100 ms
 OFFSET_LU = -0.691
+EXACT_LU, MOST_STEPS = 1e-9, 30
 ABSOLUTE_GATE_LUFS, RELATIVE_GATE_LU = -70.0, -10.0
 SHELF_HZ, SHELF_DB, SHELF_Q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
 HIGHPASS_HZ, HIGHPASS_Q = 38.13547087602444, 0.5003270373238773
@@ -99,10 +100,14 @@ def k_weighting(fs: float) -> Array:
 
 
 class Heard(NamedTuple):
-    """Loudness in LUFS, true peak (linear, 0 where it is not measured); of an album, not of this very file."""
+    """Loudness in LUFS, true peak (linear, 0 where it is not measured), the gain to a target, 0 where there is none.
+
+    of_album  of all its files, not of this very one.
+    """
 
     lufs: float
     peak: float
+    gain_db: float = 0.0
     of_album: bool = False
 
 
@@ -129,7 +134,8 @@ class Loudness(Measured):
 
     def meter(self, source: Signal) -> Meter:
         """See `Measured`."""
-        return LoudnessMeter(source.fs, self.weights, None if self.limiter is None else TruePeakMeter(source.channels))
+        peaks = None if self.limiter is None else TruePeakMeter(source.channels)
+        return LoudnessMeter(source.fs, self.weights, peaks, self.target)
 
     def part(self, meter: Any) -> tuple[Array, float]:
         """See `Measured`: the power of each block, and the true peak."""
@@ -138,7 +144,8 @@ class Loudness(Measured):
     def of_album(self, parts: Sequence[tuple[Array, float]]) -> Heard:
         """See `Measured`: the blocks of all files are gated together."""
         blocks = np.concatenate([np.empty(0), *(blocks for blocks, _ in parts)])
-        return Heard(_integrated(blocks), max((peak for _, peak in parts), default=0.0), of_album=True)
+        peak = max((peak for _, peak in parts), default=0.0)
+        return Heard(_integrated(blocks), peak, _gain_db(blocks, self.target), of_album=True)
 
     def told(self, reading: Heard) -> tuple[str, ...]:
         """See `Measured`."""
@@ -151,7 +158,7 @@ class Loudness(Measured):
 
     def resolved(self, reading: Heard) -> Stage:
         """The gain to the target, and a limiter where the true peak would pass its ceiling; or less, or FileError."""
-        gain_db, over_db = self._gain_db(reading), self._over_db(reading)
+        gain_db, over_db = reading.gain_db, self._over_db(reading)
         if over_db > 0.0 and self.at_ceiling == FAIL:
             raise FileError(f"{self.label}: the gain to it, {gain_db:+.2f} dB, would bring the true peak "
                             f"{over_db:.2f} dB above that")
@@ -164,14 +171,11 @@ class Loudness(Measured):
             gain_db -= over_db
         return Gain(10.0 ** (gain_db / 20.0), f"{self.label} ({gain_db:+.2f} dB)")
 
-    def _gain_db(self, reading: Heard) -> float:
-        return self.target - reading.lufs if isfinite(reading.lufs) else 0.0
-
     def _over_db(self, reading: Heard) -> float:
         """By how much the true peak would pass its ceiling behind the gain."""
         if self.limiter is None or not reading.peak:
             return -inf
-        return self._gain_db(reading) + 20.0 * log10(reading.peak) - self.limiter.ceiling_db
+        return reading.gain_db + 20.0 * log10(reading.peak) - self.limiter.ceiling_db
 
 
 @dataclass(frozen=True)
@@ -229,11 +233,12 @@ class _Limiting(Telling):
 
 
 class LoudnessMeter:
-    """Integrated loudness in LUFS, -inf of silence and of less than 400 ms, and the true peak by `peaks`."""
+    """Integrated loudness in LUFS, -inf of silence and of less than 400 ms; true peak by `peaks`, gain to `target`."""
 
-    def __init__(self, fs: float, weights: tuple[float, ...], peaks: TruePeakMeter | None = None) -> None:
+    def __init__(self, fs: float, weights: tuple[float, ...], peaks: TruePeakMeter | None = None,
+                 target: float | None = None) -> None:
         self._powers = Powers(round(fs / HOPS_A_SECOND), np.array(weights), k_weighting(fs))
-        self._peaks = peaks
+        self._peaks, self._target = peaks, target
 
     def process(self, samples: Array) -> None:
         """See `Meter`."""
@@ -243,7 +248,8 @@ class LoudnessMeter:
 
     def reading(self) -> Heard:
         """See `Meter`."""
-        return Heard(_integrated(self.blocks()), self.peak())
+        blocks = self.blocks()
+        return Heard(_integrated(blocks), self.peak(), 0.0 if self._target is None else _gain_db(blocks, self._target))
 
     def blocks(self) -> Array:
         """The mean square of each block."""
@@ -262,6 +268,19 @@ def _integrated(blocks: Array) -> float:
         return -inf
     gate = OFFSET_LU + 10.0 * log10(loud.mean()) + RELATIVE_GATE_LU
     return float(OFFSET_LU + 10.0 * log10(loud[_lufs(loud) > gate].mean()))
+
+
+def _gain_db(blocks: Array, target: float) -> float:
+    """What brings them to `target`, 0 for silence. It lifts quiet blocks above the gate, so it is looked for in steps.
+
+    Where one block more jumps over the target, the step that comes closest counts.
+    """
+    gains = [0.0]
+    misses = [target - _integrated(blocks)]
+    while isfinite(misses[-1]) and abs(misses[-1]) > EXACT_LU and len(gains) < MOST_STEPS:
+        gains.append(gains[-1] + misses[-1])
+        misses.append(target - _integrated(blocks * 10.0 ** (gains[-1] / 10.0)))
+    return gains[min(range(len(gains)), key=lambda step: abs(misses[step]))]
 
 
 def _lufs(power: Array) -> Array:
