@@ -9,12 +9,15 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from threading import Timer
 from typing import IO
 
 import pytest
 from support.warmed import HERE, ROOT, Warm, wait_for
 
+from torchfx_cli.cli import warm as cli
 from torchfx_cli.warm import caller, handover, place, server
 
 # How a program may be started: a shell's words before "$@", which are the program and its arguments.
@@ -98,7 +101,7 @@ def test_a_call_that_waits_for_its_turn_can_be_ended_and_one_with_a_pipe_does_no
     for number, expected in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)):
         with messages.open("w") as file:
             second = alone(warm, "exit", "0", "torch", stderr=file)
-            wait_for(lambda: is_waiting(second.pid))
+            wait_for(partial(is_waiting, second.pid))
             second.send_signal(number)
             assert second.wait(10) == expected
         assert messages.read_text() == ("" if expected < 0 else "torchfx: interrupted\n")
@@ -168,6 +171,11 @@ def test_a_process_that_does_not_answer_is_not_waited_for(warm: Warm) -> None:
     warm.process.send_signal(signal.SIGCONT)
     assert took_s < 2.0
     assert warm.told()
+    warm.process.send_signal(signal.SIGSTOP)
+    Timer(0.2, warm.process.send_signal, [signal.SIGCONT]).start()
+    said = cli._asked(str(warm.sockets[0]), "status")  # which a call would not wait for
+    assert said is not None
+    assert said["pids"] == [warm.process.pid]
     warm.process.kill()
     warm.process.wait()
     assert warm.sockets, "a stale one"

@@ -30,14 +30,14 @@ PASSED_ON = (*ENDING, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIG
 PROGRAM = "import sys; sys.path[0] = sys.argv.pop(1); from torchfx_cli.cli.warm import serve; serve()"
 
 
-def connected(address: str) -> socket | None:
+def connected(address: str, answer_s: float | None = None) -> socket | None:
     """To the process of this user that listens there, if any does and answers.
 
     It is greeted before anything is passed: a pipe would stay open in the queue of a process that is stopped.
     """
     connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
     try:
-        connection.settimeout(ANSWER_S)
+        connection.settimeout(answer_s or ANSWER_S)
         connection.connect(address)
         if peer(connection)[1] == os.geteuid() and connection.recv(1) == HELLO:
             return connection
@@ -117,7 +117,7 @@ def _end_at_signals() -> dict[int, Any]:
         finally:
             os._exit(128 + number)
 
-    before = {number: signal.getsignal(number) for number in ENDING}
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in ENDING}
     for number, handler in before.items():
         if handler != signal.SIG_IGN:
             signal.signal(number, end)

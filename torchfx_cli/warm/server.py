@@ -376,8 +376,8 @@ def _tell_loaded(report: int, known: set[str]) -> None:
 def _loaded_files() -> frozenset[tuple[str, int]]:
     """The files of this program that have been loaded, and the folders of installed packages; when each was written."""
     paths = [path for path in sys.path if path.endswith("-packages")]
-    paths += [module.__file__ for name, module in list(sys.modules.items())
-              if name.startswith("torchfx_cli") and getattr(module, "__file__", None)]
+    paths += [path for name, module in list(sys.modules.items())
+              if name.startswith("torchfx_cli") and (path := getattr(module, "__file__", None))]
     found = set()
     for path in paths:
         with suppress(OSError):
