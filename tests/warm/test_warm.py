@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from threading import Timer
+from typing import IO
 
 import pytest
 from support.warmed import HERE, ROOT, Warm, wait_for
 
-from torchfx_cli.warm import handover, place
+from torchfx_cli.cli import warm as cli
+from torchfx_cli.warm import caller, handover, place, server
 
 # How a program may be started: a shell's words before "$@", which are the program and its arguments.
 PLACES = {
@@ -29,6 +34,12 @@ PLACES = {
     "closed": 'exec "$@" <&- 2>&-',
     "words": 'exec "$@" "" "a b" $\'\\xff\' "ä"',
 }
+
+
+def alone(warm: Warm, *words: str, stderr: int | IO[str] = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+    """A caller without pipes."""
+    null = subprocess.DEVNULL
+    return subprocess.Popen(warm.command(*words), env=warm.environment, stdin=null, stdout=null, stderr=stderr)
 
 
 def test_a_call_finds_itself_as_a_program_that_was_started_there(warm: Warm, tmp_path: Path) -> None:
@@ -64,8 +75,7 @@ def test_each_call_has_a_process_of_its_own_and_many_run_at_a_time(warm: Warm, t
 def test_calls_with_torch_are_done_one_after_another_by_one_process(warm: Warm, tmp_path: Path) -> None:
     warm.start()
     counts = tmp_path / "counts"
-    children = [subprocess.Popen(warm.command("count", str(counts), engine), env=warm.environment)
-                for engine in ("torch", "--device=cuda", "cuda:1")]
+    children = [alone(warm, "count", str(counts), engine) for engine in ("torch", "--device=cuda", "cuda:1")]
     assert [child.wait(30) for child in children] == [0, 0, 0]
     lines = counts.read_text().splitlines()
     assert len({line.split()[0] for line in lines}) == 1
@@ -77,6 +87,34 @@ def test_calls_with_torch_are_done_one_after_another_by_one_process(warm: Warm, 
     assert first["pid"] == second["pid"] == int(lines[0].split()[0])
     assert warm.call("kill", "9", "torch").returncode == -9  # the next has another one
     assert warm.told("torch")["pid"] != first["pid"]
+
+
+def test_a_call_that_waits_for_its_turn_can_be_ended_and_one_with_a_pipe_does_not_wait(
+        warm: Warm, tmp_path: Path) -> None:
+    warm.start()
+    kept = warm.told("torch")["pid"]
+    first = subprocess.Popen(warm.command("copy", "torch"), env=warm.environment, stdin=subprocess.PIPE)
+    wait_for(lambda: is_waiting(first.pid))
+    assert not warm.told("torch")  # it may read what the first writes, or the other way
+    assert not warm.told("torch", shell='ulimit -t 60; exec "$@"')
+    messages = tmp_path / "messages"
+    for number, expected in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)):
+        with messages.open("w") as file:
+            second = alone(warm, "exit", "0", "torch", stderr=file)
+            wait_for(partial(is_waiting, second.pid))
+            second.send_signal(number)
+            assert second.wait(10) == expected
+        assert messages.read_text() == ("" if expected < 0 else "torchfx: interrupted\n")
+    first.communicate(b"")
+    assert first.returncode == 0
+    wait_for(lambda: warm.told("torch").get("pid") == kept)
+    assert not warm.told("torch", shell='ulimit -t 60; exec "$@"')  # the child has used some for others
+
+
+def is_waiting(pid: int) -> bool:
+    """Whether that caller has handed its call over: SIGTERM has a handler, and it sleeps."""
+    told = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return told["State"].startswith("S") and bool(int(told["SigCgt"], 16) >> signal.SIGTERM - 1 & 1)
 
 
 @pytest.mark.parametrize("engine", ["native", "torch"])
@@ -133,10 +171,66 @@ def test_a_process_that_does_not_answer_is_not_waited_for(warm: Warm) -> None:
     warm.process.send_signal(signal.SIGCONT)
     assert took_s < 2.0
     assert warm.told()
+    warm.process.send_signal(signal.SIGSTOP)
+    Timer(0.2, warm.process.send_signal, [signal.SIGCONT]).start()
+    said = cli._asked(str(warm.sockets[0]), "status")  # which a call would not wait for
+    assert said is not None
+    assert said["pids"] == [warm.process.pid]
     warm.process.kill()
     warm.process.wait()
     assert warm.sockets, "a stale one"
     assert not warm.told()
+
+
+def test_only_calls_prolong_its_time_and_any_time_may_be_asked_for(warm: Warm) -> None:
+    warm.start(idle_s=0.5)
+    assert warm.process is not None
+    address = str(warm.sockets[0])
+    began_s = time.monotonic()
+    while warm.process.poll() is None:
+        assert time.monotonic() - began_s < 10.0
+        if connection := handover.connected(address):
+            handover.asked(connection, "status")
+            connection.close()
+        time.sleep(0.01)
+    warm.start(idle_s=1e12)
+    assert warm.told()
+
+
+def test_a_fork_that_fails_leaves_no_signal_blocked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fork() -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", fork)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with pytest.raises(BlockingIOError):
+        server._forked(lambda: os._exit(0))
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+def test_what_is_limited_neither_stays_nor_serves_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    unlimited = {"nice": os.getpriority(os.PRIO_PROCESS, 0), "limits": caller.limits()}
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert caller.fits(unlimited)
+    assert not caller.fits(unlimited | {"nice": unlimited["nice"] - 1})
+    monkeypatch.setattr(caller, "limits", lambda: [(1, 1)] * len(caller.LIMITS))
+    assert not caller.fits(unlimited)
+    for limit in (resource.RLIMIT_CPU, resource.RLIMIT_NOFILE):
+        kept = resource.getrlimit
+        monkeypatch.setattr(resource, "getrlimit", lambda asked, limit=limit, kept=kept: (
+            (500, 500) if asked == limit else kept(asked)))
+        assert not caller.may_stay()
+        monkeypatch.setattr(resource, "getrlimit", kept)
+
+
+def test_it_notices_that_a_package_was_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = tmp_path / "site-packages"
+    packages.mkdir()
+    monkeypatch.setattr(sys, "path", [*sys.path, str(packages)])
+    before = server._loaded_files()
+    assert before == server._loaded_files()
+    os.utime(packages, (1, 1))
+    assert not before <= server._loaded_files()
 
 
 def test_it_ends_when_it_was_idle_and_when_the_program_was_installed_anew(warm: Warm, tmp_path: Path) -> None:
@@ -184,6 +278,7 @@ def test_a_runtime_folder_that_others_can_write_or_that_is_a_link_is_not_used(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     path = f"{tmp_path}/torchfx-{os.geteuid()}"
+    monkeypatch.setattr(place, "LONGEST", len(str(tmp_path)))
     assert place.folder() == ""
     assert place.folder(make=True) == path
     os.chmod(path, 0o701)
@@ -191,3 +286,5 @@ def test_a_runtime_folder_that_others_can_write_or_that_is_a_link_is_not_used(
     os.rmdir(path)
     os.symlink(tmp_path, path)
     assert place.folder(make=True) == ""
+    monkeypatch.setattr(place, "LONGEST", len(str(tmp_path)) - 1)  # a socket could not be there
+    assert not place.folder().startswith(str(tmp_path))

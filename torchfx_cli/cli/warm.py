@@ -16,6 +16,7 @@ from torchfx_cli.warm import handover, place
 
 IDLE_S = 600
 START_S = 10.0
+ASKED_S = 2.0  # a busy process is told from none
 ACTIONS = ("start", "status", "stop")
 
 
@@ -77,7 +78,7 @@ def _ask_all(inside: str, action: str) -> None:
 
 
 def _asked(address: str, question: str) -> dict[str, Any] | None:
-    connection = handover.connected(address)
+    connection = handover.connected(address, ASKED_S)
     if connection is None:
         return None
     try:

@@ -17,6 +17,7 @@ else:
     import _signal as signal  # `signal` itself loads enum, a third of all that a caller would load
 
 LIMITS = tuple(getattr(resource, name) for name in sorted(dir(resource)) if name.startswith("RLIMIT_"))
+PROCESSOR_TIME = LIMITS.index(resource.RLIMIT_CPU)
 MAX_DESCRIPTORS = 248  # of a caller; the kernel passes 253 at once
 ASIDE = 400  # the descriptors of a child that are not its caller's begin here
 OWN = (signal.SIGKILL, signal.SIGSTOP)  # which nobody can handle
@@ -50,6 +51,22 @@ def taken(words: Sequence[str], identity: str) -> tuple[bytes, list[int]]:
 
 def limits() -> list[tuple[int, int]]:
     return [resource.getrlimit(limit) for limit in LIMITS]
+
+
+def may_stay() -> bool:
+    """Whether a process with these limits can be there for others."""
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, processor_s = resource.getrlimit(resource.RLIMIT_CPU)
+    return processor_s == resource.RLIM_INFINITY and (files == resource.RLIM_INFINITY or files > 2 * ASIDE)
+
+
+def fits(asked: dict[str, Any]) -> bool:
+    """Whether a fork of this process may become like the one that asked: only root raises limits and priorities."""
+    if not os.geteuid():
+        return True
+    endless = resource.RLIM_INFINITY
+    return os.getpriority(os.PRIO_PROCESS, 0) <= asked["nice"] and all(
+        here == endless or -1 < there <= here for (_, here), (_, there) in zip(limits(), asked["limits"], strict=True))
 
 
 def ignored() -> list[int]:

@@ -21,22 +21,23 @@ else:
     import _signal as signal
 
 ANSWER_S = 0.05  # what does not answer by then is not waited for
+TURN_S = 10.0  # longer than to load torch; the call before may even wait for this one, through a named pipe
 HEADER_BYTES, STATUS_BYTES, INT_BYTES = 8, 4, 4
 MAX_STATUS_BYTES = 1 << 16
 HELLO, YES, WAIT, GO = b"h", b"y", b"w", b"\0"
-PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
-             signal.SIGCONT)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PASSED_ON = (*ENDING, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
 PROGRAM = "import sys; sys.path[0] = sys.argv.pop(1); from torchfx_cli.cli.warm import serve; serve()"
 
 
-def connected(address: str) -> socket | None:
+def connected(address: str, answer_s: float | None = None) -> socket | None:
     """To the process of this user that listens there, if any does and answers.
 
     It is greeted before anything is passed: a pipe would stay open in the queue of a process that is stopped.
     """
     connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
     try:
-        connection.settimeout(ANSWER_S)
+        connection.settimeout(answer_s or ANSWER_S)
         connection.connect(address)
         if peer(connection)[1] == os.geteuid() and connection.recv(1) == HELLO:
             return connection
@@ -63,18 +64,21 @@ def done(connection: socket, words: Sequence[str], identity: str) -> int | None:
     except (OSError, ValueError):
         return None
     numbers = b"".join(number.to_bytes(INT_BYTES, sys.byteorder) for number in passed)
+    handlers = _end_at_signals()
     try:
         connection.sendmsg([len(body).to_bytes(HEADER_BYTES, "little")], [(SOL_SOCKET, SCM_RIGHTS, numbers)])
         connection.sendall(body)
         answer = connection.recv(1)
         if answer == WAIT:
-            connection.settimeout(None)
+            connection.settimeout(TURN_S)
             answer = connection.recv(1)
     except OSError:
         answer = b""
     finally:
         os.close(passed[-1])
     if answer != YES:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         return None
     _pass_signals(connection)
     connection.settimeout(None)
@@ -94,8 +98,30 @@ def asked(connection: socket, question: str) -> dict[str, Any] | None:
 
 def begins(connection: int) -> bool:
     """The other side: tell the caller that its call can be done here; whether it says that it shall be."""
-    os.write(connection, YES)
-    return os.read(connection, 1) == GO
+    try:
+        os.write(connection, YES)
+        return os.read(connection, 1) == GO
+    except OSError:  # it is gone
+        return False
+
+
+def _end_at_signals() -> dict[int, Any]:
+    """From now on, while nothing has been done; returns the handlers before."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        try:
+            from torchfx_cli.cli import show
+            from torchfx_cli.errors import Interrupted
+
+            show.tell(f"torchfx: {Interrupted(number)}", "red")
+        finally:
+            os._exit(128 + number)
+
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in ENDING}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:
+            signal.signal(number, end)
+    return before
 
 
 def _pass_signals(connection: socket) -> None:
@@ -138,8 +164,11 @@ def _ended(status: int) -> int:
 def start(address: str, idle: str) -> None:
     """Leave a process behind that will listen there until it had nothing to do for `idle` seconds.
 
-    Nothing is started while another is starting or listening: each holds the lock beside its socket.
+    Nothing is started while another is starting or listening: each holds the lock beside its socket. Nor where limits
+    of this process would end it, or make it of no use.
     """
+    if not caller.may_stay():
+        return
     try:
         lock = os.open(f"{address}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError:

@@ -12,6 +12,7 @@ from torchfx_cli import __version__
 READ_ONCE = ("PYTHON", "LD_", "LC_", "LANG", "OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "BLIS_", "NPY_", "NUMPY_",
              "CUDA", "NVIDIA_", "TORCH_", "PYTORCH_", "MALLOC_", "GLIBC_", "TORCHFX_KERNEL")
 DEFAULTS = {"OPENBLAS_NUM_THREADS": "1"}  # NumPy's threads, for which there is no work, cost each start
+LONGEST = 70  # bytes of a runtime folder: the path of a socket ends at 107
 STATUS = ("Uid:", "Gid:", "Groups:", "CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:", "NoNewPrivs:", "Seccomp:")
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 
@@ -19,7 +20,7 @@ NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 def folder(make: bool = False) -> str:
     """The folder of the user's warm processes, which nobody else can enter; "" where there is none to be trusted."""
     runtime, user = os.environ.get("XDG_RUNTIME_DIR", ""), os.geteuid()
-    if not (runtime.startswith("/") and _belongs_to(user, runtime)):
+    if not (runtime.startswith("/") and len(os.fsencode(runtime)) <= LONGEST and _belongs_to(user, runtime)):
         runtime = "/tmp"
     path = f"{runtime}/torchfx-{user}"
     if make:

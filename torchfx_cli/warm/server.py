@@ -13,6 +13,7 @@ import os
 import selectors
 import signal
 import socket
+import stat
 import sys
 import time
 from array import array
@@ -28,6 +29,7 @@ from torchfx_cli.warm.handover import HEADER_BYTES, HELLO, STATUS_BYTES, WAIT, b
 
 Run = Callable[[list[str]], int]  # a command line, to its end; returns its exit code
 
+LONGEST_S = 86400.0  # that `select` is asked to wait: its own limit is some weeks
 REQUEST_S = 1.0  # a caller that does not finish its request by then is let go
 MAX_REQUEST_BYTES = 16 << 20  # command lines and environments end at 2 MiB
 MAX_REPORT_BYTES = 60_000  # fits into a pipe at once
@@ -68,6 +70,7 @@ class Server:
     idle_s: float
     program: Run
     since_s: float = field(default_factory=time.time)
+    last_s: float = field(default_factory=time.monotonic)  # when it did a call
     done: int = 0
     calls: dict[int, Call] = field(default_factory=dict)
     turns: Turns | None = None
@@ -101,10 +104,11 @@ class Server:
     def run(self) -> None:
         """Until nothing was asked for `idle_s`, or it was asked to stop; calls that run are waited for."""
         while self.is_busy or not self.closing:
-            events = self.selector.select(None if self.is_busy else self.idle_s)
-            if not events and not self.is_busy:
+            left_s = self.last_s + self.idle_s - time.monotonic()
+            if left_s <= 0 and not self.is_busy:
                 self.close()
-            for key, _ in events:
+                continue
+            for key, _ in self.selector.select(None if self.is_busy else min(left_s, LONGEST_S)):
                 if self.selector.get_map().get(key.fd) is key:  # what came before may have ended it
                     key.data()
 
@@ -134,6 +138,9 @@ class Server:
 
     def _answer(self, connection: socket.socket, asked: dict[str, Any], passed: list[int]) -> bool:
         """Whether the call is taken; all that was opened for it is then closed elsewhere."""
+        if asked.get("ask") != "stop" and not self.files <= _loaded_files():
+            self.close()  # another version of the program has been installed
+            return False
         if "ask" in asked:
             connection.sendall(marshal.dumps(self._status()))
             if asked["ask"] == "stop":
@@ -141,11 +148,15 @@ class Server:
             return False
         if asked["identity"] != self.identity:
             return False
-        if not self.files <= _loaded_files():  # another version of the program has been installed
-            self.close()
+        if not caller.fits(asked):
+            self.close()  # a caller such as this may start one that is of use to more
             return False
         if turns.are_for(asked["words"]):
+            if asked["limits"][caller.PROCESSOR_TIME] != caller.limits()[caller.PROCESSOR_TIME]:
+                return False  # the child that stays has used some for others
             if self.turns and self.turns.call:
+                if any(map(_is_pipe, passed)):
+                    return False  # the other end may be held by the call that is to be waited for
                 connection.sendall(WAIT)
             self.waiting.append((connection, asked, passed))
             self._next()
@@ -161,8 +172,13 @@ class Server:
     def _fork(self, connection: socket.socket, asked: dict[str, Any], passed: list[int]) -> None:
         heard, report = os.pipe()
         known = set(sys.modules)
-        pid = _forked(lambda: _do(self.program, connection, asked, passed, report, known))
-        os.close(report)
+        try:
+            pid = _forked(lambda: _do(self.program, connection, asked, passed, report, known))
+        except OSError:
+            os.close(heard)
+            raise
+        finally:
+            os.close(report)
         _close(None, passed)
         call = self.calls[pid] = Call(pid, connection, heard)
         self.selector.register(heard, selectors.EVENT_READ, lambda: self._hear(call))
@@ -216,6 +232,7 @@ class Server:
         del self.calls[call.pid]
         if call.began:
             self.done += 1
+            self.last_s = time.monotonic()
             self.selector.unregister(call.connection)
             with suppress(OSError):
                 call.connection.send(status.to_bytes(STATUS_BYTES, "little"))
@@ -239,19 +256,19 @@ class Server:
     def _next(self) -> None:
         """Give the child that stays the next call, if it has none."""
         while self.waiting and not (self.turns and self.turns.call):
-            child = self.turns = self.turns or self._child()
             connection, asked, passed = self.waiting.popleft()
             try:
+                child = self.turns = self.turns or self._child()
                 turns.give(child.channel, connection, marshal.dumps(asked), passed)
                 child.call = self.calls[child.pid] = Call(child.pid, connection)
-            except OSError:  # it is just ending; the caller does its call itself
+            except OSError:  # it cannot begin, or is just ending; the caller does its call itself
                 connection.close()
             _close(None, passed)
 
     def _child(self) -> Turns:
         ours, theirs = socket.socketpair()
-        pid = _forked(lambda: turns.stay(self.program, theirs))
-        theirs.close()
+        with theirs:
+            pid = _forked(lambda: turns.stay(self.program, theirs))
         child = Turns(pid, ours)
         self.selector.register(ours, selectors.EVENT_READ, lambda: self._hear_turns(child))
         return child
@@ -304,6 +321,10 @@ def _request(connection: socket.socket, passed: list[int]) -> dict[str, Any]:
     return asked
 
 
+def _is_pipe(number: int) -> bool:
+    return stat.S_ISFIFO(os.fstat(number).st_mode)
+
+
 def _close(connection: socket.socket | None, passed: Sequence[int]) -> None:
     for number in passed:
         os.close(number)
@@ -314,16 +335,18 @@ def _close(connection: socket.socket | None, passed: Sequence[int]) -> None:
 def _forked(do: Callable[[], NoReturn]) -> int:
     """A child that does that and ends with this process; it begins with signals held."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
-    pid = os.fork()
-    if not pid:
-        try:
+    pid = -1
+    try:
+        pid = os.fork()
+        if not pid:
             os.setpgid(0, 0)
             signal.set_wakeup_fd(-1)
             ctypes.CDLL(None).prctl(SET_PDEATHSIG, signal.SIGKILL)
             do()
-        finally:
+    finally:
+        if not pid:
             os._exit(1)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
     return pid
 
 
@@ -351,13 +374,14 @@ def _tell_loaded(report: int, known: set[str]) -> None:
 
 
 def _loaded_files() -> frozenset[tuple[str, int]]:
-    """The files of this program that have been loaded, and when each was written."""
+    """The files of this program that have been loaded, and the folders of installed packages; when each was written."""
+    paths = [path for path in sys.path if path.endswith("-packages")]
+    paths += [path for name, module in list(sys.modules.items())
+              if name.startswith("torchfx_cli") and (path := getattr(module, "__file__", None))]
     found = set()
-    for name, module in list(sys.modules.items()):
-        path = getattr(module, "__file__", None)
-        if name.startswith("torchfx_cli") and path:
-            with suppress(OSError):
-                found.add((path, os.stat(path).st_mtime_ns))
+    for path in paths:
+        with suppress(OSError):
+            found.add((path, os.stat(path).st_mtime_ns))
     return frozenset(found)
 
 
