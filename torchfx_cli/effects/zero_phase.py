@@ -20,6 +20,7 @@ from torchfx_cli.design.decay import ringing_frames
 from torchfx_cli.design.stage import Array, Processor, Stage
 from torchfx_cli.design.stages import Sections
 from torchfx_cli.effects.kind import param
+from torchfx_cli.kernel.base import at_rest
 from torchfx_cli.kernel.load import load
 from torchfx_cli.samples import Signal, block_frames
 from torchfx_cli.scratch import Scratch
@@ -82,7 +83,7 @@ class _Filter:
     """Sections at rest."""
 
     def __init__(self, stage: Sections, channels: int) -> None:
-        self._kernel, self._sos, self._state = load(), stage.sos.copy(), np.zeros((len(stage.sos), channels, 2))
+        self._kernel, self._sos, self._state = load(), stage.sos.copy(), at_rest(len(stage.sos), channels)
 
     def filtered(self, samples: Array) -> Array:
         samples = np.ascontiguousarray(samples)
