@@ -191,6 +191,13 @@ def test_long_responses_on_some_channels_count_for_the_memory() -> None:
             fileplan._check_memory(plan_of(entry, channels=64))
 
 
+def test_stages_without_words_leave_no_commas_in_a_label() -> None:
+    (linear,) = plan_of("{eq_curve: {100: 3, 1000: 0}, mix: 0.5}").stages
+    assert linear.label.endswith("mix 0.5 + dry)")
+    (parallel,) = plan_of("parallel: [[{gain: 3, bypass: true}, compressor: -20], [gain: 3]]").stages
+    assert parallel.label.startswith("(compressor")
+
+
 def test_the_cost_counts_the_channels() -> None:
     plan = plan_of("{compressor: -30, channels: 1}")
     whole = Work.of_plan(plan_of("compressor: -30"), 1000)
@@ -230,7 +237,7 @@ def test_what_does_not_fit_the_signal_is_refused_with_line_and_stage(stage: str,
     ("repeat: {times: 2, stages: []}", "chain[0].repeat.stages: found an empty list"),
     ("repeat: {times: 2, stages: [highpas: 80]}", "chain[0].repeat.stages[0].highpas: unknown stage 'highpas'"),
     ("repeat: 3", "chain[0].repeat: found '3'; expected keys: write - repeat: {times: 3"),
-    ("parallel: [{normalize: -1, repeat: 9}, swap]", "chain[0].parallel[0]: normalize measures the whole file"),
+    ("parallel: [{normalize: -1, repeat: 9}, swap]", "chain[0].parallel[0]: normalize needs the whole file first"),
     ("{gain: 1, repeat: 2, repeat: 3}", "chain[0].repeat: given twice; keep one"),
     ("{channels: [1], mix: [[1]]}", "chain[0].mix: found a list of 1; allowed: a number from 0 to 1, like 0.3 or 30 % "
      "(channels stands first, so it is the stage)"),
@@ -239,7 +246,7 @@ def test_what_does_not_fit_the_signal_is_refused_with_line_and_stage(stage: str,
     ("bypass: true", "chain[0].bypass: is a key that stands beside a stage, like {highpass: 80 Hz, bypass: ...}"),
     ("{gain: 1, chanels: 1}", "chain[0]: found 'chanels' beside 'gain'; did you mean channels?"),
     ("highpass: {cutoff: 80, bypass: true}", "chain[0].highpass: unknown key 'bypass' (keys: cutoff, order, family, "
-     "ripple, attenuation, q); bypass stands beside a stage, not in it"),
+     "ripple, attenuation, q, zero_phase); bypass stands beside a stage, not in it"),
     ("{loudness: -16, mix: 0.5}", "chain[0].loudness: needs the whole file first, so mix cannot stand beside it"),
     ("{normalize: -1, channels: 1}",
      "chain[0].normalize: needs the whole file first, so channels cannot stand beside it"),
@@ -260,6 +267,10 @@ def test_what_is_written_amiss_is_told_once_with_line_and_key(stage: str, words:
     ("swap:repeat=3", "{swap: , repeat: 3}"),
     ("repeat:times=2,stages=[gain: 3, swap]", "gain: 3, swap, gain: 3, swap"),
     ("compressor:-20,mix=0.5", "compressor: {threshold: -20, mix: 50 %}"),
+    ("compressor:{threshold: -20, mix: 50 %},mix=0.3", "{compressor: {threshold: -20, mix: 0.5}, mix: 0.3}"),
+    ("eq_curve:points={100: 3, 1 kHz: 0},mix=0.5", "{eq_curve: {100: 3, 1000: 0}, mix: 0.5}"),
+    ("parallel:[{chain: [fade: {in: 0.1, out: 0.5}], gain: -6}],channels=1",
+     "{parallel: [{chain: [fade: {in: 0.1, out: 0.5}], gain: -6}], channels: 1}"),
     ("fade:{in: 0.1, out: 0.5}", "fade: {in: 0.1, out: 0.5}"), ("gain:3,bypass=true", "{gain: 3, bypass: true}"),
 ])
 def test_effects_on_the_command_line_take_them_too(effect: str, entry: str) -> None:

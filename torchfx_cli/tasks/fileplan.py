@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -106,26 +107,25 @@ def _facts_behind(chain: ChainSpec, facts: FileFacts) -> FileFacts:
 
 def _check_memory(plan: RenderPlan) -> None:
     """Raise FileError where impulse responses, or echoes, would take the memory of the machine."""
-    placed = list(zip(plan.stages, plan.signals, strict=False))
-    needed = sum(_memory_bytes(stage, signal) for stage, signal in placed)
+    held = list(_held(plan.stages, plan.signals[0]))
+    needed = sum(size for size, _, _ in held)
     if needed > MAX_HELD_BYTES:
-        stage, signal = max(placed, key=lambda place: _memory_bytes(*place))
-        taps = sum(stage.tap_count for stage, _ in placed)
-        through = f"impulse responses of {taps} taps" if stage.tap_count else stage.label
+        _, stage, signal = max(held, key=lambda place: place[0])
+        taps = stage.tap_count
+        through = f"impulse responses of {taps} taps" if taps else stage.label
         raise FileError(f"{signal.channels} channels through {through} need about {needed / 1e9:.1f} GB of memory; "
                         f"{MAX_HELD_BYTES / 1e9:.1f} GB are allowed: {'use fewer taps' if taps else 'make it shorter'}")
 
 
-def _memory_bytes(stage: Stage, source: Signal) -> int:
-    if stage.tap_count:
-        return fft_bytes(stage.tap_count, source.channels)
-    total = stage.memory_bytes(source)
-    branches = zip(stage.branches, stage.heard(source), strict=True) if isinstance(stage, Branched) else ()
-    for branch, signal in branches:
-        for inner in branch:
-            total += _memory_bytes(inner, signal)
-            signal = inner.output(signal)
-    return total
+def _held(stages: Iterable[Stage], signal: Signal) -> Iterator[tuple[int, Stage, Signal]]:
+    """What each stage holds in bytes, those inside others too, with the signal in front of it."""
+    for stage in stages:
+        is_fir = bool(stage.tap_count)
+        yield fft_bytes(stage.tap_count, signal.channels) if is_fir else stage.memory_bytes(signal), stage, signal
+        if isinstance(stage, Branched) and not is_fir:
+            for branch, heard in zip(stage.branches, stage.heard(signal), strict=True):
+                yield from _held(branch, heard)
+        signal = stage.output(signal)
 
 
 @lru_cache(maxsize=64)
