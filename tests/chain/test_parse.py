@@ -201,6 +201,10 @@ def test_the_ends_of_a_range_are_included() -> None:
     ("- highpass: {cutoff: ~}", "highpass.cutoff: nothing is written here"),
     ("- highpass: {cutoff: 80, cutoff: 90}", "highpass.cutoff: given twice"),
     ("- highpass: [80]", "highpass: found a list of 1; expected keys"),
+    ("- {invert: true, channels: left}", "invert: found 'true'; it takes no value: write - invert"),
+    ("- {highpass: 80, lowpass: 1000}", "found 'lowpass' beside 'highpass'; one stage an entry, like `- highpass: "
+     "{cutoff: 80, order: 4}` (keys of a stage stand deeper than its name; beside it may stand bypass, channels, mix,"),
+    ("- {highpass: 80, mixx: 0.5}", "found 'mixx' beside 'highpass'; did you mean mix?; one stage an entry"),
     ("- peaking: 3", "peaking: found '3'; expected keys: write - peaking: {frequency: 3.2 kHz"),
     ("- highpass: {cutoff: 80, family: butterwort}", "highpass.family: found 'butterwort'; allowed: one of"),
     ("- highpass: {cutoff: 80, family: butterwort}", "did you mean butterworth?"),

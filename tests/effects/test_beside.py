@@ -191,6 +191,13 @@ def test_long_responses_on_some_channels_count_for_the_memory() -> None:
             fileplan._check_memory(plan_of(entry, channels=64))
 
 
+def test_stages_without_words_leave_no_commas_in_a_label() -> None:
+    (linear,) = plan_of("{eq_curve: {100: 3, 1000: 0}, mix: 0.5}").stages
+    assert linear.label.endswith("mix 0.5 + dry)")
+    (parallel,) = plan_of("parallel: [[{gain: 3, bypass: true}, compressor: -20], [gain: 3]]").stages
+    assert parallel.label.startswith("(compressor")
+
+
 def test_the_cost_counts_the_channels() -> None:
     plan = plan_of("{compressor: -30, channels: 1}")
     whole = Work.of_plan(plan_of("compressor: -30"), 1000)
@@ -260,6 +267,10 @@ def test_what_is_written_amiss_is_told_once_with_line_and_key(stage: str, words:
     ("swap:repeat=3", "{swap: , repeat: 3}"),
     ("repeat:times=2,stages=[gain: 3, swap]", "gain: 3, swap, gain: 3, swap"),
     ("compressor:-20,mix=0.5", "compressor: {threshold: -20, mix: 50 %}"),
+    ("compressor:{threshold: -20, mix: 50 %},mix=0.3", "{compressor: {threshold: -20, mix: 0.5}, mix: 0.3}"),
+    ("eq_curve:points={100: 3, 1 kHz: 0},mix=0.5", "{eq_curve: {100: 3, 1000: 0}, mix: 0.5}"),
+    ("parallel:[{chain: [fade: {in: 0.1, out: 0.5}], gain: -6}],channels=1",
+     "{parallel: [{chain: [fade: {in: 0.1, out: 0.5}], gain: -6}], channels: 1}"),
     ("fade:{in: 0.1, out: 0.5}", "fade: {in: 0.1, out: 0.5}"), ("gain:3,bypass=true", "{gain: 3, bypass: true}"),
 ])
 def test_effects_on_the_command_line_take_them_too(effect: str, entry: str) -> None:

@@ -51,6 +51,12 @@ def test_there_and_back_the_response_is_the_same(program: str) -> None:
                                atol=EXACT)
 
 
+@pytest.mark.parametrize(("program", "said"), [("sox", "vol 1.0\n"), ("ffmpeg", "volume=1.0:precision=double\n"),
+                                               ("camilladsp", '"gain": 1.0'), ("apo", "Preamp: 0.0 dB")])
+def test_a_chain_of_which_all_is_bypassed_is_a_gain_of_one(program: str, said: str) -> None:
+    assert said in exported(join([], ["highpass:80,bypass=true"]), program, FS)
+
+
 @pytest.mark.parametrize(("program", "effect", "said"), [
     *((program, "compressor:-20", "compressor") for program in PROGRAMS),
     *((program, "normalize:-1", "normalize") for program in PROGRAMS),

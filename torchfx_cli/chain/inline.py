@@ -15,8 +15,12 @@ from torchfx_cli.effects.beside import BESIDE
 from torchfx_cli.effects.kind import key_of, params_of
 from torchfx_cli.effects.table import KINDS
 
-# A comma divides unless it stands in quotes or brackets; rows of `sos` are brackets in brackets.
-_PIECE = re.compile(r"""(?:"[^"]*"|'[^']*'|\[(?:[^\[\]]|\[[^\[\]]*\])*\]|[^,])+""")
+# A comma divides unless it stands in quotes or brackets, which may stand in each other, so deep.
+DEPTH = 8
+_BRACKETS = r"[\[{][^\[\]{}]*[\]}]"
+for _ in range(DEPTH - 1):
+    _BRACKETS = rf"[\[{{](?:[^\[\]{{}}]|{_BRACKETS})*[\]}}]"
+_PIECE = re.compile(rf"""(?:"[^"]*"|'[^']*'|{_BRACKETS}|[^,])+""")
 
 Pair = tuple[Node, Node]
 
@@ -37,6 +41,8 @@ def effect_node(text: str) -> Node:
     if rest[0] + rest[-1] == "{}" or ("=" not in rest and (len(pieces) == 1 or rest[0] + rest[-1] == "[]")):
         return Mapping(0, [(Scalar(0, kind), _value(rest))])
     own, beside = list[Pair](), list[Pair]()
+    if pieces[0][0] + pieces[0][-1] == "{}":  # its own keys; behind the braces are those beside it
+        return Mapping(0, [(Scalar(0, kind), _value(pieces[0])), *(_pair(piece, kind, 1) for piece in pieces[1:])])
     for at, piece in enumerate(pieces):
         key, value = _pair(piece, kind, at)
         (beside if key.text in BESIDE and not _knows(kind, key.text) else own).append((key, value))

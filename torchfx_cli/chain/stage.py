@@ -34,9 +34,9 @@ def name_and_body(entry: Node) -> tuple[Scalar, Node | None, list[tuple[Node, No
         raise Mistake(f"found {found(name)}; expected the name of a stage", name.line)
     if len(named) > 1:
         second, _ = named[1]
-        close = nearest(second.text, BESIDE) if isinstance(second, Scalar) else ""
-        raise Mistake(f"found {found(second)} beside {found(name)}{close}; {ONE_STAGE} "
-                      f"(keys of a stage stand deeper than its name)", second.line)
+        close = nearest(second.text, BESIDE) if isinstance(second, Scalar) and second.text not in KINDS else ""
+        raise Mistake(f"found {found(second)} beside {found(name)}{close}; {ONE_STAGE} (keys of a stage stand deeper "
+                      f"than its name; beside it may stand {', '.join(BESIDE)})", second.line)
     beside = [pair for pair in entry.pairs if pair is not stage]
     return name, None if beside and isinstance(body, Scalar) and body.is_null else body, beside
 
@@ -134,7 +134,8 @@ def _pairs(kind: Kind, body: Node | None) -> list[tuple[Node, Node]]:
     if isinstance(body, Scalar) and body.is_null:
         raise Mistake(f"nothing is written after the colon; write {kind.example}", body.line)
     if kind.shorthand is None or (isinstance(body, Sequence) and not _takes_a_list(kind, kind.shorthand)):
-        raise Mistake(f"found {found(body)}; expected keys: write {kind.example}", body.line)
+        expected = "expected keys" if params_of(kind.record) else "it takes no value"
+        raise Mistake(f"found {found(body)}; {expected}: write {kind.example}", body.line)
     return [(Scalar(body.line, key_of(kind.shorthand)), body)]
 
 

@@ -22,12 +22,13 @@ from torchfx_cli.samples import Signal, hertz
 
 SIDES = {"left": "FL", "right": "FR"}
 MAX_STAGES = 10_000
+NOT_WAITING = "not for a stage that needs the whole file first"
 BESIDE = {
     "bypass": Param("true: the stage is read and checked, and left out", form="bool"),
-    "channels": Param("where it works, like 1, [1, 3] or left; the other channels pass", form="channels", low=1,
-                      high=MAX_CHANNELS, choices=tuple(SIDES)),
-    "mix": Param("share of its sound, like 0.3 or 30 %; the rest is the sound as it came", form="share", low=0.0,
-                 high=1.0),
+    "channels": Param(f"where it works, like 1, [1, 3] or left; the other channels pass; {NOT_WAITING}",
+                      form="channels", low=1, high=MAX_CHANNELS, choices=tuple(SIDES)),
+    "mix": Param(f"share of its sound, like 0.3 or 30 %; the rest is the sound as it came; {NOT_WAITING}",
+                 form="share", low=0.0, high=1.0),
     "repeat": Param("how many of it stand in series", form="integer", low=1, high=MAX_STAGES),
 }
 

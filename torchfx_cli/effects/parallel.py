@@ -14,7 +14,7 @@ from math import ceil, log2
 import numpy as np
 
 from torchfx_cli.design.stage import Array, Branched, Processor, Stage, Telling, notes_of, output_of, told_of
-from torchfx_cli.design.stages import Linear, Sum, Taps, linear, ringing_s
+from torchfx_cli.design.stages import Linear, Sum, Taps, labels, linear, ringing_s
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, param
 from torchfx_cli.errors import DesignError, FileError
 from torchfx_cli.samples import Signal, hertz
@@ -128,7 +128,7 @@ class Parallel(Branched):
     @property
     def label(self) -> str:  # type: ignore[override]
         """Such as "(highpass + compressor, gain)"."""
-        return f"({' + '.join(', '.join(stage.label for stage in branch) or 'as it is' for branch in self.branches)})"
+        return f"({' + '.join(labels(branch) or 'as it is' for branch in self.branches)})"
 
     @property
     def cost_ns(self) -> float:  # type: ignore[override]

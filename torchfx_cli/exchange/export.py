@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from torchfx_cli.chain.spec import ChainSpec
-from torchfx_cli.design.stages import Builder, Linear, linear
+from torchfx_cli.design.stages import Builder, Gain, Linear, linear
 from torchfx_cli.errors import ChainError, DesignError, printable
 from torchfx_cli.exchange.words import ApoWords, CamillaWords, CannotSayError, FfmpegWords, SoxWords, built_of
 from torchfx_cli.plan.fuse import fuse_linear
@@ -31,7 +31,7 @@ def exported(chain: ChainSpec, program: str, fs: float) -> str:
             problems.append(f"{spec.origin}: {program} has no words for this: {error}")
     if problems:
         raise ChainError(problems)
-    return say(chain.name, stages, fs)
+    return say(chain.name, stages or [Gain(1.0)], fs)  # an empty -af is an error of ffmpeg's
 
 
 def _words_of(stages: Sequence[Linear], words: Words) -> list[str]:

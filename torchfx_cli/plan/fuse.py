@@ -110,7 +110,7 @@ def _pays(left: Array, right: Array, longest: int) -> bool:
 def _scaled(filters: Sequence[Linear], factor: float, label: str) -> list[Linear]:
     """`filters` with `factor` folded into the first that can take it, or in front of them."""
     for at, stage in enumerate(filters):
-        name = f"{stage.label}, {label}"
+        name = ", ".join(filter(None, (stage.label, label)))
         if isinstance(stage, Taps):
             return [*filters[:at], Taps(stage.taps * factor, stage.delay_frames, name), *filters[at + 1 :]]
         if isinstance(stage, Sections):
