@@ -38,7 +38,7 @@ class Warm:
         self.folder = folder
         folder.mkdir(mode=0o700)
         self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(folder)}
-        self.environment.pop("TORCHFX_WARM")
+        self.environment.pop("TORCHFX_WARM", None)
         self.process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,11 +26,13 @@ def ramp(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def warm(tmp_path: Path) -> Iterator[Warm]:
-    found = Warm(tmp_path / "run")
+def warm() -> Iterator[Warm]:
+    place = tempfile.mkdtemp(prefix="torchfx-test-")  # a socket's path is short
+    found = Warm(Path(place, "run"))
     try:
         yield found
     finally:
         if found.process is not None:
             found.process.kill()
             found.process.wait()
+        shutil.rmtree(place)

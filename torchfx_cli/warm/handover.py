@@ -110,10 +110,7 @@ def _end_at_signals() -> dict[int, Any]:
 
     def end(number: int, frame: FrameType | None) -> None:
         try:
-            from torchfx_cli.cli import show
-            from torchfx_cli.errors import Interrupted
-
-            show.tell(f"torchfx: {Interrupted(number)}", "red")
+            os.write(2, b"torchfx: interrupted\n")
         finally:
             os._exit(128 + number)
 
