@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is loaded, and of all processes that tests start
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of them would compile the program anew
 
 import shutil
 import subprocess
