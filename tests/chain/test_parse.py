@@ -187,6 +187,9 @@ def test_the_ends_of_a_range_are_included() -> None:
 @pytest.mark.parametrize(("entry", "complaint"), [
     ("- lowpas: 80", "lowpas: unknown stage 'lowpas'; did you mean lowpass?"),
     ("- low-shelf: {frequency: 80, gain: 1}", "low-shelf: unknown stage 'low-shelf'; did you mean low_shelf?"),
+    ("- volume: 3", "volume: unknown stage 'volume'; here it is gain"),
+    ("- denoise", "denoise: unknown stage 'denoise'; that is not among the things that torchfx does"),
+    ("- podcast-voice", "podcast-voice: unknown stage 'podcast-voice'; it is a preset: `-c podcast-voice`, or"),
     ("- Gain: 3", "Gain: unknown stage 'Gain'; did you mean gain?"),
     ("- presets: x", "presets: unknown stage 'presets'; did you mean preset?"),
     ("- qqq", "qqq: unknown stage 'qqq' (known: highpass, lowpass, bandpass"),
