@@ -12,8 +12,8 @@ HERE = {
     "dehum": "hum", "overdrive": "saturate", "distortion": "saturate", "ir": "convolve", "afir": "convolve",
     "phase": "invert", "polarity": "invert", "dcshift": "dc_block", "riaa": "preset: riaa-playback",
 }
-NOWHERE = ("denoise", "noisered", "noise_reduction", "afftdn", "pitch", "rubberband", "tempo", "atempo", "speed", "stretch",
-           "split", "vst", "ladspa", "chorus", "flanger", "phaser")
+NOWHERE = ("denoise", "noisered", "noise_reduction", "afftdn", "pitch", "rubberband", "tempo", "atempo", "speed",
+           "stretch", "split", "vst", "ladspa", "chorus", "flanger", "phaser")
 
 
 def told_of(name: str) -> str:
