@@ -36,10 +36,12 @@ PLACES = {
 }
 
 
-def alone(warm: Warm, *words: str, stderr: int | IO[str] = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+def alone(warm: Warm, *words: str, stderr: int | IO[str] = subprocess.DEVNULL,
+          pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
     """A caller without pipes."""
     null = subprocess.DEVNULL
-    return subprocess.Popen(warm.command(*words), env=warm.environment, stdin=null, stdout=null, stderr=stderr)
+    return subprocess.Popen(warm.command(*words), env=warm.environment, stdin=null, stdout=null, stderr=stderr,
+                            pass_fds=pass_fds)
 
 
 def test_a_call_finds_itself_as_a_program_that_was_started_there(warm: Warm, tmp_path: Path) -> None:
@@ -100,7 +102,7 @@ def test_a_call_that_waits_for_its_turn_can_be_ended_and_one_with_a_pipe_does_no
     messages = tmp_path / "messages"
     for number, expected in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)):
         with messages.open("w") as file:
-            second = alone(warm, "exit", "0", "torch", stderr=file)
+            second = alone(warm, "exit", "0", "torch", stderr=file, pass_fds=(file.fileno(),))
             wait_for(partial(is_waiting, second.pid))
             second.send_signal(number)
             assert second.wait(10) == expected
@@ -108,6 +110,7 @@ def test_a_call_that_waits_for_its_turn_can_be_ended_and_one_with_a_pipe_does_no
     first.communicate(b"")
     assert first.returncode == 0
     wait_for(lambda: warm.told("torch").get("pid") == kept)
+    assert str(messages) not in {os.readlink(path) for path in Path(f"/proc/{kept}/fd").iterdir()}
     assert not warm.told("torch", shell='ulimit -t 60; exec "$@"')  # the child has used some for others
 
 

@@ -51,14 +51,14 @@ def stay(program: Callable[[list[str]], int], channel: socket.socket) -> NoRetur
             asked = marshal.load(file)
         os.set_blocking(connection, True)
         words = caller.become(asked, passed, stays=True)
-        if not begins(connection):
-            channel.send(REFUSED)
-            continue
-        channel.send(BEGUN)
-        code = program(words)
-        if code >= SIGNALLED or caller.limits() != limits:
-            os._exit(code)
+        end = REFUSED
+        if begins(connection):
+            channel.send(BEGUN)
+            code = program(words)
+            if code >= SIGNALLED or caller.limits() != limits:
+                os._exit(code)
+            end = ENDED + bytes([code])
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
         caller.let_go(asked["descriptors"])
         os.close(connection)
-        channel.send(ENDED + bytes([code]))
+        channel.send(end)
