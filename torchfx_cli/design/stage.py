@@ -37,25 +37,20 @@ class Processor(Protocol):
 
 
 class Telling:
-    """A base of processors that know something of the file when it has ended: after `flush`."""
+    """A base of processors that know something of the file when it has ended: after `flush`.
+
+    inner  the processors that it is made of, which may have something to tell.
+    """
+
+    inner: Sequence[Any] = ()
 
     def told(self) -> tuple[str, ...]:
         """Warnings about the file."""
-        return ()
+        return tuple(line for processor in self.inner if isinstance(processor, Telling) for line in processor.told())
 
     def notes(self) -> tuple[str, ...]:
         """Lines for whoever asks for details."""
-        return ()
-
-
-def told_of(processors: Iterable[Processor]) -> tuple[str, ...]:
-    """The warnings of those of `processors` that have any."""
-    return tuple(line for processor in processors if isinstance(processor, Telling) for line in processor.told())
-
-
-def notes_of(processors: Iterable[Processor]) -> tuple[str, ...]:
-    """The notes of those of `processors` that have any."""
-    return tuple(line for processor in processors if isinstance(processor, Telling) for line in processor.notes())
+        return tuple(line for processor in self.inner if isinstance(processor, Telling) for line in processor.notes())
 
 
 class Meter(Protocol):

@@ -81,6 +81,7 @@ class _OnChannels(Telling):
     def __init__(self, branches: Sequence[Processor], places: Sequence[tuple[int, ...]], channels: int) -> None:
         self._places = [list(part) for part in places]
         self._all = Abreast([_Passing(), *branches], [channels, *map(len, places)])
+        self.inner = branches
 
     def process(self, samples: Array) -> Array:
         """See `Processor`."""
@@ -90,14 +91,6 @@ class _OnChannels(Telling):
     def flush(self) -> Iterator[Array]:
         """See `Processor`."""
         yield self._placed(self._all.flush())
-
-    def told(self) -> tuple[str, ...]:
-        """See `Telling`."""
-        return self._all.told()
-
-    def notes(self) -> tuple[str, ...]:
-        """See `Telling`."""
-        return self._all.notes()
 
     def _placed(self, made: Sequence[Array]) -> Array:
         whole, *parts = made

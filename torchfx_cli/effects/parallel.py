@@ -13,7 +13,7 @@ from math import ceil, log2
 
 import numpy as np
 
-from torchfx_cli.design.stage import Array, Branched, Processor, Stage, Telling, notes_of, output_of, told_of
+from torchfx_cli.design.stage import Array, Branched, Processor, Stage, Telling, output_of
 from torchfx_cli.design.stages import Linear, Sum, Taps, labels, linear, ringing_s
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, param
 from torchfx_cli.errors import DesignError, FileError
@@ -178,7 +178,7 @@ def cost_ns_of(chain: Sequence[Stage]) -> float:
     return sum(stage.cost_ns + 1.1 * stage.section_count + 0.6 * log2(1 + stage.tap_count) for stage in chain)
 
 
-class Abreast(Telling):
+class Abreast:
     """Processors side by side: what one of them has made waits for the others."""
 
     def __init__(self, processors: Sequence[Processor], channels: Sequence[int]) -> None:
@@ -198,14 +198,6 @@ class Abreast(Telling):
             raise FileError("branches gave outputs of different lengths")
         return last
 
-    def told(self) -> tuple[str, ...]:
-        """See `Telling`."""
-        return told_of(self._processors)
-
-    def notes(self) -> tuple[str, ...]:
-        """See `Telling`."""
-        return notes_of(self._processors)
-
     def _ready(self, made: Sequence[Array]) -> list[Array]:
         waiting = [np.concatenate(pair) if len(pair[0]) else pair[1] for pair in zip(self._waiting, made, strict=True)]
         ready = min(map(len, waiting))
@@ -216,6 +208,7 @@ class Abreast(Telling):
 class _Adding(Telling):
     def __init__(self, branches: Sequence[Processor], channels: int) -> None:
         self._branches, self._inputs = Abreast(branches, [channels] * len(branches)), len(branches)
+        self.inner = branches
 
     def process(self, samples: Array) -> Array:
         """See `Processor`."""
@@ -224,14 +217,6 @@ class _Adding(Telling):
     def flush(self) -> Iterator[Array]:
         """See `Processor`."""
         yield _sum_of(self._branches.flush())
-
-    def told(self) -> tuple[str, ...]:
-        """See `Telling`."""
-        return self._branches.told()
-
-    def notes(self) -> tuple[str, ...]:
-        """See `Telling`."""
-        return self._branches.notes()
 
 
 def _sum_of(parts: Sequence[Array]) -> Array:

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from torchfx_cli.design.stage import Processor, Telling, notes_of, told_of
+from torchfx_cli.design.stage import Processor, Telling
 from torchfx_cli.samples import block_frames
 
 Samples = npt.NDArray[np.float64]
@@ -92,7 +92,7 @@ class Chain(Telling):
     """Processors one after another, themselves a processor."""
 
     def __init__(self, processors: Sequence[Processor]) -> None:
-        self._processors = processors
+        self._processors = self.inner = processors
 
     def process(self, samples: Samples) -> Samples:
         """See `Processor`."""
@@ -106,11 +106,3 @@ class Chain(Telling):
             behind = Chain(self._processors[n + 1 :])
             for samples in processor.flush():
                 yield behind.process(np.ascontiguousarray(samples))
-
-    def told(self) -> tuple[str, ...]:
-        """See `Telling`."""
-        return told_of(self._processors)
-
-    def notes(self) -> tuple[str, ...]:
-        """See `Telling`."""
-        return notes_of(self._processors)
