@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torchfx_cli.chain.presets import is_preset
+
 HERE = {
     "volume": "gain", "vol": "gain", "amplify": "gain", "norm": "normalize", "loudnorm": "loudness", "eq": "peaking",
     "equalizer": "peaking", "bell": "peaking", "bass": "low_shelf", "treble": "high_shelf", "lowcut": "highpass",
@@ -16,15 +18,13 @@ NOWHERE = ("denoise", "noisered", "noise_reduction", "afftdn", "pitch", "rubberb
            "stretch", "split", "vst", "ladspa", "chorus", "flanger", "phaser")
 
 
-def told_of(name: str) -> str:
+def hint(name: str) -> str:
     """A hint behind a stage that is unknown, "" where there is none."""
     wanted = name.strip().lower().replace("-", "_")
     if wanted in HERE:
         return f"; here it is {HERE[wanted]}"
     if wanted in NOWHERE:
         return "; that is not among the things that torchfx does"
-    from torchfx_cli.chain.presets import list_presets  # looks at folders
-
-    if name in (preset.name for preset in list_presets()):
+    if is_preset(name):
         return f"; it is a preset: `-c {name}`, or `preset: {name}` in a chain"
     return ""

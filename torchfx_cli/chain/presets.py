@@ -60,6 +60,10 @@ def locate(name: str, folder: Path) -> Path:
     raise Mistake(f"no preset and no file has this name{nearest(name, presets)} (presets: {', '.join(presets)})")
 
 
+def is_preset(name: str) -> bool:
+    return name in _preset_files()
+
+
 def list_presets() -> list[Preset]:
     """All presets by name; a user's preset hides the shipped one of its name."""
     return [Preset(name, _description(path), path, source) for name, (path, source) in _preset_files().items()]

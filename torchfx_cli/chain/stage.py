@@ -8,7 +8,7 @@ from dataclasses import MISSING
 from typing import Any
 
 from torchfx_cli.chain.document import Mapping, Mistake, Node, Scalar, Sequence, found, quoted
-from torchfx_cli.chain.elsewhere import told_of
+from torchfx_cli.chain.elsewhere import hint
 from torchfx_cli.chain.schema import NESTED, PRESET
 from torchfx_cli.chain.values import allowed, nearest, read_value
 from torchfx_cli.effects.beside import BESIDE
@@ -60,8 +60,8 @@ def kind_named(name: Scalar) -> Kind:
         raise Mistake(f"is a key that stands beside a stage, like {{highpass: 80 Hz, {name.text}: ...}}", name.line)
     if name.text not in KINDS:
         known = [*KINDS, PRESET]
-        hint = told_of(name.text) or f"{nearest(name.text, known)} (known: {', '.join(known)})"
-        raise Mistake(f"unknown stage {quoted(name.text)}{hint}", name.line)
+        known_or_hint = hint(name.text) or f"{nearest(name.text, known)} (known: {', '.join(known)})"
+        raise Mistake(f"unknown stage {quoted(name.text)}{known_or_hint}", name.line)
     return KINDS[name.text]
 
 
