@@ -20,7 +20,7 @@ from torchfx_cli.warm import client, place
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: the process's own) in this process and return its exit code."""
-    os.environ |= place.DEFAULTS | os.environ
+    place.set_defaults()
     show.prepare()
     try:
         with signals.raised():

@@ -121,7 +121,7 @@ def serve() -> None:
     os.umask(0o077)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    os.environ |= place.DEFAULTS | os.environ  # before NumPy is loaded
+    place.set_defaults()
 
     from torchfx_cli.cli import app, batch, process  # noqa: F401
     from torchfx_cli.kernel.load import load

@@ -48,6 +48,12 @@ def seconds(text: str) -> float | None:
     return value if 0 < value < float("inf") else None
 
 
+def set_defaults() -> None:
+    """In the environment of this process, before libraries are loaded."""
+    for name, value in DEFAULTS.items():
+        os.environ.setdefault(name, value)
+
+
 def identity() -> str:
     """Everything about this process that cannot be handed to another one: where it differs, a call cannot be either."""
     lines = [__version__, os.path.dirname(os.path.abspath(__file__)), sys.executable, sys.version]
