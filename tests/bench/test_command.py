@@ -95,7 +95,7 @@ def test_the_matrix_is_shown_and_written(run: Run, tmp_path: Path) -> None:
     (["--durations", "abc"], "--durations: found 'abc'; allowed is a number of seconds, above 0 to 1e+06"),
     (["--durations", "0"], "--durations: found '0'"), (["--durations", "5,-1"], "--durations: found '-1'"),
     (["--durations", "inf"], "--durations: found 'inf'"), (["--durations", "nan"], "--durations: found 'nan'"),
-    (["--durations", "5,,6"], "--durations: found '5,,6'; a list such as 5,60 is due"),
+    (["--durations", "5,,6"], "--durations: found '5,,6'; expected a list such as 5,60"),
     (["--durations", ""], "--durations: found ''"), (["--durations", "5\x1b[2J"], r"found '5\x1b[2J'"),
     (["--channels", "1000000000"], "--channels: found '1000000000'; allowed is a whole number from 1 to 1024"),
     (["--channels", "0"], "--channels: found '0'"), (["--channels", "1.5"], "--channels: found '1.5'"),

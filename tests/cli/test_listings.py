@@ -79,7 +79,7 @@ def test_filters_in_json_and_the_schema_come_from_the_same_table(run: Any) -> No
     records = [json.loads(line) for line in run("filters", "--json").out.splitlines()]
     assert [record["kind"] for record in records] == list(KINDS)
     assert [json.loads(run("filters", "notch", "--json").out)] == [r for r in records if r["kind"] == "notch"]
-    schema = json.loads(run("filters", "--schema").out)
+    schema = json.loads(run("schema").out)
     assert schema["$schema"].startswith("https://json-schema.org/draft/2020-12/")
     assert all(f'"{kind}"' in json.dumps(schema) for kind in KINDS)
 

@@ -18,7 +18,7 @@ WORDS = [
 ]
 OPTIONS = [
     "-c", "-e", "-o", "--device", "--engine", "--chunk", "--format", "--subtype", "--dither", "--tail", "--overwrite",
-    "--skip-existing", "--strict", "--dry-run", "--json", "-q", "-v", "--check", "--schema", "-h", "--version",
+    "--skip-existing", "--strict", "--dry-run", "--json", "-q", "-v", "--check", "-h", "--version",
     "--nope",
 ]
 COMMANDS = [

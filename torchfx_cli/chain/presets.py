@@ -80,7 +80,8 @@ def config_folder() -> Path | None:
     """The user's folder for this program, which need not exist; None where there is not even a home folder."""
     config = os.environ.get("XDG_CONFIG_HOME", "")
     if not os.path.isabs(config):  # the XDG specification: relative ones are to be ignored
-        config = os.path.join(os.path.expanduser("~"), ".config")
+        home = "" if os.environ.get("HOME") == "" else os.path.expanduser("~")  # which makes "/" of an empty HOME
+        config = os.path.join(home, ".config")
     return Path(config, "torchfx") if os.path.isabs(config) else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import MISSING
 from typing import Any
 
@@ -64,6 +65,11 @@ def json_schema() -> dict[str, Any]:
                   "chain": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/stage"}},
                   **{name: _kind_schema(kind) for name, kind in KINDS.items()}},
     }
+
+
+def schema_text() -> str:
+    """`json_schema` as a file."""
+    return json.dumps(json_schema(), indent=2) + "\n"
 
 
 def _stage_schema(bodies: dict[str, Any], beside: dict[str, Any]) -> dict[str, Any]:

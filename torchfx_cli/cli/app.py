@@ -10,6 +10,7 @@ import typer.main
 
 from torchfx_cli.cli import show
 from torchfx_cli.cli.bench import bench
+from torchfx_cli.cli.check import check
 from torchfx_cli.cli.devices import devices
 from torchfx_cli.cli.export import export
 from torchfx_cli.cli.filters import filters
@@ -17,6 +18,7 @@ from torchfx_cli.cli.import_ import import_
 from torchfx_cli.cli.info import info
 from torchfx_cli.cli.presets import presets
 from torchfx_cli.cli.process import process
+from torchfx_cli.cli.schema import schema
 from torchfx_cli.cli.warm import warm
 from torchfx_cli.cli.watch import watch
 from torchfx_cli.cli.words import WordCommand, WordGroup
@@ -34,7 +36,7 @@ def app() -> Any:
     program = typer.Typer(
         cls=WordGroup, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=HELP_NAMES)
     program.callback(invoke_without_command=True)(_program)
-    for command in (process, watch, presets, filters, import_, export, devices, info, bench, warm):
+    for command in (process, watch, presets, filters, check, schema, import_, export, devices, info, bench, warm):
         program.command(command.__name__.strip("_"), cls=WordCommand)(command)
     return typer.main.get_command(program)
 

@@ -7,8 +7,9 @@ from torchfx_cli.bench.backends import backend_of, is_torch
 from torchfx_cli.bench.loads import load_of
 from torchfx_cli.bench.suites import Suite
 from torchfx_cli.cli import show
-from torchfx_cli.cli.bench_options import MAX_FILES, BenchOptions, one, tables_beside, whole
+from torchfx_cli.cli.bench_options import MAX_FILES, BenchOptions, one, tables_beside
 from torchfx_cli.cli.bench_screen import show_columns
+from torchfx_cli.cli.options import whole
 from torchfx_cli.errors import UsageError
 
 OUTPUTS = ("--csv", "--json", "--markdown", "--plot", "--resume", "--compare", "--versus", "--reps", "--budget")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from torchfx_cli.bench import plot, profile, stored, suites, tables
 from torchfx_cli.bench.backends import NAMES, backend_of
 from torchfx_cli.bench.matrix import BUDGET_S
 from torchfx_cli.bench.suites import Suite
-from torchfx_cli.cli.options import quoted, wait_seconds
+from torchfx_cli.cli.options import MAX_CHANNELS, listed, wait_seconds, whole
 from torchfx_cli.cli.process_options import chain_of, chain_word
 from torchfx_cli.errors import DesignError, FileError, UsageError, printable
 from torchfx_cli.tasks.conflicts import Named
@@ -23,8 +23,7 @@ from torchfx_cli.tasks.sidefile import SideFile, check_together
 
 QUICK = {"fir": ((5.0, 60.0), (1, 8)), "iir": ((5.0, 60.0), (1, 8))}
 CHAIN_SIZES = (5.0, 60.0), (1, 2)
-MAX_REPS, MAX_FILES, MAX_CHANNELS = 1_000_000, 10_000_000, 1024
-EXAMPLES = {"--suite": "fir,iir", "--backends": "cuda,native,scipy", "--durations": "5,60", "--channels": "1,8"}
+MAX_REPS, MAX_FILES = 1_000_000, 10_000_000
 T = TypeVar("T")
 
 
@@ -210,21 +209,6 @@ def _facts(path: Path) -> tuple[int, int, int]:
 
 def _told_once(path: Path, message: str) -> str:
     return message if message.startswith(str(path)) else f"{printable(str(path))}: {message}"
-
-
-def listed(option: str, text: str, item: Callable[[str], T]) -> tuple[T, ...]:
-    """What is between the commas, each once."""
-    words = [word.strip() for word in text.split(",")]
-    if not all(words):
-        raise UsageError(f"{option}: found {quoted(text)}; a list such as {EXAMPLES[option]} is due")
-    return tuple(dict.fromkeys(item(word) for word in words))
-
-
-def whole(option: str, word: str, high: int) -> int:
-    """A whole number from 1 to `high`."""
-    if not word.isascii() or not word.isdigit() or len(word) > 12 or not 1 <= int(word) <= high:
-        raise UsageError(f"{option}: found {quoted(word)}; allowed is a whole number from 1 to {high}")
-    return int(word)
 
 
 def one(option: str, values: Iterable[T] | None, default: T) -> T:

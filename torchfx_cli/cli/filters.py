@@ -22,21 +22,18 @@ FORMS = {
 def filters(
     kind: Annotated[str | None, typer.Argument(metavar="KIND", hidden=True, autocompletion=complete.kinds)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON record a kind.")] = False,
-    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of chain files.")] = False,
 ) -> None:
     """List the filters and effects; with KIND, its keys.
 
     \b
       torchfx filters peaking       keys, units, ranges, defaults and an example
     """
-    from torchfx_cli.chain.schema import describe_kinds, json_schema
+    from torchfx_cli.chain.schema import describe_kinds
 
     records = [record for record in describe_kinds() if kind in (None, record["kind"])]
     if kind is not None and not records:
         raise UsageError(_unknown(kind))
-    if schema:
-        show.say(*json.dumps(json_schema(), indent=2).split("\n"))
-    elif as_json:
+    if as_json:
         for record in records:
             show.say(json.dumps(record))
     elif kind is None:

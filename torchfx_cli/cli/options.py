@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, TypeVar
 
 from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.stream.bitrate import MAX_QUALITY, RateWish
+
+T = TypeVar("T")
 
 MAX_CHUNK_S = 1e6  # eleven days; what is asked for is taken, memory is bounded elsewhere
 MAX_TAIL_S = 3600.0
 MAX_TIMEOUT_S = 1e6
 MAX_JOBS = 256
 MAX_RATE_HZ = 10_000_000
+MAX_CHANNELS = 1024
 KBPS = 6, 4000
+LISTS = {"--suite": "fir,iir", "--backends": "cuda,native,scipy", "--durations": "5,60", "--channels": "1,8",
+         "--rate": "44100,48000"}
 # Two of these say different things about the same outputs.
 CONTRADICTIONS = (
     ("--quiet", "--verbose"), ("--overwrite", "--skip-existing"), ("--resume", "--skip-existing"),
@@ -65,8 +70,26 @@ def rate_wish(bitrate: str | None, quality: str | None) -> RateWish:
 
 
 def sample_rate(value: str) -> float:
-    """Hz of --rate."""
-    return _number("--rate", value, 1, MAX_RATE_HZ, " Hz")
+    """Hz of --rate; 48k and 48 kHz are read as meant."""
+    word = value.strip().lower().removesuffix("hz").rstrip()
+    if word.endswith("k"):
+        return 1000.0 * _number("--rate", word[:-1], 0.001, MAX_RATE_HZ / 1000, " kHz")
+    return _number("--rate", word, 1, MAX_RATE_HZ, " Hz")
+
+
+def listed(option: str, text: str, item: Callable[[str], T]) -> tuple[T, ...]:
+    """What is between the commas, each once."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(words):
+        raise UsageError(f"{option}: found {quoted(text)}; expected a list such as {LISTS[option]}")
+    return tuple(dict.fromkeys(item(word) for word in words))
+
+
+def whole(option: str, word: str, high: int) -> int:
+    """A whole number from 1 to `high`."""
+    if not word.isascii() or not word.isdigit() or len(word) > 12 or not 1 <= int(word) <= high:
+        raise UsageError(f"{option}: found {quoted(word)}; allowed is a whole number from 1 to {high}")
+    return int(word)
 
 
 def _number(option: str, value: str, low: float, high: float, unit: str = "") -> float:

@@ -18,16 +18,31 @@ if TYPE_CHECKING:
 def presets(
     name: Annotated[str | None, typer.Argument(
         metavar="NAME", hidden=True, autocompletion=complete.preset_names)] = None,
+    new: Annotated[str | None, typer.Option(
+        "--new", metavar="NAME", help="Make a preset of your own, to be edited, and print where it is.")] = None,
+    source: Annotated[str | None, typer.Option(
+        "--from", metavar="PRESET", autocompletion=complete.preset_names,
+        help="With --new: begin with a copy of this preset.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the ready chains; with NAME, print its file.
 
     \b
-      torchfx presets podcast-voice > mine.yaml     to begin your own
+      torchfx presets podcast-voice
+      torchfx presets --new my-voice --from podcast-voice     for process -c my-voice
     """
     from torchfx_cli.chain.presets import list_presets
     from torchfx_cli.chain.values import nearest
 
+    if new is None and source is not None:
+        raise UsageError("--from: which preset to make of it is not said; give --new NAME")
+    if new is not None:
+        if name is not None:
+            raise UsageError(f"--new: prints nothing of {options.quoted(name)}; to copy it, write --from {name}")
+        from torchfx_cli.cli.new_preset import make
+
+        path = make(new, source)
+        return show.say(json.dumps({"name": new, "path": str(path)}) if as_json else str(path))
     found = {preset.name: preset for preset in list_presets()}
     if name is None:
         _list(list(found.values()), as_json=as_json)
@@ -36,6 +51,7 @@ def presets(
     else:
         raise UsageError(f"there is no preset {options.quoted(name)}{nearest(name, found)}; "
                          "`torchfx presets` lists them")
+    return None
 
 
 def _list(found: list[Preset], *, as_json: bool) -> None:

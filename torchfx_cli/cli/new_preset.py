@@ -1,0 +1,80 @@
+"""`torchfx presets --new`: a chain of the user's own, in the folder where `-c NAME` finds it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from torchfx_cli.cli import options
+from torchfx_cli.errors import UsageError
+
+SCHEMA_LINE = "# yaml-language-server: $schema=../chain.schema.json\n"
+BLANK = """\
+# What it is for, and for which recordings.
+name: {name}
+description: A line for `torchfx presets`
+chain:
+  - highpass: {{cutoff: 80 Hz, order: 4}}
+  - peaking: {{frequency: 3 kHz, gain: 2 dB, q: 1}}
+  - gain: -2 dB
+"""
+NAME_KEY = re.compile(r"^name:.*$", re.MULTILINE)
+
+
+def make(name: str, source: str | None) -> Path:
+    """Write the preset `name`, a copy of the preset `source` or a small example; returns its file.
+
+    The JSON Schema of chains is put beside the folder, for the editor that opens it. Raises UsageError.
+    """
+    from torchfx_cli.chain.presets import config_folder, list_presets
+    from torchfx_cli.chain.values import nearest
+
+    found = {preset.name: preset for preset in list_presets()}
+    _check_name(name)
+    if name in found:
+        raise UsageError(f"--new: {found[name].path} exists; give another name, or edit that file")
+    if source is not None and source not in found:
+        raise UsageError(f"--from: there is no preset {options.quoted(source)}{nearest(source, found)}; "
+                         "`torchfx presets` lists them")
+    folder = config_folder()
+    if folder is None:
+        raise UsageError("--new: neither XDG_CONFIG_HOME nor a home folder is set, so there is no place for it")
+    text = BLANK.format(name=name) if source is None else _renamed(found[source].path, name)
+    path = folder / "presets" / f"{name}.yaml"
+    _write(folder, path, SCHEMA_LINE + text.removeprefix(SCHEMA_LINE))
+    return path
+
+
+def _check_name(name: str) -> None:
+    """A name that is a file's, and can be typed after -c."""
+    if not re.fullmatch(r"[^\W_][\w.+-]*", name) or name.lower().endswith((".yaml", ".yml")):
+        raise UsageError(f"--new: found {options.quoted(name)}; allowed are letters, digits and . _ + - "
+                         "(no folder, no .yaml), such as my-voice")
+
+
+def _renamed(path: Path, name: str) -> str:
+    text = path.read_text(encoding="utf-8")
+    return NAME_KEY.sub(f"name: {name}", text, count=1)
+
+
+def _write(folder: Path, path: Path, text: str) -> None:
+    """Neither file is ever half written, and an existing preset is never replaced."""
+    from torchfx_cli.chain.schema import schema_text
+    from torchfx_cli.errors import TorchfxError
+    from torchfx_cli.stream.atomicfile import AtomicFile
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for place, content, overwrite in ((folder / "chain.schema.json", schema_text(), True), (path, text, False)):
+            part = AtomicFile(place, overwrite=overwrite)
+            try:
+                with open(part.fd, "w", encoding="utf-8", closefd=False) as file:
+                    file.write(content)
+                part.sync()
+                part.give_name()
+            finally:
+                part.discard()
+    except OSError as error:
+        raise UsageError(f"--new: {error.filename or path}: {error.strerror}") from None
+    except TorchfxError as error:
+        raise UsageError(f"--new: {error}") from None
