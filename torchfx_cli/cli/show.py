@@ -159,6 +159,14 @@ def coarse_clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def moment(seconds: float) -> str:
+    """A time in a file: `0:01.250`."""
+    minutes, rest = divmod(round(1000.0 * seconds), 60_000)
+    hours, minutes = divmod(minutes, 60)
+    second = f"{rest / 1000.0:06.3f}"
+    return f"{hours}:{minutes:02}:{second}" if hours else f"{minutes}:{second}"
+
+
 def level(peak: float) -> str:
     """A linear peak (1 = full scale) in dBFS."""
     if peak <= 0:

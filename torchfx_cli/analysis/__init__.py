@@ -1,0 +1,1 @@
+"""Looks at chains and files, and changes none: responses, spectra, differences."""

@@ -1,0 +1,90 @@
+"""The long-term spectrum of a file, read in blocks of any length, in constant memory.
+
+Welch's method (P. D. Welch, "The use of fast Fourier transform for the estimation of power spectra", IEEE Trans. Audio
+Electroacoustics 15, 1967): the mean of the periodograms of Hann windows that overlap by half. It is scaled so that the
+power of all frequencies together is the mean square: a sine at full scale has -3.01 dBFS.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
+
+from torchfx_cli.design.stage import Array
+
+WINDOW_FRAMES = 1 << 14
+BATCH = 16  # windows transformed at a time
+FIRST_BAND, LAST_BAND = -17, 13  # third octaves of 20 Hz to 20 kHz
+
+
+class SpectrumMeter:
+    """The power spectrum of a signal of `fs` Hz in `channels`."""
+
+    def __init__(self, fs: float, channels: int, frames: int = WINDOW_FRAMES) -> None:
+        self.fs = fs
+        self._hop = frames // 2
+        self._window = np.hanning(frames + 1)[:-1]
+        self._held = np.zeros((0, channels))
+        self._sum = np.zeros((channels, frames // 2 + 1))
+        self._windows = 0
+
+    @property
+    def frequencies_hz(self) -> Array:
+        """Of the bins [F], from 0 to half of the sample rate."""
+        bins: Array = np.fft.rfftfreq(len(self._window), 1.0 / self.fs).astype(np.float64)
+        return bins
+
+    def process(self, samples: Array) -> None:
+        """Take the next block, float64 [frames, channels]."""
+        held = np.concatenate([self._held, samples])
+        count = max(0, (len(held) - len(self._window)) // self._hop + 1)
+        if count:
+            frames = sliding_window_view(held, len(self._window), axis=0)[:: self._hop]
+            for start in range(0, count, BATCH):
+                self._add(frames[start : min(count, start + BATCH)])
+        self._held = held[count * self._hop :].copy()
+
+    def power(self) -> Array:
+        """The mean square of each bin, [F, channels]; of a file shorter than a window that of all of it."""
+        if self._windows:
+            return self._scaled(self._sum) / self._windows
+        if not len(self._held):
+            return np.zeros(self._sum.T.shape)
+        window = np.hanning(len(self._held) + 2)[1:-1]
+        spectra = np.fft.rfft(self._held.T * window, len(self._window))
+        power = _squares(spectra) * (np.square(self._window).sum() / np.square(window).sum())
+        return self._scaled(power)
+
+    def _add(self, frames: Array) -> None:
+        """`frames` [K, channels, N]."""
+        self._sum += _squares(np.fft.rfft(frames * self._window)).sum(axis=0)
+        self._windows += len(frames)
+
+    def _scaled(self, sums: Array) -> Array:
+        """One-sided, so that the bins add up to the mean square."""
+        sides = np.full(sums.shape[-1], 2.0)
+        sides[0] = sides[-1] = 1.0
+        return (sums * sides / (len(self._window) * np.square(self._window).sum())).T
+
+
+def _squares(spectra: npt.NDArray[np.complex128]) -> Array:
+    squares: Array = np.square(spectra.real) + np.square(spectra.imag)
+    return squares
+
+
+def third_octaves(frequencies_hz: Array, power: Array) -> tuple[Array, Array]:
+    """The centres [B] in Hz of the third-octave bands (IEC 61260-1, base ten) that fit, and their power [B, ...].
+
+    A bin that reaches over an edge is shared by its bands.
+    """
+    centres = 1000.0 * 10.0 ** (np.arange(FIRST_BAND, LAST_BAND + 1) / 10.0)
+    edges = np.concatenate([centres * 10.0**-0.05, centres[-1:] * 10.0**0.05])
+    step = frequencies_hz[1]
+    centres = centres[edges[1:] <= frequencies_hz[-1]]
+    edges = edges[: len(centres) + 1]
+    below = np.concatenate([np.zeros((1, *power.shape[1:])), np.cumsum(power, axis=0)])
+    places = np.concatenate([frequencies_hz - step / 2.0, frequencies_hz[-1:] + step / 2.0])
+    columns = below.reshape(len(below), -1)
+    at_edges = np.stack([np.interp(edges, places, column) for column in columns.T], axis=-1)
+    return centres, np.diff(at_edges, axis=0).reshape(len(centres), *power.shape[1:])
