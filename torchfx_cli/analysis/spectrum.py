@@ -53,12 +53,12 @@ class SpectrumMeter:
             return np.zeros(self._sum.T.shape)
         window = np.hanning(len(self._held) + 2)[1:-1]
         spectra = np.fft.rfft(self._held.T * window, len(self._window))
-        power = _squares(spectra) * (np.square(self._window).sum() / np.square(window).sum())
+        power = squares(spectra) * (np.square(self._window).sum() / np.square(window).sum())
         return self._scaled(power)
 
     def _add(self, frames: Array) -> None:
         """`frames` [K, channels, N]."""
-        self._sum += _squares(np.fft.rfft(frames * self._window)).sum(axis=0)
+        self._sum += squares(np.fft.rfft(frames * self._window)).sum(axis=0)
         self._windows += len(frames)
 
     def _scaled(self, sums: Array) -> Array:
@@ -68,9 +68,10 @@ class SpectrumMeter:
         return (sums * sides / (len(self._window) * np.square(self._window).sum())).T
 
 
-def _squares(spectra: npt.NDArray[np.complex128]) -> Array:
-    squares: Array = np.square(spectra.real) + np.square(spectra.imag)
-    return squares
+def squares(spectra: npt.NDArray[np.complex128]) -> Array:
+    """The squared magnitudes."""
+    found: Array = np.square(spectra.real) + np.square(spectra.imag)
+    return found
 
 
 def third_octaves(frequencies_hz: Array, power: Array) -> tuple[Array, Array]:

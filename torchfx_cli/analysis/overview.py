@@ -1,0 +1,110 @@
+"""A file at a glance, for pictures: level and spectrum over time, in a few hundred columns, however long it is.
+
+How long a file is may not be known before its end, so the columns begin short; when there are too many, neighbours
+become one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from torchfx_cli.analysis.spectrum import squares
+from torchfx_cli.design.stage import Array
+
+MOST_COLUMNS = 1024  # half as many at least, of a file that is long enough
+FIRST_FRAMES = 512  # of a column
+WINDOW_FRAMES = 2048
+BINS = WINDOW_FRAMES // 2 + 1
+WINDOWS_A_COLUMN = 8  # of long columns, evenly apart; of short ones there are fewer
+ROWS = 192
+LOWEST_HZ = 30.0
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Levels are linear, 1 = full scale; a sine at full scale has an `rms` of 0.707.
+
+    column_s  how long a column is; the last one may be shorter.
+    peak, rms  [T] over all channels.
+    row_hz    [R] the centres of the rows, evenly apart on a logarithmic axis.
+    power     [R, T] the mean square in each row, of all channels together.
+    """
+
+    column_s: float
+    peak: Array
+    rms: Array
+    row_hz: Array
+    power: Array
+
+
+class OverviewMeter:
+    """Makes an `Overview` of a signal of `fs` Hz in `channels`."""
+
+    def __init__(self, fs: float, channels: int) -> None:
+        self._fs, self._channels = fs, channels
+        self._column_frames = FIRST_FRAMES
+        self._at = 0
+        self._peak, self._square = np.zeros(MOST_COLUMNS), np.zeros(MOST_COLUMNS)
+        self._window = np.hanning(WINDOW_FRAMES + 1)[:-1]
+        self._power, self._windows = np.zeros((MOST_COLUMNS, BINS)), np.zeros(MOST_COLUMNS)
+        self._held = np.zeros((WINDOW_FRAMES // 2, channels))  # so that the first window has its middle at frame 0
+        self._next = 0  # the frame in the middle of the next window
+
+    def process(self, samples: Array) -> None:
+        """Take the next block, float64 [frames, channels]."""
+        while self._at + len(samples) > MOST_COLUMNS * self._column_frames:
+            self._halve()
+        for start in (0, *range(-self._at % self._column_frames or self._column_frames, len(samples),
+                                self._column_frames)):
+            column, rest = divmod(self._at + start, self._column_frames)
+            inside = samples[start : start + self._column_frames - rest]
+            if inside.size:
+                self._peak[column] = max(self._peak[column], inside.max(), -inside.min())
+                self._square[column] += np.vdot(inside, inside)
+        self._hear(samples)
+        self._at += len(samples)
+
+    def result(self) -> Overview:
+        """What was heard; the meter is of no use afterwards."""
+        self._hear(np.zeros((WINDOW_FRAMES // 2, self._channels)))
+        count = -(-self._at // self._column_frames)
+        frames = np.full(count, self._column_frames)
+        if count:
+            frames[-1] = self._at - (count - 1) * self._column_frames
+        rms = np.sqrt(self._square[:count] / (frames * self._channels))
+        scale = self._channels * WINDOW_FRAMES * np.square(self._window).sum()
+        row_hz, rows = _rows(self._fs)
+        power = rows @ self._power[:count].T / (np.maximum(self._windows[:count], 1.0) * scale)
+        return Overview(self._column_frames / self._fs, self._peak[:count], rms, row_hz, power)
+
+    def _hear(self, samples: Array) -> None:
+        """The windows that are complete; `held` begins half a window before the frame `_at`, at most."""
+        held = np.concatenate([self._held, samples])
+        first = self._at + len(samples) - len(held) + WINDOW_FRAMES // 2  # in the middle of a window at the start
+        while self._next - first + WINDOW_FRAMES <= len(held):
+            start = self._next - first
+            spectrum = squares(np.fft.rfft(held[start : start + WINDOW_FRAMES].T * self._window)).sum(axis=0)
+            column = min(self._next // self._column_frames, MOST_COLUMNS - 1)
+            self._power[column] += spectrum
+            self._windows[column] += 1.0
+            self._next += max(WINDOW_FRAMES // 4, self._column_frames // WINDOWS_A_COLUMN)
+        self._held = held[max(0, min(len(held), self._next - first)) :].copy()
+
+    def _halve(self) -> None:
+        half = MOST_COLUMNS // 2
+        self._peak = np.append(self._peak.reshape(half, 2).max(axis=1), np.zeros(half))
+        self._square = np.append(self._square.reshape(half, 2).sum(axis=1), np.zeros(half))
+        self._power = np.append(self._power.reshape(half, 2, BINS).sum(axis=1), np.zeros((half, BINS)), axis=0)
+        self._windows = np.append(self._windows.reshape(half, 2).sum(axis=1), np.zeros(half))
+        self._column_frames *= 2
+
+
+def _rows(fs: float) -> tuple[Array, Array]:
+    """The centres of the rows [R] in Hz, and what each takes of every bin [R, F]: bins are shared at the edges."""
+    edges = np.geomspace(min(LOWEST_HZ, fs / 8.0), fs / 2.0, ROWS + 1)
+    step = fs / WINDOW_FRAMES
+    bins = np.arange(BINS) * step
+    low, high = np.maximum(edges[:-1, None], bins - step / 2.0), np.minimum(edges[1:, None], bins + step / 2.0)
+    return np.sqrt(edges[:-1] * edges[1:]), 2.0 * np.maximum(0.0, high - low) / step
