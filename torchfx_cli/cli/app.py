@@ -20,6 +20,7 @@ from torchfx_cli.cli.info import info
 from torchfx_cli.cli.presets import presets
 from torchfx_cli.cli.process import process
 from torchfx_cli.cli.schema import schema
+from torchfx_cli.cli.verify import verify
 from torchfx_cli.cli.warm import warm
 from torchfx_cli.cli.watch import watch
 from torchfx_cli.cli.words import WordCommand, WordGroup
@@ -37,7 +38,8 @@ def app() -> Any:
     program = typer.Typer(
         cls=WordGroup, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=HELP_NAMES)
     program.callback(invoke_without_command=True)(_program)
-    for command in (process, watch, presets, filters, check, schema, import_, export, devices, info, diff, bench, warm):
+    for command in (process, watch, presets, filters, check, schema, import_, export, info, diff, verify, devices, bench,
+                    warm):
         program.command(command.__name__.strip("_"), cls=WordCommand)(command)
     return typer.main.get_command(program)
 
