@@ -38,8 +38,8 @@ def app() -> Any:
     program = typer.Typer(
         cls=WordGroup, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=HELP_NAMES)
     program.callback(invoke_without_command=True)(_program)
-    for command in (process, watch, presets, filters, check, schema, import_, export, info, diff, verify, devices, bench,
-                    warm):
+    for command in (process, watch, presets, filters, check, schema, import_, export, info, diff, verify, devices,
+                    bench, warm):
         program.command(command.__name__.strip("_"), cls=WordCommand)(command)
     return typer.main.get_command(program)
 
