@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from test_kinds import FS, assert_the_law, noise, planned, render
 
+from torchfx_cli.analysis import reach
 from torchfx_cli.chain.parse import parse_chain, parse_effect
 from torchfx_cli.chain.spec import design_chain, digest_of
 from torchfx_cli.design.stages import Sum
@@ -17,7 +18,7 @@ from torchfx_cli.plan.assemble import RenderPlan
 from torchfx_cli.render.costs import Work
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.render.scipy_engine import ScipyEngine
-from torchfx_cli.tasks import fileplan, preflight
+from torchfx_cli.tasks import fileplan
 
 ALIGNED = "fir: {lowpass: 9 kHz, taps: 301, align: true}"
 LONG = "fir: {lowpass: 9 kHz, taps: 3001, align: true}"  # by FFT, in bursts
@@ -180,8 +181,8 @@ def test_several_stages_are_repeated_in_a_row(stages: str) -> None:
 ])
 def test_the_highest_output_is_reckoned_through_the_branches(entry: str, any_input: float, tone: float) -> None:
     plan = plan_of(entry)
-    assert preflight._highest(plan, lambda reach: reach.any_input) == pytest.approx(any_input, rel=0.01)
-    assert preflight._highest(plan, lambda reach: reach.tone) == pytest.approx(tone, rel=1e-3)
+    assert reach._highest(plan, lambda found: found.any_input) == pytest.approx(any_input, rel=0.01)
+    assert reach._highest(plan, lambda found: found.tone) == pytest.approx(tone, rel=1e-3)
 
 
 def test_long_responses_on_some_channels_count_for_the_memory() -> None:

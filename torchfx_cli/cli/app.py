@@ -13,6 +13,7 @@ from torchfx_cli.cli.bench import bench
 from torchfx_cli.cli.check import check
 from torchfx_cli.cli.devices import devices
 from torchfx_cli.cli.diff import diff
+from torchfx_cli.cli.explain import explain
 from torchfx_cli.cli.export import export
 from torchfx_cli.cli.filters import filters
 from torchfx_cli.cli.import_ import import_
@@ -38,8 +39,8 @@ def app() -> Any:
     program = typer.Typer(
         cls=WordGroup, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=HELP_NAMES)
     program.callback(invoke_without_command=True)(_program)
-    for command in (process, watch, presets, filters, check, schema, import_, export, info, diff, verify, devices,
-                    bench, warm):
+    for command in (process, watch, presets, filters, explain, check, schema, import_, export, info, diff, verify,
+                    devices, bench, warm):
         program.command(command.__name__.strip("_"), cls=WordCommand)(command)
     return typer.main.get_command(program)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from torchfx_cli.analysis.reach import tone_gain_db, worst_gain_db
 from torchfx_cli.cli import show
 from torchfx_cli.cli.reporter import places, plan_lines
 from torchfx_cli.errors import FileError, printable
@@ -16,7 +17,7 @@ from torchfx_cli.stream.formats import RIFF_LIMIT_BYTES
 from torchfx_cli.tasks.albums import album_of
 from torchfx_cli.tasks.fileplan import JobPlan, describe_job
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.preflight import free_bytes, needed_bytes, tone_gain_db, worst_gain_db
+from torchfx_cli.tasks.preflight import free_bytes, needed_bytes
 
 HARMLESS_DB = 0.01
 SIZES = ("bytes", "kB", "MB", "GB", "TB")
@@ -61,10 +62,10 @@ def _remarks(todo: JobPlan, settings: Settings) -> list[str]:
     remarks = []
     if settings.album:
         remarks.append(f"one gain for all files in {printable(album_of(todo.job))} (--album)")
-    gain_db = worst_gain_db(todo)
+    gain_db = worst_gain_db(todo.plan)
     if gain_db > HARMLESS_DB and todo.output_format.sample_format.is_integer:
         remarks.append(f"may clip: an input at full scale could reach {gain_db:+.1f} dBFS, a steady tone "
-                       f"{tone_gain_db(todo):+.1f} (see --on-clip)")
+                       f"{tone_gain_db(todo.plan):+.1f} (see --on-clip)")
     if todo.output_format.container.word == "wav" and (todo.output_bytes or 0) > RIFF_LIMIT_BYTES:
         remarks.append("larger than 4 GB: an RF64")
     return remarks
@@ -93,8 +94,8 @@ def _record(job: Job, todo: JobPlan | None, settings: Settings, engine: str) -> 
         "start": plan.start,
         "block_frames": todo.block_frames,
         "output_bytes": todo.output_bytes,
-        "worst_gain_db": worst_gain_db(todo),
-        "tone_gain_db": tone_gain_db(todo),
+        "worst_gain_db": worst_gain_db(todo.plan),
+        "tone_gain_db": tone_gain_db(todo.plan),
         "remarks": [*plan.remarks, *_remarks(todo, settings)],
         "stages": plan.describe(),
         "places": places(plan, engine),

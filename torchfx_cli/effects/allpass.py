@@ -1,4 +1,8 @@
-"""An all-pass of first order, or the section of the RBJ Audio EQ Cookbook."""
+"""An all-pass of first order, or the section of the RBJ Audio EQ Cookbook.
+
+H(s) = (1 - s) / (1 + s), or (s^2 - s/Q + 1) / (s^2 + s/Q + 1), s = j at the frequency, by the bilinear transform
+(R. Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C note, 2021).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""A curve given by the corner frequencies of an analogue circuit."""
+"""A curve given by the corner frequencies of an analogue circuit.
+
+Poles and zeros go to exp(-2 pi f / fs) (matched z-transform: A. V. Oppenheim and R. W. Schafer, "Digital Signal
+Processing", 1975, section 5.1), and zeros fitted by least squares straighten the top octaves: see design/analog.py.
+"""
 
 from __future__ import annotations
 

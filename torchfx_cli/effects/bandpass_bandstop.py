@@ -1,4 +1,10 @@
-"""Band-pass and band-stop: the classical families between two edges, or the cookbook section around one frequency."""
+"""Band-pass and band-stop: the classical families between two edges, or the cookbook section around one frequency.
+
+Families: the analogue prototype (A. V. Oppenheim and R. W. Schafer, "Discrete-Time Signal Processing", 3rd ed.,
+appendix B) with (s^2 + w0^2) / (B s), or its inverse, for s, by the bilinear transform with prewarped edges. With
+a q: H(s) = (s/Q) / (s^2 + s/Q + 1), or (s^2 + 1) / (s^2 + s/Q + 1), s = j at the frequency (R. Bristow-Johnson,
+"Cookbook formulae for audio EQ biquad filter coefficients", W3C note, 2021).
+"""
 
 from __future__ import annotations
 

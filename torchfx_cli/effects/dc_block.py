@@ -1,4 +1,4 @@
-"""A first-order high-pass that removes a constant offset."""
+"""A first-order high-pass that removes a constant offset: H(s) = s / (s + 1), s = j at the cut-off, bilinear."""
 
 from __future__ import annotations
 

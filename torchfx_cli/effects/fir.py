@@ -1,4 +1,9 @@
-"""Finite impulse responses: designed by window, listed, or from a file."""
+"""Finite impulse responses: designed by window, listed, or from a file.
+
+Designed ones are windowed sincs, the ideal response of the wanted bands times the window, scaled to exactly 1 in the
+middle of the first band that passes; edges lie at -6 dB. Windows: F. J. Harris, "On the use of windows for harmonic
+analysis with the discrete Fourier transform", Proc. IEEE 66, 1978.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Louder, quieter, or upside down."""
+"""Louder, quieter, or upside down: y = 10^(gain/20) x, and y = -x."""
 
 from __future__ import annotations
 

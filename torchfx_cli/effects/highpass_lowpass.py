@@ -1,4 +1,10 @@
-"""High-pass and low-pass: the classical families, or the second-order section of the RBJ Audio EQ Cookbook."""
+"""High-pass and low-pass: the classical families, or the second-order section of the RBJ Audio EQ Cookbook.
+
+Families: the analogue prototype of this order (A. V. Oppenheim and R. W. Schafer, "Discrete-Time Signal Processing",
+3rd ed., appendix B; Bessel: W. E. Thomson, Proc. IEE 96, 1949) by the bilinear transform, its edge prewarped. With a q:
+H(s) = s^2 / (s^2 + s/Q + 1) for high-pass and 1 / (s^2 + s/Q + 1) for low-pass, s = j at the cut-off
+(R. Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C note, 2021).
+"""
 
 from __future__ import annotations
 

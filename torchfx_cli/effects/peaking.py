@@ -1,4 +1,8 @@
-"""A peak or a dip around one frequency: the section of the RBJ Audio EQ Cookbook."""
+"""A peak or a dip around one frequency: the section of the RBJ Audio EQ Cookbook.
+
+H(s) = (s^2 + s A/Q + 1) / (s^2 + s/(A Q) + 1) with A = 10^(gain/40) and s = j at the frequency, by the bilinear
+transform (R. Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients", W3C note, 2021).
+"""
 
 from __future__ import annotations
 

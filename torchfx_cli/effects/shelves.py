@@ -1,4 +1,10 @@
-"""Low and high shelf: first order, or the section of the RBJ Audio EQ Cookbook."""
+"""Low and high shelf: first order, or the section of the RBJ Audio EQ Cookbook.
+
+With A = 10^(gain/40) and s = j at the frequency. Second order, r = sqrt(A)/Q: H(s) = A (s^2 + r s + A) / (A s^2 + r s
++ 1) for the low shelf, A (A s^2 + r s + 1) / (s^2 + r s + A) for the high one (R. Bristow-Johnson, "Cookbook formulae
+for audio EQ biquad filter coefficients", W3C note, 2021). First order: (s + A) / (s + 1/A) and (A s + 1) / (s/A + 1)
+(U. Zoelzer, ed., "DAFX", 2nd ed., section 2.3). Both go through the bilinear transform.
+"""
 
 from __future__ import annotations
 

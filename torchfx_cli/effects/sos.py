@@ -1,4 +1,4 @@
-"""Raw second-order sections."""
+"""Raw second-order sections: H(z) = (b0 + b1 z^-1 + b2 z^-2) / (a0 + a1 z^-1 + a2 z^-2) a row, one after another."""
 
 from __future__ import annotations
 
