@@ -13,7 +13,7 @@ import numpy as np
 from torchfx_cli.analysis.spectrum import squares
 from torchfx_cli.design.stage import Array
 
-MOST_COLUMNS = 1024  # half as many at least, of a file that is long enough
+MOST_COLUMNS = 1024
 FIRST_FRAMES = 512  # of a column
 WINDOW_FRAMES = 2048
 BINS = WINDOW_FRAMES // 2 + 1
@@ -29,7 +29,8 @@ class Overview:
     column_s  how long a column is; the last one may be shorter.
     peak, rms  [T] over all channels.
     row_hz    [R] the centres of the rows, evenly apart on a logarithmic axis.
-    power     [R, T] the mean square in each row, of all channels together.
+    power     [R, T] the mean square in each row, the mean of all channels.
+    hz, spectrum  [F] the mean square of each bin, from 0 to half of the sample rate, over the whole file.
     """
 
     column_s: float
@@ -37,24 +38,30 @@ class Overview:
     rms: Array
     row_hz: Array
     power: Array
+    hz: Array
+    spectrum: Array
 
 
 class OverviewMeter:
-    """Makes an `Overview` of a signal of `fs` Hz in `channels`."""
+    """Makes an `Overview` of a signal of `fs` Hz in `channels`.
 
-    def __init__(self, fs: float, channels: int) -> None:
-        self._fs, self._channels = fs, channels
-        self._column_frames = FIRST_FRAMES
+    columns       at most; half as many at least, of a file that is long enough. An even number.
+    first_frames  of a column, as long as there are few.
+    """
+
+    def __init__(self, fs: float, channels: int, columns: int = MOST_COLUMNS, first_frames: int = FIRST_FRAMES) -> None:
+        self._fs, self._channels, self._most = fs, channels, columns
+        self._column_frames = first_frames
         self._at = 0
-        self._peak, self._square = np.zeros(MOST_COLUMNS), np.zeros(MOST_COLUMNS)
+        self._peak, self._square = np.zeros(columns), np.zeros(columns)
         self._window = np.hanning(WINDOW_FRAMES + 1)[:-1]
-        self._power, self._windows = np.zeros((MOST_COLUMNS, BINS)), np.zeros(MOST_COLUMNS)
+        self._power, self._windows = np.zeros((columns, BINS)), np.zeros(columns)
         self._held = np.zeros((WINDOW_FRAMES // 2, channels))  # so that the first window has its middle at frame 0
         self._next = 0  # the frame in the middle of the next window
 
     def process(self, samples: Array) -> None:
         """Take the next block, float64 [frames, channels]."""
-        while self._at + len(samples) > MOST_COLUMNS * self._column_frames:
+        while self._at + len(samples) > self._most * self._column_frames:
             self._halve()
         for start in (0, *range(-self._at % self._column_frames or self._column_frames, len(samples),
                                 self._column_frames)):
@@ -74,10 +81,12 @@ class OverviewMeter:
         if count:
             frames[-1] = self._at - (count - 1) * self._column_frames
         rms = np.sqrt(self._square[:count] / (frames * self._channels))
-        scale = self._channels * WINDOW_FRAMES * np.square(self._window).sum()
+        scale = 2.0 / (self._channels * WINDOW_FRAMES * np.square(self._window).sum())  # of one side
         row_hz, rows = _rows(self._fs)
-        power = rows @ self._power[:count].T / (np.maximum(self._windows[:count], 1.0) * scale)
-        return Overview(self._column_frames / self._fs, self._peak[:count], rms, row_hz, power)
+        power = rows @ self._power[:count].T * (scale / np.maximum(self._windows[:count], 1.0))
+        spectrum = self._power.sum(axis=0) * (scale / max(1.0, self._windows.sum()))
+        hz: Array = np.arange(BINS, dtype=np.float64) * (self._fs / WINDOW_FRAMES)
+        return Overview(self._column_frames / self._fs, self._peak[:count], rms, row_hz, power, hz, spectrum)
 
     def _hear(self, samples: Array) -> None:
         """The windows that are complete; `held` begins half a window before the frame `_at`, at most."""
@@ -86,14 +95,14 @@ class OverviewMeter:
         while self._next - first + WINDOW_FRAMES <= len(held):
             start = self._next - first
             spectrum = squares(np.fft.rfft(held[start : start + WINDOW_FRAMES].T * self._window)).sum(axis=0)
-            column = min(self._next // self._column_frames, MOST_COLUMNS - 1)
+            column = min(self._next // self._column_frames, self._most - 1)
             self._power[column] += spectrum
             self._windows[column] += 1.0
             self._next += max(WINDOW_FRAMES // 4, self._column_frames // WINDOWS_A_COLUMN)
         self._held = held[max(0, min(len(held), self._next - first)) :].copy()
 
     def _halve(self) -> None:
-        half = MOST_COLUMNS // 2
+        half = self._most // 2
         self._peak = np.append(self._peak.reshape(half, 2).max(axis=1), np.zeros(half))
         self._square = np.append(self._square.reshape(half, 2).sum(axis=1), np.zeros(half))
         self._power = np.append(self._power.reshape(half, 2, BINS).sum(axis=1), np.zeros((half, BINS)), axis=0)
@@ -107,4 +116,4 @@ def _rows(fs: float) -> tuple[Array, Array]:
     step = fs / WINDOW_FRAMES
     bins = np.arange(BINS) * step
     low, high = np.maximum(edges[:-1, None], bins - step / 2.0), np.minimum(edges[1:, None], bins + step / 2.0)
-    return np.sqrt(edges[:-1] * edges[1:]), 2.0 * np.maximum(0.0, high - low) / step
+    return np.sqrt(edges[:-1] * edges[1:]), np.maximum(0.0, high - low) / step

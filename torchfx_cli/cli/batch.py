@@ -15,7 +15,7 @@ from torchfx_cli.render.choose import check_engine
 from torchfx_cli.render.device import has_driver
 from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.tasks import inputs as finding
-from torchfx_cli.tasks import journal, lists, naming
+from torchfx_cli.tasks import journal, lists, naming, reportfiles
 from torchfx_cli.tasks.conflicts import Named
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.local import run_jobs
@@ -38,9 +38,10 @@ def run(given: ProcessOptions) -> int:
     piping.check_streams(jobs, writes=not given.dry_run)
     if not given.quiet and settings.format is None:
         _tell_formats(jobs)
-    report_file = SideFile("--report", given.report, Report.is_own)
+    report_file = SideFile("--report", given.report, reportfiles.is_own)
     failed_file = SideFile("--failed", given.failed, lists.is_own)
     _check_files((report_file, failed_file), given, gathered, jobs)
+    settings = reportfiles.asking(settings, given.report)
     settings = settled(settings, *_computer(jobs, settings, verbose=given.verbose), given.jobs)
     computing = f"{settings.engine} on {settings.device}"
     if given.dry_run:
@@ -58,7 +59,8 @@ def run(given: ProcessOptions) -> int:
             reporter.stop()
             reporter.summary(report)
             failures = _failed(report, gathered.inputs, zero=given.null)
-            save_all(((report_file, report.json_lines()), (failed_file, failures)))
+            told = () if given.report is None else reportfiles.content(given.report, report, settings)
+            save_all(((report_file, told), (failed_file, failures)))
     return report.exit_code or undecoded_code
 
 

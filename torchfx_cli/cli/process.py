@@ -36,7 +36,7 @@ def process(
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first file that fails.")] = False,
     timeout: choices.Timeout = None,
     report: Annotated[str | None, typer.Option(
-        metavar="FILE", help="Write what came of each file as JSON.")] = None,
+        metavar="FILE", help="Write what came of each file: .html a page to look at, .csv, .jsonl or JSON.")] = None,
     failed: Annotated[str | None, typer.Option(
         metavar="FILE", help="Write a list of the files that failed, for --files-from.")] = None,
     in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs; needs --backup.")] = False,

@@ -140,6 +140,7 @@ def commit(source: Source, todo: JobPlan, output: Output | PipeOutput, rendered:
         engine=rendered.engine,
         warnings=warnings,
         notes=(*source.notes, *output.notes, *rendered.notes),
+        sha256=journal.sha256_of(todo.job.output) if settings.digests and todo.job.output != STDIO else "",
     )
 
 

