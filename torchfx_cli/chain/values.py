@@ -25,11 +25,12 @@ UNITS: dict[str, dict[str, int]] = {
     "dBFS": {"db": 0, "dbfs": 0},
     "dBTP": {"db": 0, "dbtp": 0},
     "LUFS": {"lufs": 0, "lkfs": 0},
+    "LU": {"lu": 0},
     "s": {"s": 0, "ms": -3, "us": -6, "µs": -6},
     "": {},
 }
 EXAMPLES = {"Hz": "80, 80 Hz or 3.2 kHz", "dB": "-3 or -3 dB", "dBFS": "-1 or -1 dBFS",
-            "dBTP": "-1 or -1 dBTP", "LUFS": "-16 or -16 LUFS", "s": "0.25, 250 ms or 2 s"}
+            "dBTP": "-1 or -1 dBTP", "LUFS": "-16 or -16 LUFS", "LU": "8 or 8 LU", "s": "0.25, 250 ms or 2 s"}
 SECTION_COLUMNS = 6
 
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?:[eE]([+-]?[0-9]{1,9}))?\s*([A-Za-zµ%]*)")
