@@ -33,7 +33,7 @@ class LimiterSpec(StageSpec):
 
     is_filter = False
 
-    ceiling_db: float = param("the highest level that comes out", default=-1.0, unit="dBFS", low=-120.0, high=0.0)
+    ceiling_db: float = param("the highest level that comes out", default=-1.0, unit="dBTP", low=-120.0, high=0.0)
     lookahead_s: float = param("how long before a peak the gain begins to come down", default=LOOKAHEAD_S, unit="s",
                                low=0.0, high=0.1)
     release_s: float = time_constant("coming back", RELEASE_S)

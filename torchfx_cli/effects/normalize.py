@@ -45,7 +45,7 @@ class NormalizeSpec(StageSpec):
         return Normalize(10.0 ** (level_db / 20.0), f"normalize to {level_db:g} {UNITS[self.by]}", self.by)
 
 
-KIND = Kind(NormalizeSpec, "peak_db", "- normalize: {peak: -1 dBFS}")
+KIND = Kind(NormalizeSpec, "peak_db", "- normalize: {peak: -1 dBFS}", by_unit=(("dBTP", "true_peak_db"),))
 
 
 @dataclass(frozen=True)

@@ -85,9 +85,8 @@ def _requirement(term: str) -> Requirement:
     if sign not in EQUAL and spread_text is not None:
         raise UsageError(f"{OPTION}: found '{printable(term.strip())}'; ± goes with =")
     spread = SPREAD if is_level else 0.0
-    if spread_text is not None:  # a difference of loudness is in LU, of other levels in dB
-        spread = _number(key, re.sub(r"\s*LU$", "", spread_text),
-                         Param(key, unit="dB" if is_level else UNITS[key], low=0.0))
+    if spread_text is not None:
+        spread = _number(key, spread_text, Param(key, unit="dB" if is_level else UNITS[key], low=0.0))
     low = value - spread if sign in EQUAL else -inf if sign in BELOW else value
     high = value + spread if sign in EQUAL else value if sign in BELOW else inf
     return Requirement(term.strip(), key, low, high, sign in ("<", ">"))
