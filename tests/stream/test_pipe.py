@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from torchfx_cli.errors import ReadError, RunError, UsageError
+from torchfx_cli.errors import FileError, ReadError, RunError, UsageError
 from torchfx_cli.stream import inpipe, pipereader, stdio
 from torchfx_cli.stream.formats import choose_output
 from torchfx_cli.stream.metadatasource import MetadataSource
@@ -240,7 +240,7 @@ def test_a_spool_that_has_no_room_is_told(pipe: Callable[..., int], monkeypatch:
         return open("/dev/full", "wb", buffering=0)
 
     monkeypatch.setattr(inpipe.tempfile, "TemporaryFile", full)
-    with pytest.raises(RunError, match=r"cannot keep the standard input in .*: No space left on device; TMPDIR"):
+    with pytest.raises(FileError, match=r"cannot keep the standard input in .*: No space left on device; TMPDIR"):
         open_pipe(pipe(sound_bytes("AIFF", "PCM_16")))
 
 
