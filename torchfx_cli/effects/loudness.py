@@ -11,7 +11,7 @@ less what this takes: some tenths of an LU where it comes down by 2 dB for singl
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite, log10
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from torchfx_cli.effects.layout import layout_of
 from torchfx_cli.effects.limiter import Limiter, limiter_at
 from torchfx_cli.effects.meters import Powers, TruePeakMeter
 from torchfx_cli.errors import DesignError, FileError
-from torchfx_cli.samples import Signal, hertz
+from torchfx_cli.samples import SampleFormat, Signal, hertz
 
 HOPS_A_SECOND, HOPS = 10, 4  # blocks of 400 ms, a new one each 100 ms
 OFFSET_LU = -0.691
@@ -131,6 +131,10 @@ class Loudness(Measured):
     def ceiling(self) -> float | None:  # type: ignore[override]
         """See `Stage`."""
         return None if self.limiter is None else self.limiter.ceiling
+
+    def for_output(self, sink: SampleFormat) -> Stage:
+        """See `Stage`."""
+        return self if self.limiter is None else replace(self, limiter=self.limiter.for_output(sink))
 
     def meter(self, source: Signal) -> Meter:
         """See `Measured`."""
