@@ -120,6 +120,10 @@ class StageSpec(ABC):
         """
         return iter(())
 
+    def content_problem(self) -> str:
+        """Why the `content` of a file will not do, whatever the signal; "" where it may."""
+        return ""
+
     @abstractmethod
     def design(self, source: Signal) -> Stage:
         """The stage for the signal `source`. Raises DesignError, naming `origin`, where there can be none."""
