@@ -54,6 +54,17 @@ class SampleFormat:
     def is_integer(self) -> bool:
         return self.bits > 0
 
+    @property
+    def highest(self) -> float:
+        """The highest level that fits, linear: below full scale by the top step of an integer and one of dither, or
+        by what is lost in rounding.
+        """
+        return 1.0 - 2.0 ** (2 - self.bits) if self.is_integer else 1.0 - 2.0**-50
+
+    def fitting(self, level: float) -> float:
+        """`level`; where it is full scale, the highest that fits."""
+        return self.highest if self.highest < level <= 1.0 else level
+
 
 FLOAT64 = SampleFormat("float64")  # in which everything is computed
 

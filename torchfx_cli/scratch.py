@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from torchfx_cli.errors import RunError
+from torchfx_cli.errors import FileError, RunError
 
 PREFIX = "torchfx-"
+ELSEWHERE = "TMPDIR may name another place"
 MEMORY_BYTES = 1 << 24  # up to which no file is made
 
 Frames = npt.NDArray[np.float64]
@@ -26,30 +27,35 @@ Frames = npt.NDArray[np.float64]
 
 @contextlib.contextmanager
 def kept_somewhere(what: str) -> Iterator[None]:
-    """Within, an OSError is one of the folder for temporary files, in which `what` is kept, and ends the run."""
+    """Within, an OSError is one of the folder for temporary files, in which `what` is kept.
+
+    Where it is full, FileError, for other files may be shorter; else RunError.
+    """
     try:
         yield
     except OSError as error:
-        full = "; TMPDIR may name another place" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else ""
-        raise RunError(f"cannot keep {what} in {tempfile.gettempdir()}: {error.strerror}{full}") from None
+        words = f"cannot keep {what} in {tempfile.gettempdir()}: {error.strerror}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise FileError(f"{words}; {ELSEWHERE}") from None
+        raise RunError(words) from None
 
 
 def check_room(needed_bytes: int, what: str) -> None:
-    """Raise RunError where `what` takes more than the disk of the temporary files has free."""
+    """Raise FileError where `what` takes more than the disk of the temporary files has free."""
     if needed_bytes <= MEMORY_BYTES:
         return
     with kept_somewhere(what):
         disk = os.statvfs(tempfile.gettempdir())
         free_bytes = disk.f_bavail * disk.f_frsize
     if needed_bytes > free_bytes:
-        raise RunError(f"cannot keep {what} in {tempfile.gettempdir()}: {needed_bytes / 1e9:.2f} GB are needed, "
-                       f"{free_bytes / 1e9:.2f} GB are free; TMPDIR may name another place")
+        raise FileError(f"cannot keep {what} in {tempfile.gettempdir()}: {needed_bytes / 1e9:.2f} GB are needed, "
+                        f"{free_bytes / 1e9:.2f} GB are free; {ELSEWHERE}")
 
 
 class Scratch:
     """Frames [frames, channels] of float64, put behind one another and read again, or replaced, in any order.
 
-    They are in memory up to MEMORY_BYTES, and beyond that in a file. Raises RunError where there is no room for it.
+    They are in memory up to MEMORY_BYTES, and beyond that in a file. Raises FileError where there is no room for it.
     """
 
     def __init__(self, channels: int, what: str) -> None:

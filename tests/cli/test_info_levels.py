@@ -36,11 +36,14 @@ def test_stats_are_the_levels_of_a_tone_and_of_its_quietest_half_second(run: Any
     soundfile.write(tmp_path / "a.wav", x, FS, "FLOAT")
     (record,) = records(run("info", "--stats", "--json", tmp_path / "a.wav")).values()
     rms = 10 * np.log10(np.mean(x**2))
+    short_term = -6.02 - 3.01 + 10 * np.log10(2.4 / 3)
     assert record["levels"] == pytest.approx(
-        {"loudness": lufs, "true_peak": -6.02, "peak": -6.02, "rms": rms, "noise_floor": -63.01}, abs=0.02)
+        {"loudness": lufs, "loudness_range": 0.0, "max_momentary": -9.03, "max_short_term": short_term,
+         "true_peak": -6.02, "peak": -6.02, "rms": rms, "noise_floor": -63.01}, abs=0.02)
     lines = run("info", "--stats", tmp_path / "a.wav").out.splitlines()
     assert "  noise floor -63.01 dBFS" in lines
     assert "  true peak -6.02 dBTP" in lines
+    assert "  loudness range 0.00 LU" in lines
     assert "peak" not in record, "that of --check is linear"
 
 
@@ -56,6 +59,24 @@ def test_a_folder_is_held_to_what_is_required_and_each_file_gets_its_gain(run: A
     assert run("info", "--require", "loudness=-23+-0.5", tmp_path / "good.wav").code == 0
     out = run("info", "--stats", "--require", "loudness=-23±0.5", tmp_path / "sub").out
     assert out.splitlines()[-2:] == ["  misses loudness=-23±0.5: -9.99 LUFS", "  needs a gain of -13.01 dB"]
+
+
+def test_no_gain_mends_a_loudness_range_and_a_sound_without_one_has_none_too_large(run: Any, tmp_path: Path) -> None:
+    for name, levels_db in (("wide.wav", (-20, -40)), ("narrow.wav", (-20, -22))):
+        x = np.repeat(10 ** (np.array(levels_db) / 20), 6 * 8000) * np.sin(np.pi / 4 * np.arange(12 * 8000))
+        soundfile.write(tmp_path / name, x, 8000)
+    tone(tmp_path / "short.wav", -23.0)
+    done = run("info", "--json", "--require", "loudness range<=15 LU", tmp_path)
+    told = {name: (one["misses"], one["gain_db"], one["advice"]) for name, one in records(done).items()}
+    value = records(done)["wide.wav"]["levels"]["loudness_range"]
+    assert told == {"wide.wav": ([f"loudness range<=15 LU: {value:.2f} LU"], None, ""), "narrow.wav": ([], None, ""),
+                    "short.wav": ([], None, "")}
+    assert value == pytest.approx(20.0, abs=1.0)
+    assert records(done)["short.wav"]["levels"]["loudness_range"] is None
+    (record,) = records(run("info", "--json", "--require", "max_momentary<=-25", tmp_path / "short.wav")).values()
+    assert record["gain_db"] == pytest.approx(-2.0, abs=0.02)
+    out = run("info", "--require", "max_short_term=-23", tmp_path / "short.wav").out
+    assert "  misses max_short_term=-23: silence, or shorter than 3 s" in out.splitlines()
 
 
 @pytest.mark.parametrize("level_db", [-40.0, -10.0])

@@ -31,7 +31,8 @@ def test_chains_come_in_order_and_effects_after_them(run: Any, read: Any, ramp: 
     half, full = ("-c", tmp_path / "half.yaml"), ("-c", tmp_path / "full.yaml")
     for stages, peak in (((*half, *full), 2**15 - 1), ((*full, *half), 2**14), (("-e", HALF, *half, *full), 2**14)):
         assert run("process", ramp, "--dither", "none", *stages, "--overwrite").code == 0
-        assert np.abs(read(tmp_path / "processed" / "in.wav").astype(int)).max() in (peak, peak + 1), stages
+        found = np.abs(read(tmp_path / "processed" / "in.wav").astype(int)).max()
+        assert peak - 1 <= found <= peak + 1, f"{stages}: full scale leaves a step for dither"
 
 
 def test_a_preset_is_found_by_its_name(run: Any, ramp: Path, tmp_path: Path) -> None:

@@ -121,23 +121,30 @@ def test_behind_resample_the_response_is_that_of_the_new_rate(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("h", "channels", "words"), [
-    (np.zeros((0, 1)), 2, "it is empty"), (np.zeros((99, 2)), 2, "it is silent"),
-    (np.full((9, 1), np.nan), 2, "it holds samples that are not finite"),
     (np.ones((9, 3)), 2, "it has 3 channels, the signal has 2 here"),
     (np.ones((9, 2)), 1, "it has 2 channels, the signal has 1 here; `- channels: .1, 1.` in front makes it stereo"),
     (np.ones((8_400_000, 1), np.float32), 1, "it lasts 175 s; at 48 kHz at most 174.8 s are possible"),
-    (b"RIFF", 1, "it is not a sound file that can be read"),
 ])
 def test_a_response_that_will_not_do_is_named_with_its_line(tmp_path: Path, h: Any, channels: int, words: str) -> None:
-    if isinstance(h, bytes):
-        (tmp_path / "h.wav").write_bytes(h)
-    else:
-        soundfile.write(tmp_path / "h.wav", h, FS, "FLOAT")
+    soundfile.write(tmp_path / "h.wav", h, FS, "FLOAT")
     chain = parse_chain("chain:\n  - gain: 0 dB\n  - convolve:\n      file: h.wav\n", "eq.yaml", tmp_path)
     from torchfx_cli.chain.spec import design_chain
 
     with pytest.raises(DesignError, match=rf"^eq.yaml:3: chain\[1\].convolve.file: .*h.wav: {words}$"):
         design_chain(chain, FS, channels)
+
+
+@pytest.mark.parametrize(("h", "words"), [
+    (np.zeros((0, 1)), "it is empty"), (np.zeros((99, 2)), "it is silent"),
+    (np.full((9, 1), np.nan), "it holds samples that are not finite"),
+    (b"RIFF", "it is not a sound file that can be read")])
+def test_a_response_that_will_do_for_no_signal_is_a_mistake_in_the_chain(tmp_path: Path, h: Any, words: str) -> None:
+    if isinstance(h, bytes):
+        (tmp_path / "h.wav").write_bytes(h)
+    else:
+        soundfile.write(tmp_path / "h.wav", h, FS, "FLOAT")
+    with pytest.raises(ChainError, match=rf"^eq.yaml:4: chain\[1\].convolve.file: 'h.wav': {words}$"):
+        parse_chain("chain:\n  - gain: 0 dB\n  - convolve:\n      file: h.wav\n", "eq.yaml", tmp_path)
 
 
 def test_a_response_may_be_longer_than_any_list_of_taps(tmp_path: Path) -> None:

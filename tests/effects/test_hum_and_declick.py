@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -198,6 +199,29 @@ def test_what_was_found_is_told_and_by_auto_not_a_bit_changes_without_hum(
     assert note in report.results[0].notes
     before, after = (soundfile.read(tmp_path / name, dtype="int16")[0] for name in ("in.wav", "out.wav"))
     assert (before == after).all() == note.endswith("nothing is changed")
+
+
+@pytest.mark.parametrize("mains_hz", [50.0, 60.0])
+@pytest.mark.parametrize("tone_hz", [180.0, 200.0])
+@pytest.mark.parametrize("harmonics", [(1.0,), (1.0, 0.5, 0.3)])
+def test_a_tone_does_not_hide_hum_of_few_harmonics_nor_make_hum_of_itself(
+        mains_hz: float, tone_hz: float, harmonics: tuple[float, ...]) -> None:
+    """180 Hz are the third harmonic of 60 Hz, 200 Hz the fourth of 50 Hz."""
+    fs, t = 2000, np.arange(6 * 2000) / 2000
+    tone = (0.5 * np.sin(2 * np.pi * tone_hz * t) + 1e-4 * np.random.default_rng(1).normal(size=len(t)))[:, None]
+    added = sum(10 ** (-30 / 20) * level * np.sin(2 * np.pi * mains_hz * (n + 1) * t)
+                for n, level in enumerate(harmonics))[:, None]
+    source = Signal(fs, 1)
+    (stage,) = design_chain(join([], ["hum"]), fs, 1)
+    assert isinstance(stage, Measured)
+    told = []
+    for sound in (tone + added, tone):
+        meter = stage.meter(source)
+        meter.process(sound.copy())
+        told.append(stage.resolved(meter.reading()).label)
+    assert all(float(hz) == pytest.approx(mains_hz, abs=0.03) for hz in re.findall(r"[\d.]+", told[0])), told
+    assert "found at" in told[0]
+    assert "none was found" in told[1]
 
 
 def test_dehumming_is_the_same_in_blocks_of_any_size() -> None:

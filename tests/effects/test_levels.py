@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile
 from scipy.signal import firwin
 from test_kinds import FS, noise, plan_of, render
 
 from torchfx_cli.chain.parse import join
 from torchfx_cli.effects.meters import RmsMeter, TruePeakMeter
 from torchfx_cli.errors import ChainError
+from torchfx_cli.samples import SampleFormat
+from torchfx_cli.tasks.job import Job, Settings
+from torchfx_cli.tasks.local import run_jobs
+from torchfx_cli.tasks.onefile import RunObserver
 
 
 def true_peak(x: np.ndarray, block: int = 1 << 20) -> float:
@@ -85,5 +92,26 @@ def test_normalize_reaches_its_level(effect: str) -> None:
 def test_two_levels_contradict() -> None:
     with pytest.raises(ChainError, match="peak and rms contradict each other"):
         join([], ["normalize:peak=-1,rms=-20"])
-    with pytest.raises(ChainError, match="dBTP is not a unit here"):
-        join([], ["normalize:-1 dBTP"])
+    with pytest.raises(ChainError, match="LUFS is not a unit here"):
+        join([], ["normalize:-16 LUFS"])
+
+
+@pytest.mark.parametrize("effect", [
+    "normalize:0", "normalize:true_peak=0", "limiter:0", "limiter:ceiling=0,true_peak=false",
+    "loudness:target=0,true_peak=0,ceiling=lower", "loudness:target=-6,true_peak=0"])
+@pytest.mark.parametrize(("name", "subtype"), [
+    ("out.wav", "PCM_16"), ("out.wav", "PCM_U8"), ("out.flac", "PCM_24"), ("out.ogg", "VORBIS")])
+def test_full_scale_does_not_clip(effect: str, name: str, subtype: str, tmp_path: Path) -> None:
+    x = np.repeat(np.sin(2 * np.pi * np.arange(FS // 2) / 16), 2).reshape(-1, 2)  # with samples at its peaks
+    soundfile.write(tmp_path / "in.wav", 1.7 * x, FS, "FLOAT")
+    settings = Settings(join([], [effect]), subtype=subtype)
+    (result,) = run_jobs([Job(tmp_path / "in.wav", tmp_path / name)], settings, RunObserver()).results
+    assert (result.clipped, [told for told in result.warnings if "clip" in told]) == (0, [])
+    bits = {"PCM_16": 16, "PCM_U8": 8}.get(subtype, 24)
+    if effect in ("normalize:0", "limiter:ceiling=0,true_peak=false"):
+        assert 1.0 - 3.5 * 2.0 ** (1 - bits) <= result.peak <= 1.0, "and nothing else is lost"
+
+
+def test_more_than_full_scale_still_clips_as_asked() -> None:
+    assert plan_of("normalize:1", sink=SampleFormat("int16", 16)).stages[0].level == 10 ** (1 / 20)
+    assert plan_of("normalize:-1", sink=SampleFormat("int16", 16)).stages[0].level == 10 ** (-1 / 20)

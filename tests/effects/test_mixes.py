@@ -30,6 +30,8 @@ L, R = np.eye(2)
     ("swap", [R, L]), ("mid_side:encode", [(L + R) / 2, (L - R) / 2]), ("mid_side:decode", [L + R, L - R]),
     ("mix:[[0.5, 0.25], [0, -1], [1, 1]]", [[0.5, 0.25], [0.0, -1.0], [1.0, 1.0]]), ("mix:[[1, 0], [0, 1]]", [L, R]),
     ("downmix", [[1, 0, ROOT, 0, ROOT, 0], [0, 1, ROOT, 0, 0, ROOT]]), ("downmix:stereo", [L, R]),
+    ("downmix:normalize=true", np.array([[1, 0, ROOT, 0, ROOT, 0], [0, 1, ROOT, 0, 0, ROOT]]) / (1 + 2 * ROOT)),
+    ("downmix:normalize=true", [L, R]),
     ("downmix", [[1, 0, ROOT], [0, 1, ROOT]]), ("downmix:mono", [[0.5, 0.5, ROOT, 0, ROOT / 2, ROOT / 2]]),
     ("downmix", [[1, 0, ROOT, 0, ROOT, 0, ROOT, 0], [0, 1, ROOT, 0, 0, ROOT, 0, ROOT]]),
     ("mono", [[0.25] * 4]), ("mono", [[1.0]]), ("mono:left", [[1.0]]), ("mono:right", [[0.0, 1.0]])])
@@ -50,6 +52,15 @@ def test_a_mix_that_changes_nothing_is_no_stage() -> None:
 def test_mid_and_side_come_back_as_they_were() -> None:
     x = np.round(noise(2000) * 2**15) / 2**15
     np.testing.assert_array_equal(render(plan_of("mid_side:encode", "mid_side:decode"), x), x)
+
+
+@pytest.mark.parametrize(("effect", "highest_db", "clipped"), [
+    ("downmix", 7.6555, True), ("downmix:normalize=true", 0.0, False), ("downmix:to=mono,normalize=true", 0.0, False)])
+def test_full_scale_in_all_channels_clips_unless_downmix_is_normalised(effect: str, highest_db: float, clipped: bool
+                                                                       ) -> None:
+    plan = plan_of(effect, channels=6)
+    assert 20 * np.log10(plan.stages[0].peak_gain) == pytest.approx(highest_db, abs=1e-3)
+    assert (np.abs(render(plan, np.full((100, 6), 1.0))).max() > 1.0 + 1e-12) == clipped
 
 
 def test_downmix_follows_the_mask() -> None:

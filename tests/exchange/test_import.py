@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import threading
 from math import pi, sqrt, tan
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,16 @@ import pytest
 import soundfile
 from rbj import FS, W, alpha, db, row, section
 
+from torchfx_cli.__main__ import main
 from torchfx_cli.chain.parse import parse_chain
 from torchfx_cli.chain.spec import design_chain
 from torchfx_cli.design.stages import linear, response
+from torchfx_cli.errors import DesignError
 from torchfx_cli.exchange.formats import FORMATS, chain_text, told_from
 from torchfx_cli.exchange.reading import Reading
+from torchfx_cli.plan.assemble import assemble
+from torchfx_cli.render.native import NativeEngine
+from torchfx_cli.samples import FLOAT64
 
 EXACT = 1e-9  # both are float64; the cookbook as printed loses some digits at low frequencies
 PROGRAM = 1e-4  # both programs hand 32-bit samples from filter to filter
@@ -234,15 +241,80 @@ def test_a_pipeline_is_taken_where_all_channels_have_the_same_filters() -> None:
     text = CAMILLA.format(type="Gain", parameters="{gain: -3}")
     steps = "  - {type: Filter, channel: 0, names: [one, one]}\n  - {type: Filter, channel: 1, names: [one, one]}\n"
     assert_response(text + steps, db(-9) * np.ones(len(W)))
-    differ = read(text + "  - {type: Filter, channel: 1, names: [one]}\n")
-    assert differ.entries == []
-    assert [(line, why.partition(";")[0]) for line, why in differ.refused] == [
-        (9, "pipeline: the channels have different filters")]
+    assert read(text + "  - {type: Filter, channel: 999999999, names: [one]}\n").refused[0][1].startswith(
+        "pipeline: channel 999999999: those from 0 to 255")
+    assert read(text + "  - {type: Filter, channel: -1, names: [one]}\n").refused
+
+
+PEAK, CUT = section("peaking", 1000, alpha(1000, q=2), 6), section("HPF", 80, alpha(80, q=sqrt(0.5)))
+APO = """Preamp: -6 dB
+Channel: L
+Filter 1: ON PK Fc 1000 Hz Gain 6 dB Q 2
+Channel: {right}
+Filter 2: ON HP Fc 80 Hz
+Filter 3: OFF PK Fc 80 Hz Gain 3 dB Q 1
+Channel: all
+Filter 4: ON HP Fc 80 Hz
+"""
+
+
+def assert_responses(text: str, *due: Any) -> None:
+    """Of each channel, to that channel alone."""
+    channels, frames = len(due), 1 << 14
+    stages = design_chain(chain_of(text), FS, channels)
+    for at, wanted in enumerate(due):
+        x = np.zeros((frames, channels))
+        x[0, at] = 1.0
+        engine = NativeEngine(assemble(stages, FS, channels, FLOAT64, FLOAT64))
+        made = np.concatenate([engine.process(x), *engine.flush()])
+        got = np.exp(-1j * W[:, None] * np.arange(frames)) @ made[:, at]
+        np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-9)
+        assert not np.delete(made, at, axis=1).any()
+
+
+@pytest.mark.parametrize("right", ["R", "r", "2", "2 R"])
+def test_the_filters_of_a_channel_stay_on_it(right: str) -> None:
+    text = APO.format(right=right)
+    if right == "2 R":
+        with pytest.raises(DesignError, match="right is channel 2, which is named already"):
+            design_chain(chain_of(text), FS, 2)
+        return
+    assert_responses(text, db(-6) * PEAK * CUT, db(-6) * CUT * CUT)
+
+
+def test_a_pipeline_with_different_filters_on_its_channels() -> None:
+    text = """
+devices: {samplerate: 48000, capture: {type: File, channels: 3}}
+filters:
+  peak: {type: Biquad, parameters: {type: Peaking, freq: 1000, gain: 6, q: 2}}
+  cut: {type: Biquad, parameters: {type: Highpass, freq: 80, q: 0.7071067811865476}}
+  turn: {type: Gain, parameters: {gain: 0, inverted: true}}
+pipeline:
+  - {type: Filter, channels: [0, 2], names: [peak, cut]}
+  - {type: Filter, channel: 1, names: [turn]}
+  - {type: Filter, channels: [0, 1, 2], names: [cut]}
+  - {type: Filter, names: [peak]}
+"""
+    assert_responses(text, PEAK**2 * CUT**2, -PEAK * CUT, PEAK**2 * CUT**2)
+    assert "  - {invert: {}, channels: [2]}" in chain_text(read(text), "eq", "test").splitlines()
+
+
+def test_what_comes_through_a_pipe_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "eq.txt")
+    writer = threading.Thread(target=(tmp_path / "eq.txt").write_text, args=[APO.format(right="R")])
+    writer.start()
+    assert main(["import", str(tmp_path / "eq.txt")]) == 0
+    writer.join()
+    assert "  - {highpass: {cutoff: 80, q: 0.7071067811865476}, channels: [right]}" in capsys.readouterr().out
+    for command in ("import", "import --from apo"):
+        assert main([*command.split(), str(tmp_path)]) == 2
+        assert "is a folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("text", "line", "said"), [
-    ("Preamp: -3 dB\nChannel: L\nFilter 1: ON PK Fc 100 Hz Gain 3 dB Q 1\n", 2, "Channel: L"),
-    ("Preamp: -3 dB\nChannel: L\nFilter 1: ON PK Fc 100 Hz Gain 3 dB Q 1\n", 3, "for channel L alone"),
+    ("Preamp: -3 dB\nChannel: SUB\nFilter 1: ON PK Fc 100 Hz Gain 3 dB Q 1\n", 2, "known here are all, L, R and"),
+    ("Preamp: -3 dB\nChannel: SUB\nFilter 1: ON PK Fc 100 Hz Gain 3 dB Q 1\n", 3, "for channel SUB alone"),
+    ("Channel: 0\n", 1, "Channel: 0"), ("Channel: 1000\nPreamp: -3 dB\n", 1, "Channel: 1000"),
     ("Preamp: -3 dB\nInclude: more.txt\n", 2, "Include: more.txt"),
     ("# a comment\nFilter 1: ON PK Fc 100 Hz Gain 3 dB\n", 2, "no Q and no bandwidth"),
     ("Filter 1: ON PK Fc 105.123 Hz Gain 3 dB Q 1\n", 1, "reads 105123 Hz"),

@@ -108,3 +108,19 @@ def test_what_makes_no_sense_is_refused(
     put(tmp_path / "in.mp3")
     assert main(["process", "in.mp3", "-e", "gain:-1", *words]) == 2
     assert not (tmp_path / words[-1]).exists()
+
+
+def test_of_a_batch_the_outputs_that_have_a_bit_rate_get_it_and_the_others_are_named(
+        tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in").mkdir()
+    put(tmp_path / "in/a.mp3")
+    soundfile.write(tmp_path / "in/b.wav", noise(), FS)
+    out = tmp_path / "out"
+    assert main(["process", str(tmp_path / "in"), "-e", "gain:-1", "-o", str(out), "--bitrate", "64"]) == 0
+    assert kbps(out / "a.mp3") == pytest.approx(64, rel=NEAR)
+    assert soundfile.info(out / "b.wav").frames == FS
+    assert "warning: --bitrate does nothing for WAV: there is no bit rate to choose" in capfd.readouterr().err
+    (tmp_path / "in/a.mp3").unlink()
+    assert main(["process", str(tmp_path / "in"), "-e", "gain:-1", "-o", str(tmp_path / "no"), "--bitrate", "64"]) == 2
+    assert main(["process", str(tmp_path / "in/b.wav"), "--in-place", "--backup", ".bak", "-e", "gain:-1",
+                 "--bitrate", "64"]) == 2

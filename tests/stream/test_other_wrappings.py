@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from support.oddfiles import FS, data_chunk, encode, fmt_chunk, put, rf64, riff
 from support.rewrite import rewrite, wav_chunks
 
@@ -129,3 +130,24 @@ def test_the_annotation_of_an_au_is_named(tmp_path: Path) -> None:
         np.testing.assert_array_equal(samples(au), SAMPLES)
         assert rewrite(tmp_path / "out.wav", au)[0] == told
         assert rewrite(tmp_path / "out.au", au)[0] == told
+
+
+@pytest.mark.parametrize("bits", [16, 20, 24])
+@pytest.mark.parametrize("is_wrapped", [True, False])
+def test_alac_in_a_caf_without_the_width_of_its_samples_is_read(tmp_path: Path, bits: int, is_wrapped: bool) -> None:
+    """As ffmpeg writes it; the cookie of the decoder tells the width, in an atom or bare."""
+    path, x = tmp_path / "a.caf", np.random.default_rng(1).integers(-2**15, 2**15, 5000) << 16
+    soundfile.write(path, x.astype("<i4"), FS, f"ALAC_{bits}")
+    content = path.read_bytes()
+    at = content.index(b"kuki")
+    size = int.from_bytes(content[at + 4 : at + 12], "big")
+    cookie = content[at + 12 : at + 12 + size]
+    bare = cookie[24:] if cookie[4:8] == b"frma" else cookie
+    atoms = struct.pack(">I4s4sI4sI", 12, b"frma", b"alac", 12 + len(bare), b"alac", 0) if is_wrapped else b""
+    kuki = b"kuki" + struct.pack(">q", len(atoms + bare)) + atoms + bare
+    content = content[:at] + kuki + content[at + 12 + size :]
+    path.write_bytes(content[:32] + bytes(4) + content[36:])
+    with open_source(path) as source:
+        assert (source.facts.subtype, source.facts.frames) == (f"ALAC_{bits}", 5000)
+        found = np.concatenate(list(source.blocks(999)))[:, 0]
+        np.testing.assert_array_equal(found.astype(np.int64) << (0 if found.dtype == np.int32 else 16), x)

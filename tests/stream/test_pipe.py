@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from torchfx_cli.errors import ReadError, RunError, UsageError
+from torchfx_cli.errors import FileError, ReadError, RunError, UsageError
 from torchfx_cli.stream import inpipe, pipereader, stdio
 from torchfx_cli.stream.formats import choose_output
+from torchfx_cli.stream.headercheck import CUT_APART
 from torchfx_cli.stream.metadatasource import MetadataSource
 from torchfx_cli.stream.pipereader import PipeSource, SpooledSource, open_pipe
 from torchfx_cli.stream.pipewriter import STREAMED, PipeOutput, check_format
@@ -240,7 +241,7 @@ def test_a_spool_that_has_no_room_is_told(pipe: Callable[..., int], monkeypatch:
         return open("/dev/full", "wb", buffering=0)
 
     monkeypatch.setattr(inpipe.tempfile, "TemporaryFile", full)
-    with pytest.raises(RunError, match=r"cannot keep the standard input in .*: No space left on device; TMPDIR"):
+    with pytest.raises(FileError, match=r"cannot keep the standard input in .*: No space left on device; TMPDIR"):
         open_pipe(pipe(sound_bytes("AIFF", "PCM_16")))
 
 
@@ -423,3 +424,31 @@ def test_what_lies_behind_the_samples_of_a_wave64_is_not_heard(tmp_path: Path) -
     with soundfile.SoundFile(io.BytesIO(alone)) as truth:
         np.testing.assert_array_equal(drained(source), truth.read(dtype="int16"))
     assert source.warnings == []
+
+
+@pytest.mark.parametrize("most", [1, 700, 1 << 16])
+def test_of_joined_flacs_the_first_is_read_and_the_second_is_told_of(pipe: Callable[..., int], most: int) -> None:
+    first, second = (sound_bytes("FLAC", "PCM_16", SOUND[:frames]) for frames in (2000, 1500))
+    wanted = soundfile.read(io.BytesIO(first), dtype="int16")[0]
+    with open_pipe(pipe(first + second, most)) as source:
+        np.testing.assert_array_equal(np.concatenate(list(source.blocks(333))), wanted)
+        assert source.warnings == [f"holds a second stream; only the first 0.0 s was read{CUT_APART}"]
+        assert source.damaged
+    strict = open_pipe(pipe(first + second), on_truncated="fail")
+    with pytest.raises(ReadError, match="second stream"), strict:
+        list(strict.blocks(333))
+
+
+@pytest.mark.parametrize("cut", [(0, -3000), (0, -300)])
+def test_a_flac_that_is_damaged_before_the_second_begins_is_damaged(pipe: Callable[..., int], cut: Any) -> None:
+    flac = sound_bytes("FLAC", "PCM_16", SOUND[:6000])
+    with pytest.raises(ReadError, match="FLAC stream damaged or cut off"), open_pipe(pipe(flac[slice(*cut)] + flac)
+                                                                                    ) as source:
+        list(source.blocks(333))
+
+
+def test_a_wav_that_holds_the_beginning_of_a_flac_among_its_samples_is_one_stream(pipe: Callable[..., int]) -> None:
+    wav = sound_bytes("WAV", "PCM_16")[:-800] + (b"fLaC\0\0\0\x22" * 100)
+    with open_pipe(pipe(wav)) as source:
+        assert sum(map(len, source.blocks(333))) == len(SOUND)
+        assert source.warnings == []

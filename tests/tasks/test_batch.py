@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from torchfx_cli import scratch
 from torchfx_cli.chain.parse import join, parse_chain
 from torchfx_cli.errors import RunError
 from torchfx_cli.tasks import journal, onefile, workers
@@ -485,3 +486,14 @@ def test_an_output_folder_that_vanishes_is_not_made_again(batch: list[Job]) -> N
     with pytest.raises(RunError, match="was removed during the run"):
         onefile.process_file(deep, SETTINGS, RunObserver())
     assert not root.exists()
+
+
+def test_a_file_too_long_for_the_folder_of_temporary_files_costs_that_file_only(
+        batch: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    soundfile.write(batch[2].source, np.zeros(3 * FS), FS)
+    monkeypatch.setattr(scratch, "MEMORY_BYTES", 1 << 10)
+    monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result([4096, 4096, 25, 25, 25, 9, 9, 9, 0, 255]))
+    report = run(batch, Settings(join([], ["reverse"])), jobs=1)
+    assert statuses(report) == ["ok", "ok", "failed", "ok", "ok"]
+    assert "0.00 GB are free; TMPDIR may name another place" in report.results[2].error
+    assert report.exit_code == 3

@@ -14,6 +14,15 @@ HERE = {
     "dehum": "hum", "overdrive": "saturate", "distortion": "saturate", "ir": "convolve", "afir": "convolve",
     "phase": "invert", "polarity": "invert", "dcshift": "dc_block", "riaa": "preset: riaa-playback",
 }
+RANGE = "a loudness range is measured, see `torchfx info --stats`, and not made; a compressor makes it narrower"
+KEYS = {
+    ("loudness", "range"): RANGE, ("loudness", "lra"): RANGE, ("loudness", "loudness_range"): RANGE,
+    **dict.fromkeys((("loudness", key) for key in ("i", "integrated", "lufs", "level")), "here it is target"),
+    **dict.fromkeys((("loudness", key) for key in ("tp", "dbtp", "peak", "max_true_peak")), "here it is true_peak"),
+    **dict.fromkeys((("normalize", key) for key in ("lufs", "loudness", "target")),
+                    "for a loudness write the stage loudness, like `loudness: -16 LUFS`"),
+    **dict.fromkeys((("limiter", key) for key in ("threshold", "limit", "level", "peak")), "here it is ceiling"),
+}
 NOWHERE = ("denoise", "noisered", "noise_reduction", "afftdn", "pitch", "rubberband", "tempo", "atempo", "speed",
            "stretch", "split", "vst", "ladspa", "chorus", "flanger", "phaser")
 
@@ -28,3 +37,9 @@ def hint(name: str) -> str:
     if is_preset(name):
         return f"; it is a preset: `-c {name}`, or `preset: {name}` in a chain"
     return ""
+
+
+def key_hint(kind: str, key: str) -> str:
+    """A hint behind a key that the kind does not know, "" where there is none."""
+    wanted = KEYS.get((kind, key.strip().lower().replace("-", "_")))
+    return f"; {wanted}" if wanted else ""

@@ -316,7 +316,10 @@ class _Source:
             if not path.lower().endswith(spec.files):
                 raise Mistake(f"allowed: a file whose name ends in {', '.join(spec.files)}")
             content = self._reading.taps_file(path, spec.max_file_bytes)
-            return replace(spec, file=path, content=content)  # type: ignore[call-arg]
+            filled: StageSpec = replace(spec, file=path, content=content)  # type: ignore[call-arg]
+            if problem := filled.content_problem():
+                raise Mistake(problem)
+            return filled
         except Mistake as mistake:
             raise Mistake(f"{quoted(file)}: {mistake}", line, ".file") from None
 

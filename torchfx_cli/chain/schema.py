@@ -120,7 +120,8 @@ def _kind_schema(kind: Kind) -> dict[str, Any]:
         "required": _required(kind),
         "additionalProperties": False,
     }
-    short = [_param_schema(param) for key, param, _ in params if kind.shorthand and key == key_of(kind.shorthand)]
+    bare = {key_of(field) for field in (kind.shorthand, *(field for _, field in kind.by_unit)) if field}
+    short = [_param_schema(param) for key, param, _ in params if key in bare]
     return {"description": _doc(kind), "anyOf": [keys, *short]}
 
 

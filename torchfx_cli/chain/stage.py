@@ -8,7 +8,7 @@ from dataclasses import MISSING
 from typing import Any
 
 from torchfx_cli.chain.document import Mapping, Mistake, Node, Scalar, Sequence, found, quoted
-from torchfx_cli.chain.elsewhere import hint
+from torchfx_cli.chain.elsewhere import hint, key_hint
 from torchfx_cli.chain.schema import NESTED, PRESET
 from torchfx_cli.chain.values import allowed, nearest, read_value
 from torchfx_cli.effects.beside import BESIDE
@@ -87,7 +87,7 @@ def _read_stage(name: Scalar, body: Node | None, origin: Origin, read_nested: Ma
         return None, [mistake]
     known = params_of(kind.record)
     mistakes: list[Mistake] = []
-    nodes = unique_keys(pairs, list(known), mistakes)
+    nodes = unique_keys(pairs, list(known), mistakes, name.text)
     values: dict[str, Any] = {}
     for key, node in nodes.items():
         try:
@@ -107,8 +107,9 @@ def _read_stage(name: Scalar, body: Node | None, origin: Origin, read_nested: Ma
     return (None if mistakes else spec), mistakes
 
 
-def unique_keys(pairs: Iterable[tuple[Node, Node]], known: list[str], mistakes: list[Mistake]) -> dict[str, Node]:
-    """Key -> value for the `known` keys; unknown and repeated ones are added to `mistakes`."""
+def unique_keys(pairs: Iterable[tuple[Node, Node]], known: list[str], mistakes: list[Mistake], kind: str = ""
+                ) -> dict[str, Node]:
+    """Key -> value for the `known` keys, of a stage those of its `kind`; others and repeated ones are `mistakes`."""
     nodes: dict[str, Node] = {}
     for key, value in pairs:
         if not isinstance(key, Scalar):
@@ -116,7 +117,7 @@ def unique_keys(pairs: Iterable[tuple[Node, Node]], known: list[str], mistakes: 
         elif key.text not in known:
             keys = f"keys: {', '.join(known)}" if known else "it takes no keys"
             hint = f"; {key.text} stands beside a stage, not in it" if key.text in BESIDE else ""
-            close = nearest(key.text, known)
+            close = key_hint(kind, key.text) or nearest(key.text, known)
             mistakes.append(Mistake(f"unknown key {quoted(key.text)}{close} ({keys}){hint}", key.line))
         elif key.text in nodes:
             first = nodes[key.text].line
@@ -134,10 +135,13 @@ def _pairs(kind: Kind, body: Node | None) -> list[tuple[Node, Node]]:
         return body.pairs
     if isinstance(body, Scalar) and body.is_null:
         raise Mistake(f"nothing is written after the colon; write {kind.example}", body.line)
-    if kind.shorthand is None or (isinstance(body, Sequence) and not _takes_a_list(kind, kind.shorthand)):
+    field = kind.field_of(body.text) if isinstance(body, Scalar) else kind.shorthand
+    if isinstance(body, Scalar) and field and _is_key(kind, body.text, field):
+        raise Mistake(f"found {found(body)}, which is a key; write {{{body.text}: ...}}", body.line)
+    if field is None or (isinstance(body, Sequence) and not _takes_a_list(kind, field)):
         expected = "expected keys" if params_of(kind.record) else "it takes no value"
         raise Mistake(f"found {found(body)}; {expected}: write {kind.example}", body.line)
-    return [(Scalar(body.line, key_of(kind.shorthand)), body)]
+    return [(Scalar(body.line, key_of(field)), body)]
 
 
 def _is_points(kind: Kind, body: Mapping) -> bool:
@@ -145,6 +149,13 @@ def _is_points(kind: Kind, body: Mapping) -> bool:
     if kind.shorthand is None or params_of(kind.record)[key_of(kind.shorthand)][1].form != "points":
         return False
     return bool(body.pairs) and all(isinstance(key, Scalar) and key.text[:1].isdigit() for key, _ in body.pairs)
+
+
+def _is_key(kind: Kind, text: str, field: str) -> bool:
+    """Whether `text` is a key in the place of the number that `field` is."""
+    params = params_of(kind.record)
+    own = params[key_of(field)][1]
+    return own.form == "number" and text in params and text not in own.choices
 
 
 def _takes_a_list(kind: Kind, field: str) -> bool:

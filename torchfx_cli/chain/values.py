@@ -18,18 +18,23 @@ from torchfx_cli.chain.document import Mapping, Mistake, Node, Scalar, Sequence,
 from torchfx_cli.effects.kind import MAX_HZ, Param
 from torchfx_cli.samples import PLAIN_SIGNS
 
+RATIO = "ratio"  # a number from 1 on, so that 4:1 and 1:4 both mean 4
 # Unit of a field -> what may be written behind the number (in lower case) -> power of ten.
 UNITS: dict[str, dict[str, int]] = {
     "Hz": {"hz": 0, "khz": 3, "k": 3},
-    "dB": {"db": 0},
+    "dB": {"db": 0, "lu": 0},
     "dBFS": {"db": 0, "dbfs": 0},
-    "dBTP": {"db": 0, "dbtp": 0},
-    "LUFS": {"lufs": 0, "lkfs": 0},
+    "dBTP": {"db": 0, "dbtp": 0, "dbfs": 0},
+    "LUFS": {"lufs": 0, "lkfs": 0, "db": 0},
+    "LU": {"lu": 0, "db": 0},
     "s": {"s": 0, "ms": -3, "us": -6, "µs": -6},
     "": {},
+    RATIO: {},
 }
+DECIBELS = ("dB", "dBFS", "dBTP")
 EXAMPLES = {"Hz": "80, 80 Hz or 3.2 kHz", "dB": "-3 or -3 dB", "dBFS": "-1 or -1 dBFS",
-            "dBTP": "-1 or -1 dBTP", "LUFS": "-16 or -16 LUFS", "s": "0.25, 250 ms or 2 s"}
+            "dBTP": "-1 or -1 dBTP", "LUFS": "-16 or -16 LUFS", "LU": "8 or 8 LU", "s": "0.25, 250 ms or 2 s",
+            RATIO: "4 or 4:1"}
 SECTION_COLUMNS = 6
 
 _NUMBER = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+))(?:[eE]([+-]?[0-9]{1,9}))?\s*([A-Za-zµ%]*)")
@@ -80,7 +85,10 @@ def allowed(param: Param) -> str:
 def number_pattern(unit: str) -> str:
     """A regular expression (ECMA-262, as JSON Schema has them) of the text that is a number in `unit`."""
     units = "|".join(re.sub("[a-z]", lambda letter: f"[{letter[0]}{letter[0].upper()}]", name) for name in UNITS[unit])
-    return r"^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?" + (rf"\s*({units})?" if units else "") + r"\s*$"
+    number = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?" + (rf"\s*({units})?" if units else "")
+    if unit == RATIO:
+        number = rf"(1\s*:\s*{number}|{number}(\s*:\s*1)?)"
+    return rf"^\s*{number}\s*$"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -103,14 +111,17 @@ def _number(node: Node, param: Param) -> Any:
     if node.text in param.choices:
         return node.text
     text = node.text.translate(PLAIN_SIGNS).strip()
+    if param.unit == RATIO:
+        text = re.sub(r"^1\s*:\s*|\s*:\s*1$", "", text, count=1)
     match = _NUMBER.fullmatch(text)
     if not match or _unpadded(match[1]) != match[1]:
-        raise _unlike(node, param, _hint(text))
+        raise _unlike(node, param, _hint(text, param.unit))
     mantissa, exponent, unit = match[1], int(match[2] or 0), match[3].lower()
     powers = UNITS[param.unit]
     if unit and unit not in powers:
-        expected = f"a number in {param.unit}" if param.unit else "a number without a unit"
-        raise _unlike(node, param, f"{match[3]} is not a unit here; expected {expected}")
+        expected = f"a number in {param.unit}" if powers else "a number without a unit"
+        other = _elsewhere(match[1], unit, param.unit)
+        raise _unlike(node, param, f"{match[3]} is not a unit here; expected {expected}{other}")
     # The unit moves the decimal point in the text, so that 8.2 kHz is 8200 and not 8199.999999999999.
     value = float(f"{mantissa}e{exponent + powers.get(unit, 0)}")
     return _in_range(value, node, param)
@@ -120,8 +131,21 @@ def _in_range(value: float, node: Node, param: Param) -> float:
     low, high = param.low, param.high
     too_low = low is not None and (value <= low if param.open_low else value < low)
     if not math.isfinite(value) or too_low or (high is not None and value > high):
-        raise _unlike(node, param, "out of range")
+        other = -value if value > 0.0 else math.nan
+        is_meant = high is not None and low is not None and high <= 0.0 and low <= other <= high
+        raise _unlike(node, param, "out of range", f"; did you mean {other:g}?" if is_meant else "")
     return value
+
+
+def _elsewhere(number: str, unit: str, wanted: str) -> str:
+    """What to write for a number in a unit of something else."""
+    if unit in UNITS["LUFS"] and wanted in DECIBELS and number.startswith("-"):
+        return f"; for a loudness write the stage `loudness: {number} LUFS`"
+    if unit in UNITS["dBTP"] and wanted == "LUFS":
+        return f"; for a peak write its key, like true_peak: {number} dBTP"
+    if unit == "%" and wanted in DECIBELS and float(number) > 0.0:
+        return f"; {number} % are {20.0 * math.log10(float(number) / 100.0):.2f} dB"
+    return ""
 
 
 def _share(node: Node, param: Param) -> float:
@@ -254,9 +278,11 @@ def _unlike(node: Node, param: Param, reason: str = "", suggestion: str = "") ->
     return Mistake(f"found {found(node)}{why}; allowed: {allowed(param)}{suggestion}", node.line)
 
 
-def _hint(text: str) -> str:
+def _hint(text: str, unit: str) -> str:
     if _NOT_FINITE.fullmatch(text):
         return "out of range"
+    if unit == "s" and re.fullmatch(r"([0-9]+:){1,2}[0-9]+(\.[0-9]+)?", text):
+        return f"write {sum(60**n * float(part) for n, part in enumerate(reversed(text.split(':')))):g} s"
     return next((say(text) for form, say in _OTHER_FORMS if form.fullmatch(text)), "not a number")
 
 
@@ -266,7 +292,7 @@ def _unpadded(text: str) -> str:
 
 
 def _range(param: Param) -> str:
-    unit = f" {param.unit}" if param.unit else ""
+    unit = f" {param.unit}" if UNITS[param.unit] else ""
     low = "" if param.low is None else f"above {param.low:g}" if param.open_low else f"from {param.low:g}"
     high = "" if param.high is None else f"up to {_short(param.high)}" if param.open_low else f"to {_short(param.high)}"
     return f"{low} {high}".strip() + unit if low or high else ""

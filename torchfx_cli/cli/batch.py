@@ -19,7 +19,7 @@ from torchfx_cli.tasks import journal, lists, naming, reportfiles
 from torchfx_cli.tasks.conflicts import Named
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.local import run_jobs
-from torchfx_cli.tasks.planning import plan_in_place, plan_jobs
+from torchfx_cli.tasks.planning import plan_in_place, plan_jobs, unrated
 from torchfx_cli.tasks.preflight import estimated_work
 from torchfx_cli.tasks.report import Report
 from torchfx_cli.tasks.sidefile import SideFile, check_together, save_all
@@ -38,6 +38,8 @@ def run(given: ProcessOptions) -> int:
     piping.check_streams(jobs, writes=not given.dry_run)
     if not given.quiet and settings.format is None:
         _tell_formats(jobs)
+    if not given.quiet and (remark := unrated(jobs, settings)):
+        show.tell(f"torchfx: warning: {remark}", "yellow")
     report_file = SideFile("--report", given.report, reportfiles.is_own)
     failed_file = SideFile("--failed", given.failed, lists.is_own)
     _check_files((report_file, failed_file), given, gathered, jobs)

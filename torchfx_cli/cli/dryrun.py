@@ -59,7 +59,7 @@ def _lines(job: Job, todo: JobPlan | None, settings: Settings, engine: str) -> l
 
 
 def _remarks(todo: JobPlan, settings: Settings) -> list[str]:
-    remarks = []
+    remarks = [*todo.plan.warned]
     if settings.album:
         remarks.append(f"one gain for all files in {printable(album_of(todo.job))} (--album)")
     gain_db = worst_gain_db(todo.plan)

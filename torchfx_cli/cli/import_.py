@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -66,10 +68,19 @@ def _text(file: str) -> str:
     """UTF-8, UTF-16 with its mark, or else Latin-1, which any bytes are."""
     from torchfx_cli.chain.document import MAX_FILE_BYTES, Mistake, read_bytes
 
+    most = MAX_FILE_BYTES + 1
     try:
-        content = sys.stdin.buffer.read(MAX_FILE_BYTES) if file == "-" else read_bytes(file, MAX_FILE_BYTES)
-    except Mistake as mistake:
-        raise UsageError(f"{file}: {mistake}") from None
+        if file == "-":
+            content = sys.stdin.buffer.read(most)
+        elif stat.S_ISFIFO(os.stat(file).st_mode):  # such as <(command)
+            with Path(file).open("rb") as pipe:
+                content = pipe.read(most)
+        else:
+            content = read_bytes(file, MAX_FILE_BYTES)
+    except (Mistake, OSError) as error:
+        raise UsageError(f"{file}: {error}") from None
+    if len(content) == most:
+        raise UsageError(f"{file}: is too large: at most {MAX_FILE_BYTES >> 10} KiB are read")
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16", "replace")
     try:

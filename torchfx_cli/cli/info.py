@@ -25,10 +25,11 @@ def info(
     files: Annotated[list[str], typer.Argument(metavar="FILE|FOLDER", hidden=True)],
     check: Annotated[bool, typer.Option("--check", help="Read every sample: real length, peak, damage.")] = False,
     stats: Annotated[bool, typer.Option(
-        "--stats", help="Measure peak, true peak, RMS, noise floor (the quietest half second) and loudness.")] = False,
+        "--stats", help="Measure loudness, its range and loudest moments, true peak, peak, RMS and noise floor (the "
+                        "quietest half second).")] = False,
     require: Annotated[list[str] | None, typer.Option(
-        metavar="WHAT", help='Hold files to "loudness=-23±0.5,true_peak<=-1"; also peak, rms, noise_floor, rate, '
-                             "channels, duration.")] = None,
+        metavar="WHAT", help='Hold files to "loudness=-23±0.5,true_peak<=-1"; also loudness_range, max_momentary, '
+                             "max_short_term, peak, rms, noise_floor, rate, channels, duration.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON record a file.")] = False,
 ) -> None:
     """Show format, length, tags and oddities of files, and of those in folders.

@@ -25,7 +25,7 @@ class CompressorSpec(StageSpec):
     is_filter = False
 
     threshold_db: float = threshold("level from which on it works")
-    ratio: float = param("dB in for one dB out, above the threshold", default=4.0, low=1.0, high=1000.0)
+    ratio: float = param("dB in for one dB out, above the threshold", unit="ratio", default=4.0, low=1.0, high=1000.0)
     knee_db: float = knee()
     attack_s: float = time_constant("turning down", 0.005)
     release_s: float = time_constant("coming back", 0.1)

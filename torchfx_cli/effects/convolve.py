@@ -68,19 +68,32 @@ class ConvolveSpec(StageSpec):
         return Convolution(tuple((made, heard, np.ascontiguousarray(column))
                                  for column, (made, heard) in zip(response.T, ways, strict=True)), delay, label)
 
-    def _response(self, source: Signal) -> tuple[Array, int]:
-        """[frames, channels] at the signal's rate, and how many frames lie before its first. Raises ValueError."""
+    def content_problem(self) -> str:
+        """See `StageSpec`."""
+        try:
+            self._read()
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    def _read(self) -> tuple[int, int, Array]:
+        """As `fir.read_sound`."""
         fs, frames, response = fir.read_sound(self.content, MAX_FRAMES)
-        channels = response.shape[1]
-        if channels not in (1, source.channels) and (channels, source.channels) != (4, 2):
-            hint = "; `- channels: [1, 1]` in front makes it stereo" if (source.channels, channels) == (1, 2) else ""
-            raise ValueError(f"it has {channels} channels, the signal has {source.channels} here{hint}")
         if not len(response):
             raise ValueError("it is empty")
         if not np.isfinite(response).all():
             raise ValueError("it holds samples that are not finite")
         if not response.any():
             raise ValueError("it is silent")
+        return fs, frames, response
+
+    def _response(self, source: Signal) -> tuple[Array, int]:
+        """[frames, channels] at the signal's rate, and how many frames lie before its first. Raises ValueError."""
+        fs, frames, response = self._read()
+        channels = response.shape[1]
+        if channels not in (1, source.channels) and (channels, source.channels) != (4, 2):
+            hint = "; `- channels: [1, 1]` in front makes it stereo" if (source.channels, channels) == (1, 2) else ""
+            raise ValueError(f"it has {channels} channels, the signal has {source.channels} here{hint}")
         longest_s = MAX_FRAMES / max(source.fs, fs)
         if frames / fs > longest_s:
             raise ValueError(f"it lasts {frames / fs:.4g} s; at {hertz(source.fs)} at most {longest_s:.4g} s are "

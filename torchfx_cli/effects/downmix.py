@@ -1,12 +1,14 @@
 """Surround to stereo or mono by the coefficients of ITU-R BS.775-4, annex 4, table 2.
 
 Centre and surrounds reach each side 3 dB down, the LFE is left out. What has more speakers than 5.1 is taken in the
-same way: what stands at a side goes there, what stands in the middle to both.
+same way: what stands at a side goes there, what stands in the middle to both. The standard's factors keep the level of
+the front, so that full scale in all channels of 5.1 adds up to 7.66 dB more.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log10
 
 import numpy as np
 
@@ -29,6 +31,8 @@ class DownmixSpec(StageSpec):
 
     to: str = param("stereo, or mono: half the sum of both sides", default="stereo", form="word",
                     choices=("stereo", "mono"))
+    normalize: bool = param("lowers all factors alike, so that nothing can clip: those of 5.1 to stereo by 7.66 dB, as "
+                            "ffmpeg does", default=False, form="bool")
 
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""
@@ -40,7 +44,10 @@ class DownmixSpec(StageSpec):
             weights = np.ones((2, 1))
         if self.to == "mono":
             weights = weights.mean(axis=0, keepdims=True)
-        return mixed(weights, f"downmix of {' '.join(speakers)} to {self.to}", remarks)
+        label, highest = f"downmix of {' '.join(speakers)} to {self.to}", float(weights.sum(axis=1).max())
+        if self.normalize and highest > 1.0:
+            return mixed(weights / highest, f"{label} ({-20.0 * log10(highest):+.2f} dB)", remarks)
+        return mixed(weights, label, remarks)
 
 
 KIND = Kind(DownmixSpec, "to", "- downmix: stereo")

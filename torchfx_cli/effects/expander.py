@@ -23,7 +23,7 @@ class ExpanderSpec(StageSpec):
     is_filter = False
 
     threshold_db: float = threshold("level below which it works")
-    ratio: float = param("dB out for one dB in, below the threshold", default=2.0, low=1.0, high=1000.0)
+    ratio: float = param("dB out for one dB in, below the threshold", unit="ratio", default=2.0, low=1.0, high=1000.0)
     knee_db: float = knee()
     range_db: float = param("how far it turns down at most", default=40.0, unit="dB", low=0.0, high=300.0)
     attack_s: float = time_constant("coming up", 0.001)

@@ -38,8 +38,8 @@ class Origin:
 class Param:
     """What may be written for one key.
 
-    unit      "Hz", "dB", "dBFS", "dBTP", "LUFS", "s" or "" (a pure number, a word, a list): in which a bare number is
-              read.
+    unit      "Hz", "dB", "dBFS", "dBTP", "LUFS", "LU", "s", "ratio" (4, 4:1 or 1:4) or "" (a pure number, a word, a
+              list): in which a bare number is read.
     low/high  the allowed range, both ends included unless `open_low`.
     choices   the allowed words, for a word; and in the place of a number.
     form      "number", "integer", "word", "bool", "numbers" (a list), "rows" (list of lists of 6), "matrix" (of any),
@@ -120,6 +120,10 @@ class StageSpec(ABC):
         """
         return iter(())
 
+    def content_problem(self) -> str:
+        """Why the `content` of a file will not do, whatever the signal; "" where it may."""
+        return ""
+
     @abstractmethod
     def design(self, source: Signal) -> Stage:
         """The stage for the signal `source`. Raises DesignError, naming `origin`, where there can be none."""
@@ -146,6 +150,7 @@ class Kind:
 
     record     what may be written.
     shorthand  the field that `kind: value` sets; None where keys must be written.
+    by_unit    pairs of a unit and the field that `kind: value` sets in its place where the value has this unit.
     example    an entry as it stands in a chain file.
     doc        one line; the first of the record's docstring where it is empty.
     """
@@ -154,6 +159,12 @@ class Kind:
     shorthand: str | None = None
     example: str = ""
     doc: str = ""
+    by_unit: tuple[tuple[str, str], ...] = ()
+
+    def field_of(self, text: str) -> str | None:
+        """The field that `kind: text` sets."""
+        words = text.strip().lower()
+        return next((field for unit, field in self.by_unit if words.endswith(unit.lower())), self.shorthand)
 
 
 _UNIT_SUFFIXES = ("_hz", "_db", "_lufs", "_s")

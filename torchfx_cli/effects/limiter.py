@@ -8,8 +8,8 @@ interpolator of 64 taps reads them, see design/truepeak.py. Delay is removed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from math import exp
+from dataclasses import dataclass, replace
+from math import exp, log10
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from torchfx_cli.effects.kind import Kind, StageSpec, param
 from torchfx_cli.errors import DesignError
 from torchfx_cli.kernel.limiting import MAX_LOOK_AHEAD, LimiterState
 from torchfx_cli.kernel.load import load
-from torchfx_cli.samples import Signal
+from torchfx_cli.samples import SampleFormat, Signal
 
 HOLD = TAPS // 2  # frames around a peak between samples that keep its gain, as it is made of them
 LOOKAHEAD_S, RELEASE_S = 0.005, 0.05
@@ -33,7 +33,7 @@ class LimiterSpec(StageSpec):
 
     is_filter = False
 
-    ceiling_db: float = param("the highest level that comes out", default=-1.0, unit="dBFS", low=-120.0, high=0.0)
+    ceiling_db: float = param("the highest level that comes out", default=-1.0, unit="dBTP", low=-120.0, high=0.0)
     lookahead_s: float = param("how long before a peak the gain begins to come down", default=LOOKAHEAD_S, unit="s",
                                low=0.0, high=0.1)
     release_s: float = time_constant("coming back", RELEASE_S)
@@ -75,6 +75,11 @@ class Limiter(Stage):
     @property
     def cost_ns(self) -> float:  # type: ignore[override]
         return TRUE_PEAK_COST_NS if self.true_peak else COST_NS
+
+    def for_output(self, sink: SampleFormat) -> Limiter:
+        """See `Stage`: full scale becomes what fits."""
+        fitting = sink.fitting(self.ceiling)
+        return self if fitting == self.ceiling else replace(self, ceiling_db=20.0 * log10(fitting))
 
     def open(self, source: Signal) -> Processor:
         """See `Stage`."""

@@ -10,8 +10,8 @@ less what this takes: some tenths of an LU where it comes down by 2 dB for singl
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import inf, isfinite, log10
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ from torchfx_cli.effects.layout import layout_of
 from torchfx_cli.effects.limiter import Limiter, limiter_at
 from torchfx_cli.effects.meters import Powers, TruePeakMeter
 from torchfx_cli.errors import DesignError, FileError
-from torchfx_cli.samples import Signal, hertz
+from torchfx_cli.samples import SampleFormat, Signal, hertz
 
 HOPS_A_SECOND, HOPS = 10, 4  # blocks of 400 ms, a new one each 100 ms
 OFFSET_LU = -0.691
@@ -132,6 +132,10 @@ class Loudness(Measured):
         """See `Stage`."""
         return None if self.limiter is None else self.limiter.ceiling
 
+    def for_output(self, sink: SampleFormat) -> Stage:
+        """See `Stage`."""
+        return self if self.limiter is None else replace(self, limiter=self.limiter.for_output(sink))
+
     def meter(self, source: Signal) -> Meter:
         """See `Measured`."""
         peaks = None if self.limiter is None else TruePeakMeter(source.channels)
@@ -236,8 +240,8 @@ class LoudnessMeter:
     """Integrated loudness in LUFS, -inf of silence and of less than 400 ms; true peak by `peaks`, gain to `target`."""
 
     def __init__(self, fs: float, weights: tuple[float, ...], peaks: TruePeakMeter | None = None,
-                 target: float | None = None) -> None:
-        self._powers = Powers(round(fs / HOPS_A_SECOND), np.array(weights), k_weighting(fs))
+                 target: float | None = None, heard: Callable[[Array], None] | None = None) -> None:
+        self._powers = Powers(round(fs / HOPS_A_SECOND), np.array(weights), k_weighting(fs), heard)
         self._peaks, self._target = peaks, target
 
     def process(self, samples: Array) -> None:
@@ -253,8 +257,12 @@ class LoudnessMeter:
 
     def blocks(self) -> Array:
         """The mean square of each block."""
+        return self.windows(HOPS)
+
+    def windows(self, count: int) -> Array:
+        """The mean square of `count` hops, a new window at each hop."""
         hops = self._powers.of_hops()
-        return np.convolve(hops, np.full(HOPS, 1.0 / HOPS), "valid") if len(hops) >= HOPS else np.empty(0)
+        return np.convolve(hops, np.full(count, 1.0 / count), "valid") if len(hops) >= count else np.empty(0)
 
     def peak(self) -> float:
         """The true peak (linear), 0 where that is not measured."""
@@ -263,11 +271,11 @@ class LoudnessMeter:
 
 def _integrated(blocks: Array) -> float:
     """Of the mean squares of blocks: annex 1, equations 5 to 7."""
-    loud = blocks[_lufs(blocks) > ABSOLUTE_GATE_LUFS]
+    loud = blocks[lufs_of(blocks) > ABSOLUTE_GATE_LUFS]
     if not len(loud):
         return -inf
     gate = OFFSET_LU + 10.0 * log10(loud.mean()) + RELATIVE_GATE_LU
-    return float(OFFSET_LU + 10.0 * log10(loud[_lufs(loud) > gate].mean()))
+    return float(OFFSET_LU + 10.0 * log10(loud[lufs_of(loud) > gate].mean()))
 
 
 def _gain_db(blocks: Array, target: float) -> float:
@@ -283,7 +291,8 @@ def _gain_db(blocks: Array, target: float) -> float:
     return gains[min(range(len(gains)), key=lambda step: abs(misses[step]))]
 
 
-def _lufs(power: Array) -> Array:
+def lufs_of(power: Array) -> Array:
+    """Of mean squares behind the K weighting."""
     with np.errstate(divide="ignore"):
         lufs: Array = OFFSET_LU + 10.0 * np.log10(power)
     return lufs

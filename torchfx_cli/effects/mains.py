@@ -29,6 +29,8 @@ TINY = 1e-30  # of a power, where the loudest amplitude is 1
 SEARCHED = 10  # harmonics
 FOUND = 3.8  # the score, a mean of logarithms, from which on there is hum; noise, speech and drums have up to 3
 FAINT = 3.0  # from which on hum that is said to be there is followed
+CLEAR = 60.0 * np.log(10.0) / 10.0  # by which one harmonic counts at most, so that a tone at one makes no hum
+ALONE, ALONE_HZ = 3.0, 5.0  # a fundamental that is the highest so far around counts as so many harmonics of SEARCHED
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,12 @@ class Tracker:
         powers = (spectra.real**2 + spectra.imag**2).sum(axis=1)  # [BINS, count]
         usual = np.median(powers, axis=0) + TINY
         heights = np.log(np.maximum(powers[self._bins, np.arange(self._of.count)[:, None]] / usual[:, None], 1.0))
-        score = heights.mean(axis=0)
-        best = int(score.argmax())
-        self._found.append((float(score[best]), float(self.deviations[best])))
+        best = int(heights.mean(axis=0).argmax())
+        together = (float(np.minimum(heights[:, best], CLEAR).mean()), float(self.deviations[best]))
+        self._found.append(max(together, self._alone(powers[:, 0], heights[0])))
+
+    def _alone(self, powers: Array, heights: Array) -> tuple[float, float]:
+        """Score and deviation of a fundamental without harmonics; a score of 0 where something close is higher."""
+        best, around = int(powers[self._bins[0]].argmax()), round(ALONE_HZ * BINS / self._of.rate)
+        is_highest = powers[self._bins[0, best]] == powers[np.arange(-around, around + 1)].max()
+        return float(heights[best]) * ALONE / SEARCHED * is_highest, float(self.deviations[best])

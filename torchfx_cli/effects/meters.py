@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Callable
 from math import fsum, sqrt
 
 import numpy as np
@@ -48,25 +50,44 @@ class TruePeakMeter:
         return self._kernel.true_peak(behind, self._taps, self._heard.copy(), self._peak)
 
 
-class Powers:
-    """Mean squares of every `hop` frames behind `sections` [K, 6], all channels added by their `weights`."""
+class Hops:
+    """Means of every `hop` values, however these are cut; `held` are those of the hop that is not yet whole."""
 
-    def __init__(self, hop: int, weights: Array, sections: Array | None = None) -> None:
+    def __init__(self, hop: int) -> None:
+        self.hop, self.held = hop, np.empty(0)
+
+    def process(self, values: Array) -> Array:
+        """The mean of each hop that the next values make whole."""
+        first = self.hop - len(self.held)
+        if len(values) < first:
+            self.held = np.concatenate([self.held, values])
+            return np.empty(0)
+        begun, whole = np.concatenate([self.held, values[:first]]), first + (len(values) - first) // self.hop * self.hop
+        self.held = values[whole:].copy()
+        hops = begun.reshape(1, -1), values[first:whole].reshape(-1, self.hop)
+        return np.concatenate([some.mean(axis=1) for some in hops])
+
+
+class Powers:
+    """Mean squares of every `hop` frames behind `sections` [K, 6], all channels added by their `weights`.
+
+    heard  is given the power of each frame, too.
+    """
+
+    def __init__(self, hop: int, weights: Array, sections: Array | None = None,
+                 heard: Callable[[Array], None] | None = None) -> None:
         self._sections = np.empty((0, 6)) if sections is None else sections
         self._state = at_rest(len(self._sections), len(weights))
-        self._hop, self._weights, self._kernel = hop, np.ascontiguousarray(weights, np.float64), load()
-        self._means: list[float] = []
-        self._held = np.empty(0)
+        self._weights, self._kernel = np.ascontiguousarray(weights, np.float64), load()
+        self._hops, self._means, self._heard = Hops(hop), array("d"), heard
 
     def process(self, samples: Array) -> None:
         """Take the next block, float64 [frames, channels]."""
-        held = len(self._held)
-        power = np.empty(held + len(samples))
-        power[:held] = self._held
-        self._kernel.power(np.ascontiguousarray(samples), self._sections, self._state, self._weights, power[held:])
-        whole = len(power) // self._hop * self._hop
-        self._means += power[:whole].reshape(-1, self._hop).mean(axis=1).tolist()
-        self._held = power[whole:].copy()
+        power = np.empty(len(samples))
+        self._kernel.power(np.ascontiguousarray(samples), self._sections, self._state, self._weights, power)
+        self._means.frombytes(self._hops.process(power).tobytes())
+        if self._heard is not None:
+            self._heard(power)
 
     def of_hops(self) -> Array:
         """The mean of each whole hop."""
@@ -79,7 +100,8 @@ class Powers:
 
     def sum(self) -> tuple[float, int]:
         """Of all frames, and how many they are."""
-        return fsum(self._means) * self._hop + fsum(self._held.tolist()), len(self._means) * self._hop + len(self._held)
+        hop, held = self._hops.hop, self._hops.held
+        return fsum(self._means) * hop + fsum(held.tolist()), len(self._means) * hop + len(held)
 
 
 class RmsMeter:

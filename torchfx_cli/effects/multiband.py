@@ -37,8 +37,8 @@ class MultibandSpec(StageSpec):
                                             low=0.0, high=MAX_HZ, open_low=True)
     threshold_db: tuple[float, ...] = param("level from which on it works", form="numbers", unit="dBFS", low=-120.0,
                                             high=0.0)
-    ratio: tuple[float, ...] = param("dB in for one dB out, above the threshold", default=(3.0,), form="numbers",
-                                     low=1.0, high=1000.0)
+    ratio: tuple[float, ...] = param("dB in for one dB out, above the threshold", unit="ratio", default=(3.0,),
+                                     form="numbers", low=1.0, high=1000.0)
     makeup_db: tuple[float, ...] = param("gain behind it", default=(0.0,), form="numbers", unit="dB", low=-300.0,
                                          high=300.0)
     knee_db: float = knee()

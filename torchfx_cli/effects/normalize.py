@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import fsum, log10, sqrt
 from typing import Any
 
@@ -11,7 +11,7 @@ from torchfx_cli.design.stage import Measured, Meter, Stage
 from torchfx_cli.design.stages import Gain
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, listed, param
 from torchfx_cli.effects.meters import PeakMeter, RmsMeter, TruePeakMeter
-from torchfx_cli.samples import Signal
+from torchfx_cli.samples import SampleFormat, Signal
 
 PEAK, TRUE_PEAK, RMS = "peak", "true peak", "rms"
 UNITS = {PEAK: "dBFS", TRUE_PEAK: "dBTP", RMS: "dBFS rms"}
@@ -45,7 +45,7 @@ class NormalizeSpec(StageSpec):
         return Normalize(10.0 ** (level_db / 20.0), f"normalize to {level_db:g} {UNITS[self.by]}", self.by)
 
 
-KIND = Kind(NormalizeSpec, "peak_db", "- normalize: {peak: -1 dBFS}")
+KIND = Kind(NormalizeSpec, "peak_db", "- normalize: {peak: -1 dBFS}", by_unit=(("dBTP", "true_peak_db"),))
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,10 @@ class Normalize(Measured):
     def minds_end(self) -> bool:  # type: ignore[override]
         """Silence lowers the mean."""
         return self.by == RMS
+
+    def for_output(self, sink: SampleFormat) -> Stage:
+        """See `Stage`: full scale is brought to what fits."""
+        return self if self.by == RMS else replace(self, level=sink.fitting(self.level))
 
     def meter(self, source: Signal) -> Meter:
         """See `Measured`."""

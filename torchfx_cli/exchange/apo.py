@@ -21,6 +21,7 @@ KINDS = {
 }
 DEFAULT_Q = {"lowpass": 0.5**0.5, "highpass": 0.5**0.5, "bandpass": 0.5**0.5, "notch": 30.0}
 SHELF_SLOPE = 0.9
+SIDES = {"L": "left", "R": "right"}
 
 _LINE = re.compile(r"\s*([A-Za-z][A-Za-z ]*?)\s*[0-9]*\s*:\s*(.*)")
 _TYPE = re.compile(r"(ON|OFF)\s+([A-Za-z]+1?)\s*(?:([0-9.,]+)\s*dB\b)?(.*)", re.IGNORECASE)
@@ -46,7 +47,7 @@ def read_rew(text: str, reading: Reading) -> None:
 
 
 def _read(text: str, reading: Reading, beside: Callable[[int, str], None]) -> None:
-    elsewhere = ""  # the channels that what follows is for, where these are not all
+    unknown = ""  # the channels that what follows is for, where these are not known here
     for line, raw in enumerate(text.translate({**PLAIN_SIGNS, 0xA0: None}).splitlines(), 1):
         words = raw.partition("#")[0].strip()
         if not words:
@@ -55,15 +56,28 @@ def _read(text: str, reading: Reading, beside: Callable[[int, str], None]) -> No
         command = match[1].lower() if match else ""
         with reading.refusing(line):
             if match and command == "channel":
-                elsewhere = "" if match[2].strip().lower() == "all" else match[2].strip()[:60]
-                if elsewhere:
-                    raise RefusedError(f"Channel: {elsewhere}: all channels of a chain have the same filters")
+                unknown = ""
+                try:
+                    reading.channels = _channels(match[2])
+                except RefusedError:
+                    unknown = match[2].strip()[:60]
+                    raise
             elif match and command in _COMMANDS:
-                if elsewhere:
-                    raise RefusedError(f"'{words[:60]}' is for channel {elsewhere} alone")
+                if unknown:
+                    raise RefusedError(f"'{words[:60]}' is for channel {unknown} alone")
                 _COMMANDS[command](match[2], line, reading)
             else:
                 beside(line, words)
+
+
+def _channels(words: str) -> tuple[int | str, ...]:
+    """Those of a chain file: all of them, the sides of a stereo signal, or numbers from 1."""
+    names = words.split()
+    if [name.lower() for name in names] == ["all"]:
+        return ()
+    if not names or not all(name.upper() in SIDES or re.fullmatch("[1-9][0-9]{0,2}", name) for name in names):
+        raise RefusedError(f"Channel: {words.strip()[:60]}: known here are all, L, R and the numbers of channels")
+    return tuple(dict.fromkeys(SIDES[name.upper()] if name.upper() in SIDES else int(name) for name in names))
 
 
 def _filter(words: str, line: int, reading: Reading) -> None:

@@ -34,7 +34,8 @@ def read_camilladsp(text: str, reading: Reading) -> None:
         if reading.rate_hz is None and "samplerate" in devices:
             reading.rate_hz = number(_text(devices["samplerate"]), "samplerate")
         channels = int(number(_text(_keys(devices.get("capture")).get("channels")) or "0", "channels"))
-        for line, name in _names(pipeline, channels, reading):
+        for line, name, places in _steps(pipeline, min(channels, MAX_CHANNELS), reading):
+            reading.channels = places
             _take_named(name, line, filters, reading)
     except Mistake as mistake:
         reading.refuse(mistake.line, str(mistake))
@@ -42,9 +43,9 @@ def read_camilladsp(text: str, reading: Reading) -> None:
         reading.refuse(1, str(error))
 
 
-def _names(pipeline: Sequence, channels: int, reading: Reading) -> Iterable[tuple[int, str]]:
-    """The line and name of each filter, where all channels have the same ones in the same order."""
-    rows: dict[int | None, list[tuple[int, str]]] = {None: []}  # None: what goes to every channel
+def _steps(pipeline: Sequence, channels: int, reading: Reading) -> Iterable[tuple[int, str, tuple[int, ...]]]:
+    """The line and name of each filter, and its channels, from 1; () for all, or where all have the same filters."""
+    steps: list[tuple[int, str, tuple[int, ...]]] = []
     for step in pipeline.items:
         keys = _keys(step)
         if _text(keys.get("bypassed")) == "true":
@@ -53,24 +54,18 @@ def _names(pipeline: Sequence, channels: int, reading: Reading) -> Iterable[tupl
             what = f"{_text(keys.get('type'))} {_text(keys.get('name'))}"
             reading.refuse(step.line, f"pipeline: {what}: only filters are taken")
             continue
-        names = [(item.line, _text(item)) for item in _items(keys.get("names"))]
-        meant = [int(number(_text(item), "channel")) for item in
-                 [*_items(keys.get("channels")), *_items(keys.get("channel"))]]
-        if not meant or (channels and set(meant) >= set(range(channels))):
-            for row in rows.values():
-                row += names
-        for channel in () if not meant or (channels and set(meant) >= set(range(channels))) else meant[:MAX_CHANNELS]:
-            rows.setdefault(channel, list(rows[None])).extend(names)
-    each = {channel: [name for _, name in row] for channel, row in rows.items() if channel is not None}
-    if not each:
-        return rows[None]
-    count = channels or max(each) + 1
-    lists = [each.get(channel, [name for _, name in rows[None]]) for channel in range(count)]
-    if any(row != lists[0] for row in lists):
-        reading.refuse(pipeline.line, "pipeline: the channels have different filters; all channels of a chain have the "
-                                      "same ones")
-        return []
-    return rows[next(iter(channel for channel in rows if channel is not None))]
+        meant = {int(number(_text(item), "channel")) for item in
+                 [*_items(keys.get("channels")), *_items(keys.get("channel"))]}
+        if beyond := [channel for channel in meant if not 0 <= channel < MAX_CHANNELS]:
+            raise RefusedError(f"pipeline: channel {beyond[0]}: those from 0 to {MAX_CHANNELS - 1} are taken")
+        is_all = channels and meant >= set(range(channels))
+        places = () if is_all else tuple(channel + 1 for channel in sorted(meant))
+        steps += ((item.line, _text(item), places) for item in _items(keys.get("names")))
+    count = channels or max((max(places, default=0) for _, _, places in steps), default=0)
+    rows = [[name for _, name, places in steps if not places or channel in places] for channel in range(1, count + 1)]
+    if any(row != rows[0] for row in rows):
+        return steps
+    return [(line, name, ()) for line, name, places in steps if not places or 1 in places]
 
 
 def _take_named(name: str, line: int, filters: dict[str, Node], reading: Reading) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torchfx_cli.chain.document import parse_document
-from torchfx_cli.chain.stage import name_and_body, read_stage
+from torchfx_cli.chain.stage import name_and_body, read_beside, read_stage
 from torchfx_cli.effects.kind import Origin, key_of
 from torchfx_cli.effects.table import KINDS
 
@@ -21,18 +21,26 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """A stage of a chain file, and the line that it comes from."""
+    """A stage of a chain file, and the line that it comes from; `channels` as they stand beside it, () for all."""
 
     line: int
     kind: str
     values: dict[str, Value]
+    channels: tuple[int | str, ...] = ()
 
     def __str__(self) -> str:
         """Such as `peaking: {frequency: 1000, gain: -3}` or `gain: -3`, in one line of YAML."""
+        if self.channels:
+            return f"{{{self._stage or f'{self.kind}: {{}}'}, channels: {written(self.channels)}}}"
+        return self._stage or self.kind
+
+    @property
+    def _stage(self) -> str:
+        """Its kind and its values, "" where it has none."""
         short = KINDS[self.kind].shorthand
         if short and list(self.values) == [key_of(short)]:
             return f"{self.kind}: {written(self.values[key_of(short)])}"
-        return f"{self.kind}: {written(self.values)}" if self.values else self.kind
+        return f"{self.kind}: {written(self.values)}" if self.values else ""
 
 
 def written(value: Value | dict[str, Value]) -> str:
@@ -52,17 +60,19 @@ class Reading:
     """`entries` in their order, and `refused`: the line of each, and what was wrong with it.
 
     rate_hz  the sample rate of what is given by numbers that are made for one, or None where nobody said.
+    channels  those that what is taken now is for, as a chain file has them; () for all.
     folder   where names of files in the text start from, as seen from the chain file.
     """
 
     def __init__(self, rate_hz: float | None = None, folder: str = "") -> None:
         self.rate_hz, self.folder = rate_hz, folder
+        self.channels: tuple[int | str, ...] = ()
         self.entries: list[Entry] = []
         self.refused: list[tuple[int, str]] = []
 
     def take(self, line: int, kind: str, **values: Value) -> None:
         """The stage `kind`, unless the house cannot have it so."""
-        entry = Entry(line, kind, values)
+        entry = Entry(line, kind, values, self.channels)
         if complaints := list(_complaints(entry)):
             self.refused += [(line, complaint) for complaint in complaints]
         else:
@@ -92,9 +102,9 @@ class Reading:
 
 
 def _complaints(entry: Entry) -> Iterator[str]:
-    name, body, _ = name_and_body(parse_document(str(entry)))
+    name, body, beside = name_and_body(parse_document(str(entry)))
     _, mistakes = read_stage(name, body, Origin("", 0, entry.kind), {})
-    for mistake in mistakes:
+    for mistake in (*mistakes, *read_beside(beside)[1]):
         yield f"{entry.kind}{mistake.path}: {mistake}"
 
 

@@ -31,6 +31,7 @@ class RenderPlan:
 
     fs, channels  of the input; what becomes of them on the way is in `signals`.
     remarks       what a user should know of the stages before anything is done.
+    warned        what every file that it is done to is warned of.
     found         what followed from the whole file, a line for each stage that was measured.
     dithers_all   dither what nothing changes, too.
     tail_frames   silence that follows the input, at its rate, so that what rings is heard to its end; see `tail`.
@@ -46,6 +47,7 @@ class RenderPlan:
     tail_frames: int = 0
     seed: int = 0
     remarks: tuple[str, ...] = ()
+    warned: tuple[str, ...] = ()
     start: Start = "rest"
     found: tuple[str, ...] = ()
     dithers_all: bool = False
@@ -167,8 +169,7 @@ class RenderPlan:
 
     def turned_down(self, peak: float) -> tuple[RenderPlan, float]:
         """This plan with its output lowered so that `peak`, above full scale, just fits the sink; by how many dB."""
-        margin = 2.0 ** (2 - self.sink.bits) if self.sink.is_integer else 0.0  # the top step, and one of dither
-        factor = (1.0 - margin) / peak
+        factor = self.sink.highest / peak
         change_db = -20.0 * math.log10(factor)
         gain = Gain(factor, f"turned down by {change_db:.2f} dB")
         return replace(self, stages=fuse((*self.stages, gain))), change_db
@@ -238,8 +239,8 @@ def assemble(
     remarks = tuple(dict.fromkeys(remark for stage in stages for remark in stage.remarks))
     plan = RenderPlan(fs, channels, fused, source, sink, wanted and sink.is_integer, remarks=remarks,
                       start=start, dithers_all=dither == "tpdf")
-    tail_frames, placed = with_tail(fused, plan.signals[0], tail_s)
-    return replace(plan, stages=placed, tail_frames=tail_frames)
+    tail_frames, placed, warned = with_tail(fused, plan.signals[0], tail_s)
+    return replace(plan, stages=placed, tail_frames=tail_frames, warned=warned)
 
 
 def _changes(stages: Sequence[Stage], source: SampleFormat, sink: SampleFormat) -> bool:

@@ -36,8 +36,8 @@ class Tail(Stage):
 
 
 def with_tail(stages: Sequence[Stage], source: Signal, tail_s: float | Literal["auto"]
-              ) -> tuple[int, tuple[Stage, ...]]:
-    """The frames of silence in front of all of `stages`, and these with the `Tail`s between them.
+              ) -> tuple[int, tuple[Stage, ...], tuple[str, ...]]:
+    """The frames of silence in front of all of `stages`, these with the `Tail`s between them, and what to warn of.
 
     "auto": what the stages up to each that minds the end, and those behind the last, need to fall below -120 dB, at
     most a minute each. A time: all of it in front of the last of these parts that rings.
@@ -46,7 +46,10 @@ def with_tail(stages: Sequence[Stage], source: Signal, tail_s: float | Literal["
     signals = [source]
     for part in parts:
         signals.append(output_of(part, signals[-1]))
-    silence_s = [min(ringing_s(part, signal), MAX_TAIL_S) for part, signal in zip(parts, signals, strict=False)]
+    rings_s = [ringing_s(part, signal) for part, signal in zip(parts, signals, strict=False)]
+    silence_s = [min(s, MAX_TAIL_S) for s in rings_s]
+    warned = [f"--tail auto: what rings takes {s:.0f} s to fall to -120 dB; its tail ends after {MAX_TAIL_S:.0f} s"
+              for s in rings_s if s > MAX_TAIL_S and tail_s == "auto"]
     if tail_s != "auto":
         last = max((n for n, ringing in enumerate(silence_s) if ringing), default=0)
         silence_s = [tail_s * (n == last) for n in range(len(parts))]
@@ -55,7 +58,7 @@ def with_tail(stages: Sequence[Stage], source: Signal, tail_s: float | Literal["
     for count, s, part in zip(frames[1:], silence_s[1:], parts[1:], strict=True):
         placed += [Tail(count, f"tail of {s:.3f} s")] if count else []
         placed += part
-    return frames[0], tuple(placed)
+    return frames[0], tuple(placed), tuple(warned)
 
 
 def _parts(stages: Sequence[Stage]) -> list[tuple[Stage, ...]]:

@@ -18,6 +18,7 @@ MAX_TEXT_BYTES = 1 << 15
 AU_HEADER_BYTES = 24
 # Bytes behind the last chunk that are none themselves: sizes off by a few bytes are common and harmless.
 HARMLESS_BYTES = 8
+ALAC_FLAGS = {16: 1, 20: 2, 24: 3}
 FILES = frozenset({"RIFF", "RIFX", "RF64", "FORM", "riff", "caff"})  # begin a file, and are no chunk inside one
 # Sizes that programs write into a pipe because they cannot come back to correct them: sox, arecord, ffmpeg.
 _STREAMED = (range(0x7FFFF000, 0x80000001), range(0xFFFFFF00, 0x100000000))
@@ -214,6 +215,23 @@ def wave_codec(fd: int, layout: Layout) -> int:
     fmt = layout.first("fmt") if layout.kind in ("WAV", "RF64") and not layout.big_endian else None
     head = b"" if fmt is None else os.pread(fd, 26, fmt.start)
     return int.from_bytes(head[24:26] if head[:2] == b"\xfe\xff" else head[:2], "little")
+
+
+def alac_width(fd: int, layout: Layout | None) -> dict[int, bytes]:
+    """Position -> bytes that tell libsndfile how wide the samples of an ALAC in a CAF are, which ffmpeg does not tell.
+
+    It stands in the format flags of desc (Apple Core Audio Format 1.0), and in the decoder's own cookie, which may lie
+    in an atom `alac` behind one that is called `frma`.
+    """
+    desc, kuki = (layout.first(name) if layout is not None and layout.kind == "CAF" else None
+                  for name in ("desc", "kuki"))
+    if desc is None or kuki is None or os.pread(fd, 8, desc.start + 8) != b"alac\0\0\0\0":
+        return {}
+    cookie = os.pread(fd, min(kuki.size, 48), kuki.start)
+    for name, atom_bytes in ((b"frma", 12), (b"alac", 12)):
+        cookie = cookie[atom_bytes:] if cookie[4:8] == name else cookie
+    flag = ALAC_FLAGS.get(cookie[5]) if len(cookie) > 5 else None
+    return {} if flag is None else {desc.start + 12: struct.pack(">I", flag)}
 
 
 def aiff_frames(fd: int, layout: Layout) -> int | None:

@@ -264,11 +264,18 @@ def check_words(path: str | Path, format_word: str | None, subtype_word: str | N
     if format_word is None and not is_audio_name(path):
         return
     container = _container_of(Path(path), format_word)
-    if rate_option and not RATED.intersection(container.subtypes):
-        name = container.word.upper()
+    if rate_option and (name := without_rate(path, format_word)):
         raise UsageError(f"{rate_option} is for MP3, Vorbis and Opus; {name} has no bit rate to choose")
     if subtype_word is not None:
         _subtype_of(container, "", subtype_word)
+
+
+def without_rate(path: str | Path, format_word: str | None) -> str:
+    """The name of the container that `path` gets, where that has no bit rate to choose; else ""."""
+    if format_word is None and not is_audio_name(path):
+        return ""
+    container = _container_of(Path(path), format_word)
+    return "" if RATED.intersection(container.subtypes) else container.word.upper()
 
 
 def _container_named(word: str) -> Container:

@@ -20,6 +20,7 @@ from torchfx_cli.stream.diagnose import fault
 MAX_HEAD_BYTES = 64 << 20  # of an input before its first sample, pictures and all
 ENDLESS = 1 << 60  # the length, in bytes, of what does not tell its length
 PIECE_BYTES = 1 << 16
+FLAC_MARKS = (b"fLaC\0\0\0\x22", b"fLaC\x80\0\0\x22")  # and STREAMINFO, which may be its only block
 STDIN_KEPT = "the standard input"
 POLL_S = 0.1  # how soon a read that waits notices that nobody needs it any more
 
@@ -30,13 +31,15 @@ class InPipe(io.RawIOBase):
     length  in bytes, as libsndfile shall see it.
     patch   (position, bytes) of the kept beginning that libsndfile shall see otherwise.
     taken   bytes that were taken out of the pipe so far.
+    second  whether there was what looks like the beginning of a FLAC, later than at the beginning.
     lost    whether bytes were asked for once more that are not kept: a FLAC decoder does so in a damaged stream.
     fault   why nothing more comes, though it is not the end; an exception would be lost in libsndfile.
     """
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self.length, self.taken, self.lost = ENDLESS, 0, False
+        self.length, self.taken, self.lost, self.second = ENDLESS, 0, False, False
+        self._last = b""
         self.patch: tuple[int, bytes] | None = None
         self.fault: ReadError | None = None
         self._head = bytearray()
@@ -71,6 +74,7 @@ class InPipe(io.RawIOBase):
     def forget(self) -> None:
         """Keep no more than there is; called when all is opened and samples follow."""
         self._keeps = False
+        self._look(bytes(self._head[1:]))
 
     def lap(self, start: int) -> None:
         """From now on what comes next is what stands at `start`, behind the kept beginning; keeps again."""
@@ -152,7 +156,14 @@ class InPipe(io.RawIOBase):
         self._is_over = not count
         if self._keeps:
             self._head += view[:count]
+        else:
+            self._look(bytes(view[:count]))
         return count
+
+    def _look(self, piece: bytes) -> None:
+        if not self.second:
+            seen = self._last + piece
+            self.second, self._last = any(mark in seen for mark in FLAC_MARKS), seen[1 - len(FLAC_MARKS[0]) :]
 
 
 def spooled(pipe: InPipe) -> BinaryIO:

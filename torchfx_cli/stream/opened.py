@@ -80,7 +80,7 @@ class Opened:
         self.is_patched = bool(patches)
         if layout is not None and os.pread(fd, 4, 0) == b"BW64":  # ITU-R BS.2088: an RF64, or small, a WAV
             patches[0] = b"RF64" if layout.first("ds64") is not None else b"RIFF"
-        patches |= w64_codec(fd, layout)
+        patches |= w64_codec(fd, layout) | chunks.alac_width(fd, layout)
         tag = layout.chunks[0] if layout is not None and layout.chunks else None
         seen_bytes = chunks.seen_bytes(layout, file_bytes)
         if tag is not None and (tag.name, tag.start) == ("id3", 0):  # libsndfile counts it as samples

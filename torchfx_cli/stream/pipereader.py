@@ -86,6 +86,7 @@ class PipeSource(Source):
 
     def __init__(self, pipe: InPipe, on_nan: OnNan, on_truncated: OnTruncated) -> None:
         self.frames_read = self.repaired = 0
+        self._is_joined = False
         self._pipe, self._path = pipe, STDIO
         self._on_nan, self._on_truncated = on_nan, on_truncated
         self._stat = pipe.stat
@@ -185,10 +186,19 @@ class PipeSource(Source):
         self._sound = self._open()
         return True
 
+    @property
+    def _ends_at_second(self) -> bool:
+        """Whether a second FLAC follows all frames of the first, which are damage to the decoder of that."""
+        return self._pipe.second and self.facts.container == "FLAC" and self.frames_read == self.facts.frames
+
     def _check_stream(self) -> None:
         if self._pipe.fault is not None:
             raise self._pipe.fault
-        self._check_words(error_of(self._sound))
+        words = error_of(self._sound)
+        self._is_joined |= self._ends_at_second and bool(words or self._pipe.lost)
+        if self._is_joined:
+            return
+        self._check_words(words)
         if self._pipe.lost:
             where = f"near {self.frames_read / self.facts.fs:.2f} s"
             raise ReadError(f"{self.facts.container} stream damaged or cut off {where}")
@@ -207,6 +217,8 @@ class PipeSource(Source):
         self._check.check_header(facts, is_patched=True)
         self._check.check_end(facts, facts.frames, self.frames_read)
         self._check.check_sum(self._sum)
+        if self._is_joined:
+            self._check.warn_of_second(facts, self.frames_read)
         self._warn_of_chunks(layout)
 
     def _warn_of_chunks(self, layout: Layout | None) -> None:

@@ -118,7 +118,7 @@ def commit(source: Source, todo: JobPlan, output: Output | PipeOutput, rendered:
            since_s: float) -> FileResult:
     """Give the written `output` its name, unless what was seen on the way is not to be lived with (FileError)."""
     levels = rendered.levels
-    warnings = (*source.warnings, *output.warnings, *levels.warnings, *rendered.warnings)
+    warnings = (*todo.plan.warned, *source.warnings, *output.warnings, *levels.warnings, *rendered.warnings)
     _refuse(levels, warnings, settings)
     with Backup(todo.job, source.stat) as backup:
         written = output.commit(partial(_note, source, todo, backup, settings, len(warnings)))

@@ -15,7 +15,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from torchfx_cli.errors import UsageError, printable
-from torchfx_cli.stream.formats import check_words, extension_of
+from torchfx_cli.stream.formats import check_words, extension_of, without_rate
 from torchfx_cli.stream.pipewriter import check_format
 from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.tasks import journal
@@ -90,6 +90,7 @@ def plan_in_place(inputs: Sequence[Input], backup: str, settings: Settings, *, r
         path = Path(os.path.realpath(found.path) if is_link else found.path)
         job = Job(Path(found.path), path, overwrite=True, backup=Path(f"{path}{backup}"))
         jobs.append(settled(job, settings, problems, records))
+    problems += _impossible_formats(jobs, settings)
     problems += find_conflicts([(str(job.source), str(job.output)) for job in jobs], in_place=True)
     names = {job.output for job in jobs}
     problems += [f"{job.source} cannot be replaced in place: its format is read here, not written; give --output, or "
@@ -124,18 +125,26 @@ def _one_path(name: str) -> Path:
     return Path(name)
 
 
-def _impossible_formats(jobs: Iterable[Job], settings: Settings) -> list[str]:
+def _impossible_formats(jobs: Sequence[Job], settings: Settings) -> list[str]:
     problems: dict[str, None] = {}  # each once, in order
-    seen = set()
-    for job in jobs:
-        if job.output.suffix in seen:
-            continue
-        seen.add(job.output.suffix)
+    outputs = {job.output.suffix: job.output for job in jobs}
+    option = "" if unrated(jobs, settings) else settings.rate.option
+    for output in outputs.values():
         try:
-            check_words(job.output, settings.format, settings.subtype, settings.rate.option)
+            check_words(output, settings.format, settings.subtype, option)
         except UsageError as error:
             problems[str(error)] = None
     return list(problems)
+
+
+def unrated(jobs: Iterable[Job], settings: Settings) -> str:
+    """The remark that some of the outputs have no bit rate to choose, though one is asked for, and others have."""
+    outputs = {job.output.suffix: job.output for job in jobs if not job.fault} if settings.rate.option else {}
+    names = [without_rate(output, settings.format) for output in outputs.values()]
+    if all(names):
+        return ""
+    without = " and ".join(filter(None, dict.fromkeys(names)))
+    return f"{settings.rate.option} does nothing for {without}: there is no bit rate to choose" if without else ""
 
 
 def _occupied(jobs: Iterable[Job], settings: Settings, resumed: Path | None) -> list[str]:

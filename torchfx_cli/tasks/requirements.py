@@ -40,8 +40,13 @@ class Requirement:
 
     @property
     def is_level(self) -> bool:
-        """Whether a gain changes it."""
+        """Whether it is measured of the samples."""
         return self.key in LEVELS
+
+    @property
+    def follows_gain(self) -> bool:
+        """Whether a gain changes it."""
+        return self.is_level and LEVELS[self.key].follows_gain
 
     def is_met(self, value: float | None) -> bool:
         """None: it could not be measured."""
@@ -80,9 +85,8 @@ def _requirement(term: str) -> Requirement:
     if sign not in EQUAL and spread_text is not None:
         raise UsageError(f"{OPTION}: found '{printable(term.strip())}'; ± goes with =")
     spread = SPREAD if is_level else 0.0
-    if spread_text is not None:  # a difference of loudness is in LU, of other levels in dB
-        spread = _number(key, re.sub(r"\s*LU$", "", spread_text),
-                         Param(key, unit="dB" if is_level else UNITS[key], low=0.0))
+    if spread_text is not None:
+        spread = _number(key, spread_text, Param(key, unit="dB" if is_level else UNITS[key], low=0.0))
     low = value - spread if sign in EQUAL else -inf if sign in BELOW else value
     high = value + spread if sign in EQUAL else value if sign in BELOW else inf
     return Requirement(term.strip(), key, low, high, sign in ("<", ">"))
@@ -114,8 +118,8 @@ def verdict(requirements: Iterable[Requirement], values: Mapping[str, float | No
         value = values[one.key]
         if not one.is_met(value):
             missed.append(f"{one.text}: {in_words(one.key, value)}")
-            mends |= one.is_level and value is not None
-        if one.is_level and value is not None:
+            mends |= one.follows_gain and value is not None
+        if one.follows_gain and value is not None:
             levels.append((one, *one.gains_db(value)))
     return Verdict(tuple(missed), *(_gain(levels) if mends else (None, "")))
 
@@ -139,7 +143,7 @@ def in_words(key: str, value: float | None) -> str:
     if value is None:
         return "cannot be measured"
     if value == -inf:
-        return "silence, or shorter than 400 ms" if key == "loudness" else "silence"
+        return LEVELS[key].absent
     return f"{shown(value):.2f} {UNITS[key]}" if key not in ("rate", "channels") else f"{value:g} {UNITS[key]}".rstrip()
 
 

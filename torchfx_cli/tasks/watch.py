@@ -106,7 +106,7 @@ def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, not
 def _problem(job: Job, settings: Settings) -> str:
     """What is wrong with this output before its input is opened; for one file of many no reason to end the run."""
     try:
-        check_words(job.output, settings.format, settings.subtype, settings.rate.option)
+        check_words(job.output, settings.format, settings.subtype)
     except UsageError as error:
         return str(error)
     return ""
