@@ -20,7 +20,7 @@ from torchfx_cli.stream.reader import open_source
 from torchfx_cli.stream.speakers import from_ogg
 
 SECONDS = 3
-CODECS = [("VORBIS", 44100, 1), ("VORBIS", 48000, 6), ("OPUS", 48000, 2), ("OPUS", 16000, 1)]
+CODECS = [("VORBIS", 44100, 1), ("VORBIS", 32000, 6), ("OPUS", 48000, 2), ("OPUS", 16000, 1)]
 # Frames behind a hole in which a decoder of Opus, which predicts from what came before, is not yet as it was.
 SETTLING_S = {"VORBIS": 0.0, "OPUS": 0.5}
 HEADER_PAGES = 2
