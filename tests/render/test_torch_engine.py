@@ -57,7 +57,7 @@ def _short_units(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_chunked_is_whole_for_every_kind(kind: str) -> None:
     plan = plan_of(stages_of(kind), tail_s=0.005)
     for size in SIZES:
-        x = signal(min(400 * size, 9001))
+        x = signal(min(400 * size, 3001))
         whole = render(TorchEngine, plan, x)
         assert whole.block.shape == (len(x) + plan.tail_frames, 2)
         # The units are the same for every cutting, so this is stricter than the law's 1e-12.

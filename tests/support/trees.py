@@ -46,8 +46,8 @@ class Tree:
                               env=environment(cold=bool(before)), timeout=120)
 
     def start(self, *more: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(self.command(*SLOWLY, *more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                                env=environment(cold=True))
+        return subprocess.Popen(self.command(*SLOWLY, *more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                text=True, env=environment(cold=True))
 
 
 def environment(cold: bool = False) -> dict[str, str]:
