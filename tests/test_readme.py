@@ -23,14 +23,22 @@ YAML = re.findall(r"```yaml\n(.*?)```", README, re.S)
 SHELL = "".join(re.findall(r"```sh\n(.*?)```", README, re.S))
 # A GPU may not be there, completion would change the user's own shell, and those of bench take long: see tests/bench.
 LEFT_OUT = ("--device cuda", "--install-completion", "--compare", "--advise", "--calibrate", "--channels")
-COMMANDS = [
-    line.split("  #")[0].strip()
-    for line in SHELL.splitlines()
-    if "torchfx " in line and not line.startswith("pip") and not any(word in line for word in LEFT_OUT)
-]
-# The same, on a few seconds of sound, which may have no loudness, and of time.
+# On a few seconds of sound, which may have no loudness, and of time.
 SMALLER = {"--durations 5,60": "--durations 1", "--durations 60": "--durations 1", "--reps 50": "--reps 2",
-           "--budget 20": "--budget 1", "loudness=-16±1,": "", "loudness=-23±0.5,": "", ",noise_floor<=-60": ""}
+           "--budget 20": "--budget 0.2", "loudness=-16±1,": "", "loudness=-23±0.5,": "", ",noise_floor<=-60": ""}
+
+
+def smaller(command: str) -> str:
+    for words, fewer in SMALLER.items():
+        command = command.replace(words, fewer)
+    return command if re.search("--(budget|reps)", command) else command.replace("torchfx bench",
+                                                                                 "torchfx bench --budget 0.2")
+
+
+COMMANDS = list(dict.fromkeys(
+    smaller(line.split("  #")[0].strip()) for line in SHELL.splitlines()
+    if "torchfx " in line and not line.startswith("pip") and not any(word in line for word in LEFT_OUT)
+))
 
 
 def test_the_first_chain_of_the_readme_is_read_as_it_stands() -> None:
@@ -63,11 +71,7 @@ def test_each_command_of_the_readme_runs(command: str, folder: Path) -> None:
 
 
 def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """`command` as a shell reads it, with the torchfx of this checkout, on little sound."""
-    for words, fewer in SMALLER.items():
-        command = command.replace(words, fewer)
-    if not re.search("--(budget|reps)", command):
-        command = command.replace("torchfx bench", "torchfx bench --budget 1")
+    """`command` as a shell reads it, with the torchfx of this checkout."""
     function = f'torchfx() {{ {shlex.quote(sys.executable)} -m torchfx_cli "$@"; }}'
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "XDG_CONFIG_HOME": str(folder / "config")}
     return subprocess.run(["bash", "-c", f"{function}\nset -o pipefail; {command}"], cwd=folder, capture_output=True,

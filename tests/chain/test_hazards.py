@@ -180,9 +180,9 @@ def test_a_deep_stack_does_not_matter() -> None:
 # ---- chains that would keep a machine busy (none of these ended in 100 s) ----
 
 @pytest.mark.parametrize(("entry", "count", "words"), [
-    ("lowpass: {cutoff: %d, order: 40, family: bessel}", 8000, "chain[2500].lowpass: up to here the chain has 100040"),
+    ("lowpass: {cutoff: %d, order: 40, family: bessel}", 2600, "chain[2500].lowpass: up to here the chain has 100040"),
     ("fir: {lowpass: %d, taps: 1000001}", 1000, "chain[4].fir: up to here the chain has 5000005 taps of impulse respo"),
-    ("lowpass: {cutoff: 900, order: 20, family: elliptic, ripple: 0.%d}", 4000, "2020 orders of different elliptic"),
+    ("lowpass: {cutoff: 900, order: 20, family: elliptic, ripple: 0.%d}", 1000, "2020 orders of different elliptic"),
 ])
 def test_a_chain_that_takes_too_long_to_design_is_refused_at_its_first_stage_beyond(
         entry: str, count: int, words: str) -> None:
@@ -194,11 +194,11 @@ def test_a_chain_that_takes_too_long_to_design_is_refused_at_its_first_stage_bey
 
 def test_long_chains_of_costly_stages_are_designed_in_seconds() -> None:
     text = "chain:\n"
-    text += "".join(f"  - lowpass: {{cutoff: {1000 + n}, order: 30, family: bessel}}\n" for n in range(1000))
-    text += "".join(f"  - fir: {{lowpass: {1000 + n}, taps: 2047}}\n" for n in range(1000))
+    text += "".join(f"  - lowpass: {{cutoff: {1000 + n}, order: 30, family: bessel}}\n" for n in range(400))
+    text += "".join(f"  - fir: {{lowpass: {1000 + n}, taps: 2047}}\n" for n in range(400))
     since_s = time.perf_counter()
     assert fuse(design_chain(parse_chain(text), 48_000))
-    assert time.perf_counter() - since_s < 30.0
+    assert time.perf_counter() - since_s < 12.0
 
 
 # ---- fuzz (row 127) ----
@@ -232,13 +232,13 @@ def complaints_of(read: Callable[[str], object], text: str) -> tuple[str, ...]:
 
 
 @given(EDITS)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_an_edited_chain_is_read_or_refused_and_nothing_else(edits: list[tuple[float, int, str]]) -> None:
     assert all(line.isprintable() for line in complaints_of(parse_chain, mutated(ANYTHING, edits)))
 
 
 @given(st.sampled_from(EFFECTS), EDITS)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_an_edited_effect_is_read_or_refused_and_nothing_else(effect: str, edits: list[tuple[float, int, str]]) -> None:
     assert all(line.isprintable() for line in complaints_of(parse_effect, mutated(effect, edits)))
 

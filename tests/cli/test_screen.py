@@ -24,8 +24,9 @@ def on_a_terminal(folder: Path, *arguments: str, script: str = "", **env: str) -
     """Run torchfx in `folder` with a terminal for both outputs; `script` runs first in its process."""
     ours, theirs = pty.openpty()
     code = f"{script}\nimport sys\nfrom torchfx_cli.__main__ import main\nsys.exit(main({list(arguments)}))"
+    command = ["-c", code] if script else ["-m", "torchfx_cli", *arguments]
     environment = {k: v for k, v in os.environ.items() if k not in ("CI", "NO_COLOR")} | WIDE | env
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=theirs, stderr=theirs, cwd=folder,
+    child = subprocess.Popen([sys.executable, *command], stdout=theirs, stderr=theirs, cwd=folder,
                              env=environment | {"PYTHONPATH": str(ROOT)})
     os.close(theirs)
     seen = b""

@@ -200,14 +200,14 @@ def test_the_list_of_failures_gives_the_same_outputs_again(
     for name in names:
         Path(name).write_text("no sound")
     Path("ls").write_text("in/./sub/bad.wav\n./in/sub/bad.wav\nin2/c.wav\ntop.wav\n././in2/./c.wav\n")
-    done = run("process", *arguments, "-e", HALF, "--failed", "f", "--report", "r", *zero)
+    done = run("process", *arguments, "-e", HALF, "--failed", "f", "--report", "r", "--jobs", "1", *zero)
     assert done.code == 3, done.err
     expected = {(file["input"], os.path.abspath(file["output"])) for file in json.loads(Path("r").read_text())["files"]
                 if file["status"] == "failed"}
     options = [word for word in arguments[1:] if word.startswith("-") or arguments[arguments.index(word) - 1][0] == "-"]
     if arguments[0] == "--files-from":
         options = options[1:]
-    again = run("process", "--files-from", "f", "-e", HALF, "--overwrite", "--report", "r2", *options)
+    again = run("process", "--files-from", "f", "-e", HALF, "--overwrite", "--report", "r2", "--jobs", "1", *options)
     assert again.code == 3, again.err
     found = {(os.path.normpath(file["input"]), os.path.abspath(file["output"]))
              for file in json.loads(Path("r2").read_text())["files"]}

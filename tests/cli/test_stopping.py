@@ -113,12 +113,14 @@ def test_what_writes_nothing_ends_within_two_seconds_also_in_a_long_call(
     """A decoder that looks through a huge file stands for minutes in one call, in which Python hears of no signal."""
     soundfile.write(tmp_path / "in.wav", np.zeros(80, np.int16), 8000)
     script = f"""
-import hashlib, signal, sys
+import ctypes, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from torchfx_cli.stream import opened
 def slow(fd):
     print("opening", flush=True)
-    hashlib.pbkdf2_hmac("sha256", b"", b"", 1 << 30)
+    libc, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+    libc.pthread_mutex_lock(mutex)
+    libc.pthread_mutex_lock(mutex)  # which no signal interrupts
 opened.open_to_read = slow
 from torchfx_cli.__main__ import main
 sys.exit(main({arguments!r}))

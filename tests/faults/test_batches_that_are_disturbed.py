@@ -18,11 +18,11 @@ import pytest
 from support.invariants import check_exit, check_told, nothing_lost
 from support.rounds import ROUNDS
 from support.strace import needs_strace
-from support.trees import TORCHFX, Tree, environment, make_tree
+from support.trees import SLOWLY, TORCHFX, Tree, environment, make_tree
 
 from torchfx_cli.tasks.journal import NAME
 
-KILLS = 12 * ROUNDS
+KILLS = 6 * ROUNDS
 JOURNAL = (re.escape(NAME) + r"(-\d+)?", r"\d+")  # beside outputs, there are journals and the mirrored folders
 HALVES = (("--include", "[ab].*"), ("--include", "[cd].*"))  # of the inputs
 
@@ -85,7 +85,7 @@ def test_a_signal_stops_a_batch_within_two_seconds_and_leaves_no_temporary_file(
         tree: Tree, number: int, code: int) -> None:
     rng = random.Random(number)
     stopped = 0
-    for _ in range(3 * ROUNDS):
+    for _ in range(2 * ROUNDS):
         with nothing_lost(tree.inputs, tree.truth, also=JOURNAL):
             noted = journal_bytes(tree)
             child = tree.start("--resume")
@@ -111,7 +111,7 @@ def test_a_signal_stops_a_batch_within_two_seconds_and_leaves_no_temporary_file(
 
 
 def test_ctrl_c_at_a_terminal_reaches_workers_too_and_they_leave_it_to_the_run(tree: Tree) -> None:
-    child = subprocess.Popen(tree.command(), stderr=subprocess.PIPE, text=True, start_new_session=True,
+    child = subprocess.Popen(tree.command(*SLOWLY), stderr=subprocess.PIPE, text=True, start_new_session=True,
                              env=environment())
     while not list(tree.out.glob("*/*.wav")) and child.poll() is None:
         time.sleep(0.005)
@@ -154,7 +154,7 @@ def test_of_two_runs_that_share_a_folder_one_is_stopped_and_the_other_does_not_m
         tree: Tree, number: int, code: int) -> None:
     rng = random.Random(number)
     stopped = 0
-    for turn in range(2 * ROUNDS):
+    for turn in range(ROUNDS):
         with nothing_lost(tree.inputs, tree.truth, killed=True, also=JOURNAL):
             victim = tree.start(*HALVES[turn % 2], "--hash")
             while journal_bytes(tree) == 0 and victim.poll() is None:
@@ -191,18 +191,18 @@ def test_six_runs_at_a_time_as_xargs_starts_them_do_every_file(tree: Tree) -> No
         pytest.skip("needs xargs")
     (tree.folder / "links").mkdir()
     links = []
-    for number in range(50):
+    for number in range(20):
         links.append(tree.folder / "links" / f"{number}.wav")
         os.link(tree.inputs[0], links[-1])
-    xargs = ["xargs", "-0", "-P", "6", "-n", "7", *TORCHFX, "process", "-e", "gain:-6", "-q", "-o", f"{tree.out}/"]
+    xargs = ["xargs", "-0", "-P", "6", "-n", "3", *TORCHFX, "process", "-e", "gain:-6", "-q", "-o", f"{tree.out}/"]
     names = b"".join(bytes(path) + b"\0" for path in links)
     tree.out.mkdir()
     done = subprocess.run(xargs, input=names, capture_output=True, env=environment(), timeout=120)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert len(list(tree.out.glob("*.wav"))) == 50, "the last run had a single file"
+    assert len(list(tree.out.glob("*.wav"))) == 20, "the last run had a single file"
     resumed = subprocess.run([*TORCHFX, "process", str(tree.folder / "links"), "-e", "gain:-6", "-o", str(tree.out),
                               "--resume"], capture_output=True, text=True, env=environment(), timeout=120)
-    assert resumed.stderr.splitlines()[-1] == "0 ok, 0 warned, 0 failed, 50 skipped"
+    assert resumed.stderr.splitlines()[-1] == "0 ok, 0 warned, 0 failed, 20 skipped"
 
 
 def test_a_full_disk_stops_the_batch_and_keeps_what_is_done(tree: Tree, tmpfs: Callable[[str], Path]) -> None:
@@ -239,10 +239,10 @@ def test_a_limit_on_the_size_of_files_costs_the_large_ones(tree: Tree) -> None:
 
 
 def test_a_low_limit_on_open_files_is_enough_for_many(tmp_path: Path) -> None:
-    make_tree(tmp_path / "in", 120, 0.01)
+    make_tree(tmp_path / "in", 60, 0.01)
     done = Tree(tmp_path, {}).run(before=("prlimit", "--nofile=40"))
     assert done.returncode == 0, done.stderr
-    assert "120 ok" in done.stderr
+    assert "60 ok" in done.stderr
 
 
 def test_an_output_folder_that_is_removed_meanwhile_ends_the_run(tree: Tree) -> None:
@@ -318,7 +318,7 @@ def test_a_failing_call_in_a_worker_or_in_the_run_never_gives_a_wrong_output(tre
     quickly = [] if "signal=" in fault else ["--seccomp-bpf"]  # stops at these calls alone, but cannot send signals
     strace = ("strace", "-f", *quickly, "-qq", "-o", str(log), "-e", f"trace={calls}", "-e", f"inject={fault}")
     with nothing_lost(tree.inputs, tree.truth, killed="SIGKILL" in fault or "SIGSEGV" in fault, also=JOURNAL):
-        done = tree.run("--chunk", "0.1", before=strace)
+        done = tree.run(before=strace)
     assert "INJECTED" in log.read_text() or "+++ killed by" in log.read_text(), "the fault was not reached"
     assert "Traceback" not in done.stderr, done.stderr
     if done.returncode == 0 or "signal=" not in fault:  # a worker that is killed after the renaming counts as failed

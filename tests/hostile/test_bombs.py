@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from torchfx_cli.stream.richtags import TagError, read
 FS = 48_000
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 IDLE_MIB = 150  # of a run that does nothing unusual, with room; nothing here may take much more
-IDLE_S = 12.0  # of computing, a start included: what is refused in time takes one or two
+IDLE_S = 8.0  # of computing: what is refused in time takes one at most
 
 
 @pytest.fixture
@@ -35,9 +36,9 @@ def chain(folder: Path, *stages: str, name: str = "chain.yaml") -> str:
 
 
 @pytest.mark.parametrize(("stage", "count", "place", "words"), [
-    ("lowpass: {cutoff: 1 kHz, order: 40, family: bessel}", 8000, 2500, "lowpass: up to here the chain has 100040 "
+    ("lowpass: {cutoff: 1 kHz, order: 40, family: bessel}", 2600, 2500, "lowpass: up to here the chain has 100040 "
      "orders of recursive stages; at most 100000 are allowed"),
-    ("bandstop: {low: 1 kHz, high: 2 kHz, order: 40}", 2000, 1250, "bandstop: up to here the chain has 100080 "
+    ("bandstop: {low: 1 kHz, high: 2 kHz, order: 40}", 1300, 1250, "bandstop: up to here the chain has 100080 "
      "orders of recursive stages; at most 100000 are allowed"),
     ("fir: {lowpass: 1 kHz, taps: 1000001}", 1000, 4, "fir: up to here the chain has 5000005 "
      "taps of impulse responses; at most 4194304 are allowed"),
@@ -87,17 +88,17 @@ def test_a_circuit_has_a_bounded_number_of_poles(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("stage", "count"), [
-    ("lowpass: {cutoff: %d Hz, order: 40, family: bessel}", 200),
-    ("peaking: {frequency: %d Hz, gain: 0.01}", 2000),
-    ("fir: {lowpass: %d Hz, taps: 101}", 2000),
-    ("sos: {sections: [" + ", ".join(["[1, 0, 0, 1, 0, 0.1]"] * 5000) + "]}", 1),
+    ("lowpass: {cutoff: %d Hz, order: 40, family: bessel}", 100),
+    ("peaking: {frequency: %d Hz, gain: 0.01}", 1000),
+    ("fir: {lowpass: %d Hz, taps: 101}", 1000),
+    ("sos: {sections: [" + ", ".join(["[1, 0, 0, 1, 0, 0.1]"] * 2500) + "]}", 1),
 ])
 def test_thousands_of_stages_are_done_in_linear_time(folder: Path, stage: str, count: int) -> None:
     name = chain(folder, *(stage % (1000 + i) if "%" in stage else stage for i in range(count)))
     done = torchfx("process", "in.wav", "-c", name, "--dry-run", cwd=folder)
     assert done.code == 0
     assert "would take about" in done.told
-    assert done.cpu_s < 10.0  # a few seconds; minutes where each is joined to all before, or each Bessel is made anew
+    assert done.cpu_s < 6.0  # one or two; half a minute where each is joined to all before, or each Bessel is made anew
     assert done.peak_mib < 700
 
 
@@ -125,12 +126,11 @@ EACH = "it holds %d taps; 1 to 1048576 are possible"
     ("a.npy", npy("(" * 30_000), 1, "not a NumPy array of numbers"),
     ("a.npy", npy("[" * 9000), 1, "not a NumPy array of numbers"),
     ("a.npy", b"\x93NUMPY\x02\x00\xff\xff\xff\xff", 1, "not a NumPy array of numbers"),
-    ("a.txt", b"1 ", 15 << 20, TOO_MANY),
-    ("a.txt", b"1\n", 15 << 20, TOO_MANY),
-    ("a.txt", b"#\n", 15 << 20, "it holds more than 1048576 comments"),
-    ("a.txt", b"\n", 31 << 20, "it holds 0 taps; 1 to 1048576 are possible"),
-    ("a.txt", b"1", 31 << 20, "line 1 holds something that is not a number"),
-    ("a.txt", b"\0", 31 << 20, "line 1 holds something that is not a number"),
+    ("a.txt", b"1 1\n", 2 << 20, TOO_MANY),
+    ("a.txt", b"#\n", 4 << 20, "it holds more than 1048576 comments"),
+    ("a.txt", b"\n", 9 << 20, "it holds 0 taps; 1 to 1048576 are possible"),
+    ("a.txt", b"1", 9 << 20, "line 1 holds something that is not a number"),
+    ("a.txt", b"\0", 9 << 20, "line 1 holds something that is not a number"),
 ])
 def test_taps_that_lie_about_their_number_cost_nothing(folder: Path, name: str, content: bytes, times: int,
                                                                words: str) -> None:
@@ -152,12 +152,12 @@ def test_a_taps_file_without_end_is_not_read(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("channels", "words"), [
-    (1, EACH % (60 * FS * 48)),
+    (1, EACH % (10 * FS * 48)),
     (8, "it has 8 channels; an impulse response has one"),
 ])
-def test_an_hour_of_packed_silence_as_taps_is_not_unpacked(folder: Path, channels: int, words: str) -> None:
+def test_minutes_of_packed_silence_as_taps_is_not_unpacked(folder: Path, channels: int, words: str) -> None:
     with soundfile.SoundFile(folder / "a.flac", "w", FS, channels, "PCM_16") as sound:
-        for _ in range(60):
+        for _ in range(10):
             sound.write(np.zeros((FS * 8 // channels * 6, channels), np.int16))
     (folder / "a.flac").rename(folder / "a.wav")  # the name decides nothing
     assert (folder / "a.wav").stat().st_size < 1 << 20
@@ -170,12 +170,12 @@ def test_an_hour_of_packed_silence_as_taps_is_not_unpacked(folder: Path, channel
 # What lists hold.
 
 
-@pytest.mark.parametrize(("size", "content", "words"), [
-    (10 << 30, b"", "is larger than 256 MiB; divide it"),
-    (0, b"\n" * (64 << 20), "has more than 1000000 names; divide it"),
-    (0, b"a\n" * (8 << 20), "has more than 1000000 names; divide it"),
+@pytest.mark.parametrize(("size", "content", "words", "way"), [
+    (10 << 30, b"", "is larger than 256 MiB; divide it", ["list.txt@"]),
+    (0, b"\n" * (64 << 20), "has more than 1000000 names; divide it", ["list.txt@"]),
+    (0, b"a\n" * (8 << 20), "has more than 1000000 names; divide it", ["list.txt@"]),
+    (0, b"a\n" * (8 << 20), "has more than 1000000 names; divide it", ["--files-from", "list.txt"]),
 ])
-@pytest.mark.parametrize("way", [["list.txt@"], ["--files-from", "list.txt"]])
 def test_a_list_without_end_is_refused(folder: Path, size: int, content: bytes, words: str, way: list[str]) -> None:
     with (folder / "list.txt").open("wb") as file:
         file.write(content)
@@ -207,6 +207,7 @@ def chapter(content: bytes) -> bytes:
     return frame(b"CHAP", b"c\0" + bytes(16) + content)
 
 
+@cache
 def packed(mib: int) -> bytes:
     """A byte 3 and `mib` MiB of the letter a, packed by zlib; a MiB is packed once and stands there `mib` times."""
     packer, letters = zlib.compressobj(9), b"a" * (1 << 20)
@@ -245,8 +246,9 @@ BOMBS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["mp3", "wav"])
-@pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.parametrize(("name", "kind"), [
+    *((name, "mp3") for name in BOMBS), ("packed", "wav"), ("chapters in chapters", "wav"), ("texts", "wav"),
+])
 def test_a_tag_that_would_take_gigabytes_or_minutes_is_left_behind_with_a_word(
         folder: Path, name: str, kind: str) -> None:
     make, tag_name, words = BOMBS[name]
@@ -278,11 +280,11 @@ def test_an_mp3_with_endless_frames_in_its_tag_is_refused_before_its_decoder_rea
 
 
 @pytest.mark.parametrize(("kind", "subtype"), [("ogg", "VORBIS"), ("opus", "OPUS")])
-def test_a_million_comments_are_left_behind_with_a_word(folder: Path, kind: str, subtype: str) -> None:
+def test_endless_comments_are_left_behind_with_a_word(folder: Path, kind: str, subtype: str) -> None:
     mutagen = pytest.importorskip("mutagen")
     soundfile.write(folder / f"in.{kind}", np.zeros((FS // 10, 2)), FS, format="OGG", subtype=subtype)
     song = mutagen.File(folder / f"in.{kind}")
-    song.tags[:] = [(f"k{n}", "v") for n in range(500_000)]
+    song.tags[:] = [(f"k{n}", "v") for n in range(200_000)]
     song.save()
     done = torchfx("process", f"in.{kind}", "-e", "gain:-1", "-o", "out.flac", cwd=folder)
     assert done.code == 0

@@ -13,7 +13,7 @@ from support.children import ROOT, Fate, Work, fates
 from support.invariants import check_exit, check_told, is_whole, nothing_lost
 from support.odd import Odd
 
-SHARES = 6
+SHARES = 4
 
 
 def test_there_are_hundreds_and_every_row_of_the_catalogue_of_hazards_that_one_file_can_show() -> None:

@@ -105,7 +105,7 @@ def test_ragged_blocks_change_no_bit_of_a_cascade(kernel: Kernel, sections: int)
 @pytest.mark.parametrize("channels", [1, 2, 5, 8])
 @pytest.mark.parametrize("size", [1, 17, 509, 44100])
 def test_equal_blocks_change_no_bit_of_a_cascade(kernel: Kernel, size: int, channels: int) -> None:
-    frames = 2000 if size == 1 else 45000
+    frames = 1000 if size == 1 else 9000
     x, sos = noise(frames, channels), cascade(13)
     whole, _ = sos_in_blocks(kernel, x, sos, [0, frames])
     blocks, _ = sos_in_blocks(kernel, x, sos, cut(frames, size))
@@ -184,7 +184,7 @@ def test_a_direct_fir_is_a_convolution_in_any_blocks(kernel: Kernel, taps: int) 
         x = noise(600, channels)
         truth = np.stack([np.convolve(c, h)[:600] for c in x.T], axis=1)
         results = []
-        for edges in ([0, 600], [0, 0, 1, 2, 4, 21, 38, 547, 600], cut(600, 1)):
+        for edges in ([0, 600], [0, 0, 1, 2, 4, 21, 38, 547, 600], [*range(150), 600]):
             out, history = np.empty_like(x), np.zeros((taps - 1, channels))
             for start, end in pairwise(edges):
                 kernel.fir_direct(x[start:end], h, history, out[start:end])

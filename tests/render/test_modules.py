@@ -96,7 +96,7 @@ MODULES = {
 @pytest.mark.parametrize("name", MODULES)
 @pytest.mark.parametrize("size", [1, 17, 509, 1024])
 def test_steps_are_the_whole(name: str, size: int) -> None:
-    x, module = noise(2, 100 if size == 1 else 6000), MODULES[name]()
+    x, module = noise(2, 100 if size == 1 else 3000), MODULES[name]()
     assert snr_db(run_in_steps(module, x, size), run(module, x)) > EXACT_DB
 
 
@@ -174,16 +174,15 @@ def test_the_number_of_operations_grows_with_the_logarithm_of_the_length() -> No
     assert steps[0] == steps[1] < 20, f"{counts} operations for blocks of 32, 1024, 32768"
 
 
-@pytest.mark.parametrize("device", ["meta", "cuda"])
 @pytest.mark.parametrize("name", MODULES)
-def test_no_tensor_is_left_behind_on_the_way_to_another_device(name: str, device: str) -> None:
+def test_no_tensor_is_left_behind_on_the_way_to_another_device(name: str) -> None:
     # Fake tensors know their device and shape only, and refuse to be mixed with those of another one.
-    module = MODULES[name]()
+    module, device = MODULES[name](), "cuda"
     with FakeTensorMode():
         moved = {key: torch.empty(b.shape, dtype=b.dtype, device=device) for key, b in module.named_buffers()}
-        x = torch.empty(2, 5000, dtype=torch.float64, device=device)
+        x = torch.empty(2, 3000, dtype=torch.float64, device=device)
         y = torch.func.functional_call(module, moved, (x,))
-    assert (y.device.type, y.shape) == (device, (2, 5000))
+    assert (y.device.type, y.shape) == (device, (2, 3000))
 
 
 def test_a_tensor_left_behind_would_be_noticed() -> None:
@@ -251,7 +250,7 @@ def test_a_long_cascade_is_sosfilt_too() -> None:
 @pytest.mark.parametrize("offset", [0.0, 1.0])
 def test_cuts_change_no_more_than_the_law_allows(name: str, offset: float) -> None:
     # An offset is the hard case: a high-pass must forget it, and a state rounded to it would not.
-    cascade, x = SOSCascade(designs(192_000)[name]), noise(1, 6000) * 0.1 + offset
+    cascade, x = SOSCascade(designs(192_000)[name]), noise(1, 3000) * 0.1 + offset
     whole = run(cascade, x)
     for size in (17, 509, 1024):
         most = 1e-12 * max(np.abs(whole).max(), np.abs(x).max())

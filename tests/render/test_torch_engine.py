@@ -57,7 +57,7 @@ def _short_units(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_chunked_is_whole_for_every_kind(kind: str) -> None:
     plan = plan_of(stages_of(kind), tail_s=0.005)
     for size in SIZES:
-        x = signal(min(400 * size, 9001))
+        x = signal(min(400 * size, 3001))
         whole = render(TorchEngine, plan, x)
         assert whole.block.shape == (len(x) + plan.tail_frames, 2)
         # The units are the same for every cutting, so this is stricter than the law's 1e-12.
@@ -65,12 +65,13 @@ def test_chunked_is_whole_for_every_kind(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", SPECS)
-@pytest.mark.parametrize("fs", RATES)
-def test_every_kind_is_what_scipy_computes(kind: str, fs: int) -> None:
-    stages, x = stages_of(kind, fs=fs), signal(8000)
-    truth = render(ScipyEngine, plan_of(stages, fs=fs), x).block
-    assert snr_db(render(TorchEngine, plan_of(stages, fs=fs), x).block, truth) > FLOAT64_DB
-    assert snr_db(render(TorchEngine, plan_of(stages, fs=fs, sink=FLOAT32), x).block, truth) > FLOAT32_DB
+def test_every_kind_is_what_scipy_computes(kind: str) -> None:
+    for fs in RATES:
+        stages, x = stages_of(kind, fs=fs), signal(8000)
+        truth = render(ScipyEngine, plan_of(stages, fs=fs), x).block
+        assert snr_db(render(TorchEngine, plan_of(stages, fs=fs), x).block, truth) > FLOAT64_DB, f"{fs} Hz"
+        short = render(TorchEngine, plan_of(stages, fs=fs, sink=FLOAT32), x).block
+        assert snr_db(short, truth) > FLOAT32_DB, f"{fs} Hz"
 
 
 @pytest.mark.usefixtures("_short_units")

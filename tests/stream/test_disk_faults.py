@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+from support.rounds import ROUNDS
 from support.strace import needs_strace
 
 OLD = b"the old output"
@@ -67,7 +68,7 @@ def test_a_failing_call_ends_in_an_error_and_the_old_file_or_in_the_whole_new_on
         (only_part, "write", f"error=ENOSPC:when={writes - 1}"), (only_part, "write", f"error=EIO:when={writes}"),
         (only_part, "fsync", "error=EIO"), (only_part, "close", "error=EIO:when=1"), ((), "renameat", "error=EXDEV"),
     ]  # fmt: skip
-    for where, call, fault in faults:
+    for where, call, fault in faults if name == "a.wav" or ROUNDS > 1 else faults[1:4]:
         path.write_bytes(OLD)
         done = run(path, *strace, *where, "-e", f"trace={call}", "-e", f"inject={call}:{fault}")
         assert "INJECTED" in log.read_text(), f"{call} was not reached"

@@ -54,14 +54,15 @@ def read(path: Path) -> tuple[npt.NDArray[np.generic], list[str], bool]:
 @pytest.mark.parametrize("channels", [1, 2, 6])
 @pytest.mark.parametrize("bits", WIDTHS)
 def test_flac_of_any_width_is_read_bit_for_bit_and_fits_its_sum(tmp_path: Path, bits: int, channels: int) -> None:
-    samples, (subtype, wide) = noise(bits, channels), WIDTHS[bits]
-    path = oddfiles.put(tmp_path, flac(samples, bits), "a.flac")
+    samples, (subtype, wide) = noise(bits, channels)[:5000], WIDTHS[bits]  # a block and a shorter one
+    content = flac(samples, bits)
+    path = oddfiles.put(tmp_path, content, "a.flac")
     with open_source(path) as source:
         assert source.facts.subtype == subtype
     found, told, damaged = read(path)
     assert (told, damaged) == ([], False)
     np.testing.assert_array_equal(found, samples << wide - bits)
-    oddfiles.put(tmp_path, wrong_sum(flac(samples, bits)), "a.flac")
+    oddfiles.put(tmp_path, wrong_sum(content), "a.flac")
     assert read(path)[1:] == ([WRONG_SUM], True)
 
 

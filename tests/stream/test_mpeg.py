@@ -134,7 +134,7 @@ def test_whatever_800_zeroed_bytes_take_is_told_and_all_else_is_read(
     packet_frames = 1152 if fs >= 32000 else 576
     pattern = (r"damaged near ([0-9.]+) s: ([0-9]+) bytes are no MPEG audio; (about )?([0-9]+) frames are missing"
                r"(, [0-9]+ beside them are silence)?")
-    for part in range(20):
+    for part in (0, 1, 4, 7, 10, 13, 16, 18, 19):
         at = (len(content) - 800) * part // 19
         found, warnings, truncated = samples(put(path, content[:at] + bytes(800) + content[at + 800 :]))
         if part == 19:

@@ -266,11 +266,11 @@ def synchsafe(size: int) -> bytes:
 
 
 @pytest.mark.parametrize("version", [3, 4])
-@pytest.mark.parametrize("mib", [1, 300])
+@pytest.mark.parametrize("mib", [1, 100])
 def test_compressed_frames_are_unpacked_only_as_far_as_tags_may_go(tmp_path: Path, version: int, mib: int) -> None:
-    """390 KB of zeros packed by zlib took 1.95 GB."""
-    packer = zlib.compressobj(9)
-    pieces = [packer.compress(b"\0"), *(packer.compress(b"a" * (1 << 20)) for _ in range(mib)), packer.flush()]
+    """A few hundred KB packed by zlib took gigabytes."""
+    packer, letters = zlib.compressobj(1), b"a" * (1 << 20)
+    pieces = [packer.compress(b"\0"), *(packer.compress(letters) for _ in range(mib)), packer.flush()]
     packed = b"".join(pieces)
     plain_bytes, content = (mib << 20) + 1, b""
     if version == 4:

@@ -24,7 +24,7 @@ mutagen = pytest.importorskip("mutagen")
 id3 = pytest.importorskip("mutagen.id3")
 flac = pytest.importorskip("mutagen.flac")
 
-SECOND = np.tile(TONE, 10)
+SOUND = np.tile(TONE, 2)
 SOURCES = {"flac": "PCM_16", "opus": "OPUS", "mp3": "MPEG_LAYER_III", "wav": "PCM_16"}
 OUTPUTS = ("flac", "ogg", "opus", "mp3", "wav", "aiff")
 PICTURE = "PICTURE"
@@ -69,7 +69,7 @@ def image(place: int) -> bytes:
 def source(folder: Path, word: str, pairs: Pairs) -> Path:
     path = folder / f"in.{word}"
     kind = {"opus": "OGG"}.get(word, word.upper())
-    soundfile.write(path, SECOND, 48000, SOURCES[word], format=kind)
+    soundfile.write(path, SOUND, 48000, SOURCES[word], format=kind)
     if word in ("flac", "opus"):
         put_comments(path, pairs)
     elif word == "mp3":

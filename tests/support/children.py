@@ -12,6 +12,7 @@ import resource
 import select
 import subprocess
 import sys
+import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -99,16 +100,21 @@ def _end(child: subprocess.Popen[bytes], late: bool) -> tuple[str, str]:
 
 
 def _child() -> None:
+    from support import oddfiles
+
     from torchfx_cli.chain.parse import join
     from torchfx_cli.tasks.job import Job, Settings
     from torchfx_cli.tasks.local import run_jobs
-    from torchfx_cli.tasks.onefile import RunObserver
+    from torchfx_cli.tasks.onefile import RunObserver, process_file
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     answers = os.fdopen(os.dup(1), "w")
     for stream in (1, 2):  # libmpg123 tells of each frame that it does not like, and libsndfile of ALAC, on stdout
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+    with tempfile.TemporaryDirectory() as folder:  # loads for all workers, which are forked from here, what each needs
+        path = oddfiles.put(Path(folder), oddfiles.encode(oddfiles.TONE, format="MP3"), "in.mp3")
+        process_file(Job(path, Path(folder) / "out.flac"), Settings(join([], ["highpass:80"])), RunObserver())
     began_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for line in sys.stdin:
         source, output, effects, settings = json.loads(line)

@@ -13,9 +13,9 @@ import soundfile
 
 ROOT = Path(__file__).parents[2]
 TORCHFX = [sys.executable, "-m", "torchfx_cli"]
-# The kinds of files differ, and each takes about 20 ms: long enough to be hit in the middle.
 FILES = {"a.wav": "PCM_16", "b.flac": "PCM_16", "c.wav": "FLOAT", "d.aiff": "PCM_24"}
 FS = 16_000
+SLOWLY = ("--chunk", "0.002")  # each file takes about 50 ms: long enough to be hit in the middle
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ class Tree:
 
     def command(self, *more: str) -> list[str]:
         return [*TORCHFX, "process", str(self.source), "-o", str(self.out), "-e", "highpass:cutoff=80,order=4",
-                "-e", "peaking:frequency=1000,gain=3", "--chunk", "0.002", "--jobs", "2", *more]
+                "-e", "peaking:frequency=1000,gain=3", "--jobs", "2", *more]
 
     def run(self, *more: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
         return subprocess.run([*before, *self.command(*more)], capture_output=True, text=True,
                               env=environment(cold=bool(before)), timeout=120)
 
     def start(self, *more: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(self.command(*more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                                env=environment(cold=True))
+        return subprocess.Popen(self.command(*SLOWLY, *more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                text=True, env=environment(cold=True))
 
 
 def environment(cold: bool = False) -> dict[str, str]:

@@ -318,11 +318,11 @@ def test_with_hashes_the_bytes_count_and_neither_times_nor_places(batch: list[Jo
     assert statuses(run(moved, louder, resume=True, hashes=True)) == ["skipped"] * 3 + ["ok", "skipped"], "has no sum"
 
 
-def test_a_journal_torn_at_any_byte_is_believed_where_it_is_whole(batch: list[Job]) -> None:
+def test_a_journal_torn_anywhere_is_believed_where_it_is_whole(batch: list[Job]) -> None:
     run(batch[:2])
     path = batch[0].output.parent / journal.NAME
     whole, truth = path.read_bytes(), bytes_of(batch[:2])
-    for size in range(0, len(whole), 23):
+    for size in range(0, len(whole), 61):
         path.write_bytes(whole[:size])
         report = run(batch[:2], resume=True, jobs=1)
         lines = [line for line in whole[:size].split(b"\n") if line.endswith(b"}")]
