@@ -56,7 +56,7 @@ class Check:
 
     def seconds(self, work: Callable[[], object]) -> float:
         """Median seconds of `work()`, after a warm-up: by events on the GPU, which is idle before and after."""
-        backend, prepared = backend_of(self.device), Prepared(work, lambda *piece: np.zeros(0))
+        backend, prepared = backend_of(self.device), Prepared(lambda between: work(), lambda *piece: np.zeros(0))
         times = repeat(lambda: backend.timed(prepared)[0], 0.0, WARM_UPS + REPEATS)
         return statistics.median(times[WARM_UPS:])
 

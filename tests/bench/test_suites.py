@@ -15,7 +15,7 @@ import soundfile
 from bench_fakes import chain, suite
 
 from torchfx_cli.bench import accuracy
-from torchfx_cli.bench.backends import NAMES, Native, backend_of
+from torchfx_cli.bench.backends import NAMES, Native, backend_of, nothing
 from torchfx_cli.bench.loads import Load, load_of, noise, read
 from torchfx_cli.bench.measure import Rule, measure
 from torchfx_cli.bench.suites import Suite, suite_of
@@ -123,8 +123,8 @@ def test_a_second_run_of_a_backend_begins_from_rest() -> None:
         backend = backend_of(name)
         if not backend.why_not():
             prepared = backend.prepare(load)
-            first = prepared.part(prepared.run(), 0, load.frames).copy()
-            np.testing.assert_array_equal(prepared.part(prepared.run(), 0, load.frames), first)
+            first = prepared.part(prepared.run(nothing), 0, load.frames).copy()
+            np.testing.assert_array_equal(prepared.part(prepared.run(nothing), 0, load.frames), first)
 
 
 def test_an_unknown_backend_or_suite_is_told_with_those_that_are() -> None:
@@ -202,12 +202,12 @@ def test_a_made_up_stage_is_its_own_truth_from_the_first_frame_to_the_last(monke
     for at, piece in truth.pieces:
         np.testing.assert_array_equal(piece, wanted[:, at : at + piece.shape[1]])
     prepared = Native("native").prepare(load)
-    result = prepared.run()
+    result = prepared.run(nothing)
     assert len(result) == wanted.shape[1]
     assert truth.snr_db(lambda first, end: prepared.part(result, first, end)) > 145.0
     wrong = Native("native").prepare(replace(load, stages=(Gain(0.5), Squared(off=1e-5))))
     noise_db = 10.0 * math.log10((wanted[:, :500] ** 2).mean() / 1e-10)
-    found_db = truth.snr_db(lambda first, end: wrong.part(wrong.run(), first, end))
+    found_db = truth.snr_db(lambda first, end: wrong.part(wrong.run(nothing), first, end))
     assert found_db == pytest.approx(noise_db, abs=0.5), "the square of the offset is all that is wrong"
 
 

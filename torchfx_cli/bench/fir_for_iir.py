@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from torchfx_cli.bench.backends import Native
+from torchfx_cli.bench.backends import Native, nothing
 from torchfx_cli.bench.loads import Load
 from torchfx_cli.bench.timings import median_seconds
 from torchfx_cli.chain.spec import ChainSpec
@@ -116,7 +116,8 @@ def weigh(stages: Iterable[Stage], fs: int, channels: int, samples: int = PROBED
 
     def a_sample(*chosen: Stage) -> float:
         load = Load(ChainSpec("", ()), chosen, fs, channels, frames)
-        return median_seconds(Native("native").prepare(load).run) / load.samples
+        run = Native("native").prepare(load).run
+        return median_seconds(lambda: run(nothing)) / load.samples
 
     fir_s = a_sample(match.stage) if match.met else None
     return Weighed(sum(len(stage.recursive()) for stage in recursive), match, fs, a_sample(*recursive), fir_s)
