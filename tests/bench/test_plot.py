@@ -88,7 +88,7 @@ def test_panels_of_different_lengths_hold_all_of_their_points() -> None:
         low, high = axis.get_xlim()
         assert low < durations_s[0]
         assert durations_s[-1] < high
-        assert [tick for tick in axis.get_xticks()] == list(durations_s)
+        assert list(axis.get_xticks()) == list(durations_s)
         lowest, highest = axis.get_ylim()
         for line in axis.lines[: len(COSTS)]:
             assert all(lowest < seconds < highest for seconds in line.get_ydata())

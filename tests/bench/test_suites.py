@@ -18,7 +18,7 @@ from torchfx_cli.bench import accuracy
 from torchfx_cli.bench.backends import NAMES, Native, backend_of, nothing
 from torchfx_cli.bench.loads import Load, load_of, noise, read
 from torchfx_cli.bench.measure import Rule, measure
-from torchfx_cli.bench.suites import Suite, suite_of
+from torchfx_cli.bench.suites import Suite, beside, suite_of
 from torchfx_cli.design.stages import Array, Gain, Sections, Stage, Taps
 from torchfx_cli.errors import ReadError, UsageError
 from torchfx_cli.samples import Signal
@@ -76,10 +76,15 @@ def test_a_file_is_read_as_float_up_to_the_frames_that_are_wanted(tmp_path: Path
 
 
 @pytest.mark.parametrize("effect", ["normalize:-1", "loudness:-23"])
-def test_a_stage_that_hears_the_whole_file_first_is_refused_by_its_name(effect: str) -> None:
+def test_a_stage_that_hears_the_whole_file_first_is_left_out_and_alone_refused_by_its_name(effect: str) -> None:
     kind = effect.partition(":")[0]
+    both = suite("highpass:80", effect)
+    assert [stage.label for stage in both.stages(2)] == ["highpass 80 Hz butterworth order 2"]
+    assert [label.partition(" ")[0] for label in both.left_out(2)] == [kind]
+    with pytest.raises(UsageError, match="has to hear the whole file first"):
+        beside(both, ("sox",)).stages(2)
     with pytest.raises(UsageError, match=f"mine: .*{kind} .*has to hear the whole file first"):
-        suite("gain:-3", effect).stages(1)
+        suite(effect).stages(1)
 
 
 def test_other_filters_have_another_fingerprint() -> None:

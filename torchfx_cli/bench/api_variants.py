@@ -19,7 +19,6 @@ from torchfx_cli.bench.loads import Load
 from torchfx_cli.library.designed import Filter
 from torchfx_cli.render.torch_engine import modules_of, unit_of
 
-
 Run = Callable[[Between], Tensor]
 
 

@@ -59,6 +59,10 @@ class Backend(ABC):
         """Why it is not there, "" where it is."""
         return ""
 
+    def load(self) -> None:
+        """Import the packages that it and the truth compute with, so that no cell pays for it."""
+        import scipy.signal  # noqa: F401
+
     def lacks(self, load: Load) -> str:
         """What of `load` it cannot compute, "" where it can."""
         return ""

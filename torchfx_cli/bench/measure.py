@@ -28,11 +28,15 @@ ITS_SHARE = "its share of the budget (--budget gives more)"
 
 @dataclass(frozen=True)
 class Rule:
-    """How often a cell is repeated. `share_s` is what it should take in all, `most_s` what is too much for it."""
+    """How often a cell is repeated. `share_s` is what it should take in all, `most_s` what is too much for it.
+
+    sample_s  what a sample took the same backend in a smaller cell; it is not more in a larger one.
+    """
 
     reps: int | None = None
     share_s: float = inf
     most_s: float = inf
+    sample_s: float = inf
 
     @property
     def least_runs(self) -> int:
@@ -126,6 +130,8 @@ def _too_long(backend: Backend, load: Load, label: str, rule: Rule) -> str:
     """Why it does not fit into the budget, "" where it does."""
     if rule.most_s == inf or rule.most_s <= 0.0:
         return over_budget(0.0, rule)
+    if rule.least_runs * rule.sample_s * load.samples <= rule.most_s:
+        return ""
     needed_s = rule.least_runs * predicted_s(backend, load, label)
     return over_budget(needed_s, rule) if needed_s > SHORT_S else ""
 

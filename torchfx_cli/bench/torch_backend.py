@@ -39,6 +39,10 @@ class Torch(Backend):
             return str(error).partition("; use --device")[0]
         return ""
 
+    def load(self) -> None:
+        super().load()
+        import torchfx_cli.bench.api_variants  # noqa: F401
+
     def prepare(self, load: Load, label: str = "") -> Prepared:
         import torch
 
