@@ -221,7 +221,7 @@ def test_an_interruption_keeps_what_is_done_and_resume_goes_on(
 
     fakes["scipy"] = Fake("scipy")
     code, out, err = run("--resume", "r.json", "--reps", "2", "--csv", "r.csv")
-    assert (code, err, len(out.splitlines())) == (0, "", 1 + 16 + 1)
+    assert (code, err, len(out.partition("\n*  ")[0].splitlines())) == (0, "", 1 + 16)
     second = stored.load(tmp_path / "r.json", "")
     assert (len(second.rows), second.missing) == (16, ())
     assert dict(first.rows).items() <= dict(second.rows).items(), "what was measured stays as it was"
