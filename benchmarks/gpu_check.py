@@ -25,7 +25,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])  # for `torchfx process`
 
 import torch  # noqa: E402
 from gpu import correct, memory, speed  # noqa: E402
@@ -45,6 +44,7 @@ def main() -> int:
     parser.add_argument("--resume", action="store_true", help="keep the rows of the last run that were right")
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: cuda where there is one")
     args = parser.parse_args()
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])  # for `torchfx process`
     device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     name = torch.cuda.get_device_name() if device == "cuda" else f"CPU {platform.machine()}"
     print(f"{name if device == 'cuda' else f'no CUDA here: {name} through torch'}; torch {torch.__version__}")

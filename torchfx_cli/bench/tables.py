@@ -67,7 +67,7 @@ def legend(rows: Sequence[Row], best: set[Cell], chains: Mapping[str, str]) -> l
     if any(row.gpu_gain for row in rows):
         lines.append("x CPU  how many times faster a GPU is than the fastest backend of the CPU")
     if any(row.seconds and len(row.measurement.times_s) == 1 for row in rows):
-        lines.append("1 run  there was no time for more; another run may well differ by a tenth or more")
+        lines.append("1 run  no time was left for more; another may well differ by a tenth")
     return lines
 
 
