@@ -29,11 +29,17 @@ TO_HOLD_LSB = 1.0
 
 def render(plan: RenderPlan, signal: Block, engine: str, device: str) -> Block:
     """`signal` [frames, channels] through `plan`, in uneven blocks, measuring passes first."""
-    while plan.passes > 1:
-        meter = open_engine(plan.measuring(), engine, device)
-        _through(meter, signal)
-        plan = plan.measured(meter.levels.peak)
-    return _through(open_engine(plan, engine, device), signal)
+    return _through(open_engine(heard(plan, signal, engine, device), engine, device), signal)
+
+
+def heard(plan: RenderPlan, signal: Block, engine: str, device: str) -> RenderPlan:
+    """`plan` with what stages that hear the whole signal first find in it."""
+    while target := plan.first_measured:
+        measuring = plan.measuring()
+        meter = target.meter(measuring.output)
+        meter.process(_through(open_engine(measuring, engine, device), signal))
+        plan = plan.measured(meter.reading())
+    return plan
 
 
 def _through(engine: Engine, signal: Block) -> Block:
@@ -43,7 +49,7 @@ def _through(engine: Engine, signal: Block) -> Block:
 
 def errors(chain: ChainSpec, fs: int, seconds: float, engine: str, device: str) -> tuple[float, float]:
     """(signal to error in dB with float32 output, worst error in steps of 16 bits)."""
-    stages = design_chain(chain, fs)
+    stages = design_chain(chain, fs, 2)
     noise = (np.random.default_rng(fs).standard_normal((round(fs * seconds), 2)) * 0.05).astype(np.float32)
     truth = render(assemble(stages, fs, 2, FLOAT32, FLOAT64), noise, "scipy", "cpu").astype(np.float64)
     floats = render(assemble(stages, fs, 2, FLOAT32, FLOAT32), noise, engine, device)

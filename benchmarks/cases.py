@@ -1,11 +1,19 @@
-"""One chain for every stage kind, family and shipped preset: what the accuracy and GPU checks go through."""
+"""Chains for every kind of stage, family and shipped preset: what the accuracy and GPU checks go through."""
 
 from __future__ import annotations
 
-from torchfx_cli.chain.parse import join, load_chain
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import soundfile
+
+from torchfx_cli.chain.parse import join, load_chain, parse_chain
 from torchfx_cli.chain.presets import list_presets
 from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.effects.classical import FAMILIES
+from torchfx_cli.effects.table import KINDS
 
 RATES = (8_000, 44_100, 48_000, 96_000, 192_000)
 
@@ -33,7 +41,27 @@ EFFECTS = (
 )
 
 
-def all_chains() -> dict[str, ChainSpec]:
-    """Name -> chain."""
+def kinds() -> dict[str, ChainSpec]:
+    """Every kind of stage -> the example of its documentation."""
+    folder = _folder_of_examples().name
+    return {kind: parse_chain(f"chain:\n  {KINDS[kind].example}\n", f"{kind}.yaml", folder) for kind in KINDS}
+
+
+def variants() -> dict[str, ChainSpec]:
+    """Families, orders, windows and the presets -> their chains."""
     chains = {effect: join([], [effect]) for effect in EFFECTS}
     return chains | {preset.name: load_chain(preset.path) for preset in list_presets()}
+
+
+def all_chains() -> dict[str, ChainSpec]:
+    """Name -> chain."""
+    return variants() | kinds()
+
+
+@lru_cache(maxsize=1)
+def _folder_of_examples() -> TemporaryDirectory[str]:
+    """With the impulse response that an example names; it is there until the program ends."""
+    folder = TemporaryDirectory(prefix="torchfx-cases-")
+    response = np.random.default_rng(1).uniform(-0.1, 0.1, (500, 2))
+    soundfile.write(Path(folder.name, "hall.wav"), response, 44_100, "DOUBLE")
+    return folder

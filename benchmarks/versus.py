@@ -1,6 +1,10 @@
 """One file and one chain through torchfx, SoX, ffmpeg, pedalboard and SciPy, each as a whole process, where installed.
 
     python benchmarks/versus.py [--seconds 240] [--channels 2] [--repeats 5] [--only sox,ffmpeg] [--json results.json]
+    python benchmarks/versus.py --grid [--lengths 1,5,30,60,240] [--repeats 3]
+
+--grid goes over lengths and WAV of 16 bits, 24 bits and floats, with torchfx cold and warm (TORCHFX_WARM) beside SoX
+and ffmpeg: what a shell loop waits for a file. It prints lines for the README, with the load of the machine.
 
 The chain is six second-order sections of the RBJ cookbook, which cross as numbers (see `bench.other_tools`); the file
 is 16-bit noise. No tool dithers, so that every output can be held against float64 SciPy: `worst` is the largest error
@@ -14,6 +18,7 @@ import argparse
 import json
 import os
 import platform
+import sys
 import tempfile
 from pathlib import Path
 
@@ -53,6 +58,46 @@ def error_lsb(source: Path, output: Path) -> tuple[float, float]:
         return worst, total / (len(a) * a.channels)
 
 
+GRID = {"PCM_16": "16 bits", "PCM_24": "24 bits", "FLOAT": "float"}
+TORCHFX = str(Path(sys.executable).with_name("torchfx"))
+
+
+def grid(lengths_s: list[float], channels: int, repeats: int) -> None:
+    """A line a length and format: milliseconds of each program, and how torchfx stands to SoX."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, last = Path(name), []
+        print(f"{channels} channels, six sections; medians of {repeats} in turn; {os.cpu_count()} cores, load "
+              f"{os.getloadavg()[0]:.1f}\n")
+        print("| WAV | torchfx | warm | SoX | ffmpeg | of SoX | warm, of SoX |\n|" + " --- |" * 7)
+        for seconds in lengths_s:
+            sound = np.random.default_rng(1).uniform(-0.25, 0.25, (round(seconds * FS), channels))
+            for subtype, words in GRID.items():
+                source = folder / f"{subtype}.wav"
+                soundfile.write(source, sound, FS, subtype)
+                todo = _cold_and_warm(source, folder, subtype)
+                runs = in_turn(todo, repeats)
+                times = [f"{1e3 * runs[key].median_s:.0f} ms" if key in runs else "-" for key in COLUMNS]
+                shares = [f"{runs[key].ratio_to(runs['sox']):.2f}" if "sox" in runs else "-" for key in COLUMNS[:2]]
+                print(f"| {seconds:g} s, {words} | " + " | ".join([*times, *shares]) + " |", flush=True)
+                last = [todo["warm"][0], *todo["warm"][1:3], TORCHFX, "warm", "stop"]
+        in_turn({"stop": last}, 1)
+
+
+COLUMNS = ("cold", "warm", "sox", "ffmpeg")
+
+
+def _cold_and_warm(source: Path, folder: Path, subtype: str) -> dict[str, list[str]]:
+    ours = [TORCHFX, "process", str(source), *WORDS, "-q", "--overwrite", "--dither", "none", "-o"]
+    warm = ["env", "TORCHFX_WARM=60", f"XDG_RUNTIME_DIR={folder}"]
+    found = {"cold": ["env", "TORCHFX_WARM=off", *ours, str(folder / "cold.wav")],
+             "warm": [*warm, *ours, str(folder / "warm.wav")]}
+    for name in COLUMNS[2:]:
+        if not TOOLS[name].why_not():
+            work = Work(CHAIN, WORDS, design_chain(CHAIN, FS), source, folder / f"{name}.wav", subtype)
+            found[name] = TOOLS[name].command(work)
+    return found
+
+
 def commands(source: Path, folder: Path, names: list[str]) -> dict[str, list[str]]:
     """Name -> command line writing folder/NAME/out.wav, for what is installed here."""
     stages, found = design_chain(CHAIN, FS), {}
@@ -76,7 +121,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", default=",".join(TOOLS), help="names, separated by commas")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--grid", action="store_true", help="lengths and formats, cold and warm")
+    parser.add_argument("--lengths", default="1,5,30,60,240", help="of --grid, in seconds")
     args = parser.parse_args()
+    if args.grid:
+        grid([float(word) for word in args.lengths.split(",")], args.channels, args.repeats)
+        return
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     rows = []
     with tempfile.TemporaryDirectory() as name:

@@ -18,12 +18,18 @@ WARM_UPS, REPEATS = 2, 10
 
 @dataclass
 class Check:
-    """One run on `device`. `small` is where there is no GPU: less of everything."""
+    """One run on `device`. `small` is where there is no GPU: less of everything.
+
+    done   rows of an earlier run that was cut, by group and name: they are not done again.
+    saved  is called after each row.
+    """
 
     device: str
     budget_s: float
     started_s: float = field(default_factory=time.monotonic)
     rows: list[dict[str, Any]] = field(default_factory=list)
+    done: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    saved: Callable[[Check], object] = lambda check: None
 
     @property
     def small(self) -> bool:
@@ -36,6 +42,9 @@ class Check:
     def row(self, group: str, name: str, work: Callable[[], dict[str, Any]], needs_cuda: bool = False) -> None:
         """Do `work` and keep what it measured. "ok" False among it, or an exception, is a failure."""
         row: dict[str, Any] = {"group": group, "name": name, "status": "ok"}
+        if (group, name) in self.done:
+            self.rows.append(self.done[group, name])
+            return
         if needs_cuda and self.small:
             row |= {"status": "skipped", "reason": "no CUDA here"}
         elif time.monotonic() - self.started_s > self.budget_s:
@@ -43,6 +52,7 @@ class Check:
         else:
             row |= self._done(work)
         self.rows.append(row)
+        self.saved(self)
         facts = "  ".join(f"{key} {_short(value)}" for key, value in row.items() if key not in ("group", "name", "ok"))
         print(f"{group:9} {name:52} {facts}", flush=True)
 
@@ -56,7 +66,7 @@ class Check:
 
     def seconds(self, work: Callable[[], object]) -> float:
         """Median seconds of `work()`, after a warm-up: by events on the GPU, which is idle before and after."""
-        backend, prepared = backend_of(self.device), Prepared(work, lambda *piece: np.zeros(0))
+        backend, prepared = backend_of(self.device), Prepared(lambda between: work(), lambda *piece: np.zeros(0))
         times = repeat(lambda: backend.timed(prepared)[0], 0.0, WARM_UPS + REPEATS)
         return statistics.median(times[WARM_UPS:])
 

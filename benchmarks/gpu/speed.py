@@ -37,19 +37,27 @@ TO_REACH = 0.8
 UNITS = (1 << 22, 1 << 24, 1 << 26)  # the first is the engine's; what it loses in launches, it may gain in caches
 
 
-def everything(check: Check) -> None:
-    sizes = [(2.0, 2)] if check.small else [(5.0, 1), (60.0, 2), (600.0, 12)]
-    for seconds, channels in sizes:
+def sizes_of(check: Check) -> list[tuple[float, int]]:
+    """The largest first: it says the most."""
+    return [(2.0, 2)] if check.small else [(600.0, 12), (60.0, 2), (5.0, 1)]
+
+
+def suites(check: Check) -> None:
+    """What the goals are for."""
+    for seconds, channels in sizes_of(check):
         for name in ("fir", "iir"):
             check.row("suite", f"{name} {seconds:g} s x {channels}", partial(suite, check, name, seconds, channels))
+    seconds = 5.0 if check.small else 600.0
+    check.row("end2end", f"wav, {seconds:g} s x 2", partial(whole_file, check, seconds))
+
+
+def everything(check: Check) -> None:
     for name in ("fir", "iir"):
         for units in UNITS:
-            work = partial(in_units, check, name, units, *sizes[-1])
+            work = partial(in_units, check, name, units, *sizes_of(check)[0])
             check.row("variant", f"{name} in units of {units} samples", work)
     check.row("stage", "dither and rounding to 16 bits", partial(rounding, check))
     check.row("packed", "files of 1 to 3 s together, and one by one", partial(packing, check))
-    seconds = 5.0 if check.small else 600.0
-    check.row("end2end", f"wav, {seconds:g} s x 2", partial(whole_file, check, seconds))
     check.row("costs", "for render/costs.py", partial(costs, check))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from torchfx_cli.bench.accuracy import reference
-from torchfx_cli.bench.backends import Backend, Prepared
+from torchfx_cli.bench.backends import Backend, Between, Prepared, nothing
 from torchfx_cli.bench.loads import Load
 from torchfx_cli.bench.records import Cell, Environment, Measurement, Results
 from torchfx_cli.bench.suites import Suite, written
@@ -56,18 +56,19 @@ class Fake(Backend):
     def prepare(self, load: Load, label: str = "") -> Prepared:
         result = self._spoil(reference(load.stages, load.fs, load.sound))
 
-        def run() -> Any:
+        def run(between: Between) -> Any:
             if self._error is not None:
                 raise self._error
             self.runs.append(load.frames)
             self._clock.pass_(self._seconds(load))
+            between()
             return result
 
         return Prepared(run, lambda found, first, end: np.asarray(found[:, first:end]))
 
-    def timed(self, prepared: Prepared) -> tuple[float, Any]:
+    def timed(self, prepared: Prepared, between: Between = nothing) -> tuple[float, Any]:
         started = self._clock()
-        result = prepared.run()
+        result = prepared.run(between)
         return self._clock() - started, result
 
 

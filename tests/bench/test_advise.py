@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,30 @@ def test_the_number_of_files_from_which_another_wins_is_exact() -> None:
     assert advising.crossover_words(NATIVE, slow_start, question()) == "cuda ends sooner from 3000 such files on"
 
 
+def test_what_is_within_the_noise_is_not_advised() -> None:
+    near = Candidate("torch", "cpu", 0.2, Line(0.002, 4.8e-9))
+    assert advising.ranked([NATIVE, near], question())[0] is NATIVE, "3 % are no reason for another engine"
+    words = advising.words(Advice(question(), (NATIVE, near), None, ((None, 1.0),)))
+    assert words == ["use: --device cpu", "torch on cpu is as fast within the noise of 10 %",
+                     "--chunk: leave it out, nothing tried was faster"]
+    clearly = Candidate("torch", "cpu", 0.2, Line(0.002, 3e-9))
+    assert advising.ranked([NATIVE, clearly], question(600.0))[0] is clearly
+
+
+@pytest.mark.usefixtures("brief")
+def test_times_that_make_no_line_are_measured_again_and_then_told(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidates, "LENGTHS", (1 << 10, 1 << 12, 1 << 14))
+    bench = candidates.Bench(question(), tmp_path)
+    monkeypatch.setattr(bench, "_seconds", lambda *a: 0.02)
+    found = bench.measured(Candidate("native", "cpu"), starts=False)
+    assert found.reason == ("its times make no line (0.00 ns a sample, 0 % off): the machine is busy; try again")
+    late = iter([9.0, 0.01])  # the shortest was disturbed in the first try alone
+    monkeypatch.setattr(bench, "_seconds", lambda _, samples: next(late, None) or 1e-6 * samples)
+    found = bench.measured(Candidate("native", "cpu"), starts=False)
+    assert (found.reason, found.line.sample_s) == ("", pytest.approx(1e-6, rel=0.1))
+
+
 def test_jobs_are_the_fewest_that_are_within_the_noise_of_the_best() -> None:
     assert advising.choose_jobs([(1, 4.0), (2, 2.1), (4, 2.0), (8, 2.2)]) == (2, pytest.approx(4.0 / 2.1))
     assert advising.choose_jobs([(1, 4.0), (2, 3.9)]) == (1, 1.0)
@@ -99,6 +124,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidates, "LENGTHS", (1 << 10, 1 << 12))
     monkeypatch.setattr(candidates, "CHUNKS", (1 << 9,))
     monkeypatch.setattr(candidates, "STARTS", 1)
+    monkeypatch.setattr(calibrate, "MOST_ERROR", math.inf)
     monkeypatch.setattr(timings, "LEAST_REPS", 1)
     monkeypatch.setattr(candidates, "BUDGET_S", 1e-9)
 

@@ -27,6 +27,7 @@ from torchfx_cli.bench import calibrate as calibrating
 from torchfx_cli.bench import end_to_end, matrix, plot, stored
 from torchfx_cli.bench import profile as profiling
 from torchfx_cli.bench.backends import Prepared, backend_of
+from torchfx_cli.bench.environment import Waiting
 from torchfx_cli.bench.loads import Load
 from torchfx_cli.bench.other_tools import TOOLS
 from torchfx_cli.bench.records import Results
@@ -40,13 +41,14 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """`torchfx bench ...` in this process and in `tmp_path`: exit code, stdout, stderr."""
+    """`torchfx bench ...` in this process and in `tmp_path`: exit code, stdout, stderr without the lines of cells."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()
         code = main(["bench", *map(str, arguments)])
-        return code, *capsys.readouterr()
+        out, err = capsys.readouterr()
+        return code, out, re.sub(r"^\d+/\d+  .*\n", "", err, flags=re.MULTILINE)
 
     return run
 
@@ -55,6 +57,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
 def fakes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Fake]:
     """What is tested is what becomes of measurements, so the backends make them up."""
     found = {"native": Fake("native"), "scipy": Fake("scipy", lambda load: 4e-3)}
+    monkeypatch.setattr(Waiting, "words", lambda self: "")  # however busy the machine is
     monkeypatch.setattr(matrix, "backend_of", lambda name: found[name] if name in found else backend_of(name))
     return found
 
@@ -141,6 +144,39 @@ def test_bad_input_is_one_line_before_anything_runs(run: Run, tmp_path: Path, ne
     assert sorted(os.listdir(tmp_path)) == before, "nothing is left behind"
 
 
+def test_each_cell_is_a_line_as_soon_as_it_is_measured_where_nobody_sees_a_bar(
+        capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--suite", "fir", *TINY]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition("  ")[0] for line in lines] == [f"{n}/8" for n in range(1, 9)]
+    assert lines[0] == "1/8  fir 0.05 s x 1 native: 1 ms"
+    assert lines[1] == "2/8  fir 0.05 s x 1 scipy: 4 ms"
+
+
+def test_the_words_of_the_table_are_explained_below_it(run: Run) -> None:
+    _, out, _ = run("--suite", "fir", *TINY)
+    lines = out.splitlines()
+    assert "*  the fastest of its group; groups do the same work" in lines
+    assert "native  the C kernel on one core" in lines
+    assert "fir  five FIR low-passes of 101 to 105 taps" in lines
+    assert not any(line.startswith(("cuda  ", "iir  ", "~  ")) for line in lines), "only of what occurs"
+
+
+def test_a_chain_that_normalizes_is_measured_without_and_that_is_told(run: Run) -> None:
+    code, out, err = run("-e", "highpass:80", "-e", "normalize:-1", *TINY)
+    assert (code, err) == (0, "chain highpass+normalize: measured without normalize to -1 dBFS, "
+                              "which has to hear the whole file first, which no backend does\n")
+    assert out.count("native *") == 4
+
+
+def test_a_busy_machine_is_told(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Waiting, "words", lambda self: "31 % of the time for a core")
+    _, _, err = run("--suite", "fir", *TINY, "--json", "r.json")
+    assert err == ("the machine was busy: the program waited 31 % of the time for a core; "
+                   "its times are too long, and uneven\n")
+    assert stored.load("r.json", "").environment.waited == "31 % of the time for a core"
+
+
 def test_a_wrong_backend_shows_no_speed_and_ends_with_3(run: Run, tmp_path: Path, fakes: dict[str, Fake]) -> None:
     fakes["native"] = Fake("native", spoil=np.float16)
     code, out, _ = run("--suite", "iir", *TINY, "--json", "r.json", "--csv", "r.csv")
@@ -177,7 +213,7 @@ def test_an_interruption_keeps_what_is_done_and_resume_goes_on(
     code, out, err = run(*TINY, "--json", "r.json", "--csv", "r.csv", "--plot", "r.png")
     assert code == 130
     assert err == "9 cells not measured; go on with --resume r.json\ntorchfx: interrupted\n"
-    assert len(out.splitlines()) == 1 + 7 + 1
+    assert len(out.partition("\n*  ")[0].splitlines()) == 1 + 7
     first = stored.load(tmp_path / "r.json", "")
     assert (len(first.rows), len(first.missing)) == (7, 9)
     assert len((tmp_path / "r.csv").read_text().splitlines()) == 8
@@ -185,7 +221,7 @@ def test_an_interruption_keeps_what_is_done_and_resume_goes_on(
 
     fakes["scipy"] = Fake("scipy")
     code, out, err = run("--resume", "r.json", "--reps", "2", "--csv", "r.csv")
-    assert (code, err, len(out.splitlines())) == (0, "", 1 + 16 + 1)
+    assert (code, err, len(out.partition("\n*  ")[0].splitlines())) == (0, "", 1 + 16)
     second = stored.load(tmp_path / "r.json", "")
     assert (len(second.rows), second.missing) == (16, ())
     assert dict(first.rows).items() <= dict(second.rows).items(), "what was measured stays as it was"

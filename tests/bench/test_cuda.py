@@ -55,7 +55,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
 
 
 def test_the_time_is_that_of_the_work_and_not_of_giving_it_out(gpu: Gpu) -> None:
-    def run() -> str:
+    def run(between: object) -> str:
         gpu.given_ms += 250.0
         return "result"
 

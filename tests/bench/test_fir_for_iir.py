@@ -67,7 +67,7 @@ def test_both_are_timed_and_the_faster_one_is_the_answer(monkeypatch: pytest.Mon
     class Timed(Native):
         def prepare(self, load: Load, label: str = "") -> Prepared:
             asked.append((load.channels, load.frames))
-            return Prepared(lambda: load.stages[0].tap_count, lambda *a: np.zeros(0))
+            return Prepared(lambda between: load.stages[0].tap_count, lambda *a: np.zeros(0))
 
     monkeypatch.setattr(fir_for_iir, "Native", Timed)
     monkeypatch.setattr(fir_for_iir, "median_seconds", lambda run: (6e-9 if run() else 2e-9) * samples)

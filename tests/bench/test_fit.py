@@ -43,6 +43,15 @@ def test_nothing_measured_or_an_impossible_time_is_refused(points: list[tuple[fl
         fit_line(points)
 
 
+@pytest.mark.parametrize(("points", "known"), [
+    ([(n, 1e-3 + 3e-9 * n) for n in SAMPLES], True),
+    ([(1e5, 0.9), (1e6, 0.01), (1e7, 0.03)], False),  # the first was disturbed
+    ([(1e5, 0.02), (1e6, 0.02), (1e7, 0.02)], False),  # 0.00 ns a sample
+])
+def test_a_line_that_its_times_do_not_lie_on_is_not_known(points: list[tuple[float, float]], known: bool) -> None:
+    assert fit_line(points).is_known is known
+
+
 @pytest.mark.parametrize(("here", "there", "samples"), [
     (Line(0.1, 3e-9), Line(3.1, 1e-9), 1.5e9),
     (Line(3.1, 3e-9), Line(0.1, 1e-9), 0.0),  # better from the start

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,6 +15,7 @@ from bench_fakes import Fake
 from torchfx_cli.bench import measure as measuring
 from torchfx_cli.bench import memory
 from torchfx_cli.bench.accuracy import LEAST_DB, truth_of
+from torchfx_cli.bench.backends import Between, Prepared
 from torchfx_cli.bench.loads import Load, load_of
 from torchfx_cli.bench.measure import PROBES, Rule, measure
 from torchfx_cli.bench.records import Measurement
@@ -102,19 +105,52 @@ def test_a_full_device_is_told_apart() -> None:
 def test_what_would_take_too_long_is_predicted_from_short_runs_and_skipped() -> None:
     load = load_of(suite_of("iir"), 20.0, 2)
     backend = Fake(seconds=lambda load: 0.001 + 1e-6 * load.samples)
-    found = measure(backend, load, partial(truth_of, load), Rule(share_s=1.0, most_s=2.0))
+    found = measure(backend, load, partial(truth_of, load), Rule(share_s=1.0, most_s=1.5))
     assert found.status == "skipped"
-    # A run to warm up and one to time: 2 (0.001 + 20 * 2 * 44100 * 1e-6) s.
-    assert found.reason == "would take about 3.5 s; its share of the budget is 2 s (--budget gives more)"
+    # 0.001 + 20 * 2 * 44100 * 1e-6 s
+    assert found.reason == "would take about 1.8 s; 1.5 s are its share of the budget (--budget gives more)"
     assert max(backend.runs) <= PROBES[-1] // 2
-    assert measure(backend, load, partial(truth_of, load), Rule(share_s=1.0, most_s=4.0)).status == "ok"
+
+
+def test_where_the_budget_is_enough_for_one_run_only_that_one_is_the_time() -> None:
+    load = load_of(suite_of("iir"), 20.0, 2)
+    backend = Fake(seconds=lambda load: 0.001 + 1e-6 * load.samples)
+    found = measure(backend, load, partial(truth_of, load), Rule(share_s=1.0, most_s=2.0))
+    assert (found.status, found.times_s) == ("ok", (pytest.approx(0.001 + 1e-6 * load.samples),))
+    assert backend.runs.count(load.frames) == 1
+
+
+class Slower(Fake):
+    """Says of every run that it took no time, while it really takes `real_s`, as on a busy machine."""
+
+    real_s = 0.03
+
+    def prepare(self, load: Load, label: str = "") -> Prepared:
+        prepared = super().prepare(load, label)
+
+        def run(between: Between) -> Any:
+            if load is LOAD:
+                time.sleep(self.real_s)
+            return prepared.run(between)
+
+        return replace(prepared, run=run)
+
+
+def test_a_run_that_takes_more_than_the_budget_allows_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "SHORT_S", 0.0)
+    found = measure(Slower(), LOAD, TRUTH, Rule(share_s=0.01, most_s=0.02))
+    assert found == Measurement(
+        "skipped", reason="was ended after 0.02 s, its share of the budget (--budget gives more)")
+    found = measure(Slower(), LOAD, TRUTH, Rule(share_s=0.03, most_s=0.1))
+    assert found.status == "ok"
+    assert 1 <= len(found.times_s) <= 3, "what was timed before is kept"
 
 
 def test_more_repetitions_need_more_of_the_budget() -> None:
     load = load_of(suite_of("iir"), 20.0, 2)
     backend = Fake(seconds=lambda load: 1e-7 * load.samples)
     found = measure(backend, load, partial(truth_of, load), Rule(reps=100, share_s=2.0, most_s=4.0))
-    assert found.reason.startswith("would take about 18 s; its share of the budget is 4 s")
+    assert found.reason.startswith("would take about 18 s; 4 s are its share of the budget")
 
 
 def test_a_spent_budget_is_said() -> None:

@@ -80,6 +80,20 @@ def test_parts_of_a_run_are_lines_of_their_own_and_not_compared() -> None:
     assert crossovers(lines) == []
 
 
+def test_panels_of_different_lengths_hold_all_of_their_points() -> None:
+    pytest.importorskip("matplotlib")
+    long, short = linear(COSTS, (60.0, 600.0), (1,)), linear(COSTS, (0.5, 5.0), (8,))
+    figure = plot._figure(panels(of(*long.rows, *short.rows)), "")
+    for axis, durations_s in zip(figure.axes, ((60.0, 600.0), (0.5, 5.0)), strict=True):
+        low, high = axis.get_xlim()
+        assert low < durations_s[0]
+        assert durations_s[-1] < high
+        assert list(axis.get_xticks()) == list(durations_s)
+        lowest, highest = axis.get_ylim()
+        for line in axis.lines[: len(COSTS)]:
+            assert all(lowest < seconds < highest for seconds in line.get_ydata())
+
+
 def test_one_single_cell_is_a_point_inside_its_panel() -> None:
     pytest.importorskip("matplotlib")
     (axis,) = (axis for axis in plot._figure(panels(linear({"native": (0.0, 3e-9)}, (60.0,))), "").axes

@@ -132,7 +132,7 @@ def test_a_wrong_result_is_neither_fast_nor_shown_as_a_speed() -> None:
     assert wrong not in tables.fastest(found)
     first = columns.rows_of(found)[0]
     assert first.speedup is None
-    assert columns.words(first, columns.SCREEN) == ["fir", "5 s x 1", "cpu", "wrong", *["-"] * 5, "3 dB", "-"]
+    assert columns.words(first, columns.SCREEN) == ["fir", "5 s x 1", "cpu", "wrong", *["-"] * 6, "3 dB", "-"]
     assert tables.notes(found) == ["fir 5 s x 1 cpu: wrong: 3 dB"]
 
 

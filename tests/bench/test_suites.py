@@ -15,10 +15,10 @@ import soundfile
 from bench_fakes import chain, suite
 
 from torchfx_cli.bench import accuracy
-from torchfx_cli.bench.backends import NAMES, Native, backend_of
+from torchfx_cli.bench.backends import NAMES, Native, backend_of, nothing
 from torchfx_cli.bench.loads import Load, load_of, noise, read
 from torchfx_cli.bench.measure import Rule, measure
-from torchfx_cli.bench.suites import Suite, suite_of
+from torchfx_cli.bench.suites import Suite, beside, suite_of
 from torchfx_cli.design.stages import Array, Gain, Sections, Stage, Taps
 from torchfx_cli.errors import ReadError, UsageError
 from torchfx_cli.samples import Signal
@@ -76,10 +76,15 @@ def test_a_file_is_read_as_float_up_to_the_frames_that_are_wanted(tmp_path: Path
 
 
 @pytest.mark.parametrize("effect", ["normalize:-1", "loudness:-23"])
-def test_a_stage_that_hears_the_whole_file_first_is_refused_by_its_name(effect: str) -> None:
+def test_a_stage_that_hears_the_whole_file_first_is_left_out_and_alone_refused_by_its_name(effect: str) -> None:
     kind = effect.partition(":")[0]
+    both = suite("highpass:80", effect)
+    assert [stage.label for stage in both.stages(2)] == ["highpass 80 Hz butterworth order 2"]
+    assert [label.partition(" ")[0] for label in both.left_out(2)] == [kind]
+    with pytest.raises(UsageError, match="has to hear the whole file first"):
+        beside(both, ("sox",)).stages(2)
     with pytest.raises(UsageError, match=f"mine: .*{kind} .*has to hear the whole file first"):
-        suite("gain:-3", effect).stages(1)
+        suite(effect).stages(1)
 
 
 def test_other_filters_have_another_fingerprint() -> None:
@@ -123,8 +128,8 @@ def test_a_second_run_of_a_backend_begins_from_rest() -> None:
         backend = backend_of(name)
         if not backend.why_not():
             prepared = backend.prepare(load)
-            first = prepared.part(prepared.run(), 0, load.frames).copy()
-            np.testing.assert_array_equal(prepared.part(prepared.run(), 0, load.frames), first)
+            first = prepared.part(prepared.run(nothing), 0, load.frames).copy()
+            np.testing.assert_array_equal(prepared.part(prepared.run(nothing), 0, load.frames), first)
 
 
 def test_an_unknown_backend_or_suite_is_told_with_those_that_are() -> None:
@@ -202,12 +207,12 @@ def test_a_made_up_stage_is_its_own_truth_from_the_first_frame_to_the_last(monke
     for at, piece in truth.pieces:
         np.testing.assert_array_equal(piece, wanted[:, at : at + piece.shape[1]])
     prepared = Native("native").prepare(load)
-    result = prepared.run()
+    result = prepared.run(nothing)
     assert len(result) == wanted.shape[1]
     assert truth.snr_db(lambda first, end: prepared.part(result, first, end)) > 145.0
     wrong = Native("native").prepare(replace(load, stages=(Gain(0.5), Squared(off=1e-5))))
     noise_db = 10.0 * math.log10((wanted[:, :500] ** 2).mean() / 1e-10)
-    found_db = truth.snr_db(lambda first, end: wrong.part(wrong.run(), first, end))
+    found_db = truth.snr_db(lambda first, end: wrong.part(wrong.run(nothing), first, end))
     assert found_db == pytest.approx(noise_db, abs=0.5), "the square of the offset is all that is wrong"
 
 

@@ -48,7 +48,11 @@ def test_the_budget_ends_it_before() -> None:
 
 def test_short_runs_are_done_six_times_whatever_the_budget() -> None:
     assert len(of_times([0.001, 0.002] * 50, budget_s=0.0)) == LEAST_REPS
-    assert len(of_times([0.2, 0.4] * 50, budget_s=0.0)) == 2
+    assert len(of_times([0.2, 0.4] * 50, budget_s=0.0)) == 3
+
+
+def test_a_run_that_was_disturbed_is_not_the_median_of_one() -> None:
+    assert of_times([0.8, 0.007, 0.02] * 9, budget_s=0.3) == (0.8, 0.007, 0.02)
 
 
 @pytest.mark.parametrize("reps", [1, 2, 50])

@@ -70,8 +70,16 @@ def advise(question: Question, told: Callable[[str], object] = lambda step: None
 
 
 def ranked(candidates: Sequence[Candidate], question: Question) -> list[Candidate]:
-    """The fastest for this question first, those that cannot be had last."""
-    return sorted(candidates, key=lambda one: (bool(one.reason), one.seconds(question)))
+    """The fastest for this question first, those that cannot be had last.
+
+    Where another is as fast within the noise, the first of `candidates` goes before it.
+    """
+    there = [one for one in candidates if not one.reason]
+    least_s = min((one.seconds(question) for one in there), default=0.0)
+    near = [one for one in there if one.seconds(question) <= least_s * (1.0 + WORTH_SAYING + one.line.error)]
+    best = near[:1]
+    others = [one for one in candidates if one not in best]
+    return [*best, *sorted(others, key=lambda one: (bool(one.reason), one.seconds(question)))]
 
 
 def choose_jobs(batches: Sequence[tuple[int, float]]) -> tuple[int, float]:
@@ -86,6 +94,15 @@ def choose_chunk(chunks: Sequence[tuple[float | None, float]]) -> float | None:
     usual = next(seconds for chunk, seconds in chunks if chunk is None)
     chunk, seconds = min(chunks, key=lambda pair: pair[1])
     return chunk if seconds < usual * (1.0 - WORTH_SAYING) else None
+
+
+def noise_of(one: Candidate, other: Candidate) -> float:
+    """By how much two times have to differ, relative, for a difference to be told."""
+    return WORTH_SAYING + one.line.error + other.line.error
+
+
+def _is_near(one: Candidate, other: Candidate, question: Question) -> bool:
+    return abs(other.seconds(question) / one.seconds(question) - 1.0) <= noise_of(one, other)
 
 
 def table(advice: Advice) -> list[tuple[str, ...]]:
@@ -106,10 +123,12 @@ def words(advice: Advice) -> list[str]:
     best, question = advice.best, advice.question
     lines = [f"use: {options(advice)}"]
     others = [one for one in advice.candidates[1:] if not one.reason]
-    if others:
+    if others and not _is_near(best, others[0], question):
         lines.append(f"{best.name}: {seconds_words(best.seconds(question))} for all, "
                      f"{seconds_words(others[0].seconds(question))} with {others[0].name}")
-    lines += [crossover_words(best, other, question) for other in others]
+    for other in others:
+        lines.append(f"{other.name} is as fast within the noise of {100 * noise_of(best, other):.0f} %"
+                     if _is_near(best, other, question) else crossover_words(best, other, question))
     lines.append(_chunk_words(advice))
     if advice.batches:
         gain = dict(advice.batches)[1] / dict(advice.batches)[advice.jobs]

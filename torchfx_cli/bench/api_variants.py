@@ -14,23 +14,27 @@ from operator import or_
 import torch
 from torch import Tensor, nn
 
+from torchfx_cli.bench.backends import Between
 from torchfx_cli.bench.loads import Load
 from torchfx_cli.library.designed import Filter
 from torchfx_cli.render.torch_engine import modules_of, unit_of
 
+Run = Callable[[Between], Tensor]
 
-def in_units(load: Load, sound: Tensor) -> Callable[[], Tensor]:
+
+def in_units(load: Load, sound: Tensor) -> Run:
     """The plan's modules from rest over `sound`, float32 to float32, state carried from unit to unit."""
     chain = modules_of(load.plan.stages).to(sound.device)
     step = unit_of(load.plan.stages, load.channels, sound.device.type)
-    out = torch.empty_like(sound)
 
     @torch.inference_mode()
-    def run() -> Tensor:
+    def run(between: Between) -> Tensor:
+        out = torch.empty_like(sound)
         state = chain.initial_state(load.channels)
         for start in range(0, load.frames, step):
             y, state = chain.step(sound[:, start : start + step].double(), state)
             out[:, start : start + step] = y
+            between()
         return out
 
     return run
@@ -49,7 +53,7 @@ class Own(nn.Module):
         return x
 
 
-def whole(load: Load, label: str, sound: Tensor) -> Callable[[], Tensor]:
+def whole(load: Load, label: str, sound: Tensor) -> Run:
     """All of `sound` at once through the library's filters, put together as the variant `label`."""
     filters = [Filter(stage, load.fs) for stage in load.chain.stages]
     module: nn.Module
@@ -60,7 +64,7 @@ def whole(load: Load, label: str, sound: Tensor) -> Callable[[], Tensor]:
     module.to(sound.device)
 
     @torch.inference_mode()
-    def run() -> Tensor:
+    def run(between: Between) -> Tensor:
         y: Tensor = module(sound)
         return y
 

@@ -6,7 +6,7 @@
     scipy          one `lfilter` for each filter as designed, in float64: what people write, and the baseline
     scipy-sos      sosfilt and oaconvolve over the fused filters, in float64: the best that SciPy can do
 
-Design, transfer and allocation of the output lie in `prepare`, outside of what is timed.
+Design and transfer lie in `prepare`, outside of what is timed; the memory of the result is taken in each run, by all.
 """
 
 from __future__ import annotations
@@ -28,14 +28,22 @@ from torchfx_cli.render.engine import Engine
 from torchfx_cli.samples import block_frames
 
 Call = Callable[[Any], Any]  # of a sound [channels, frames]
+Between = Callable[[], object]
 NAMES = ("cuda", "native", "cpu", "scipy", "scipy-sos")
+
+
+def nothing() -> None:
+    """Between the pieces of a run that nothing ends."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """`run` is what is timed; `part(result, first, end)` is a piece of its result, [channels, end - first] float64."""
+    """`run(between)` is what is timed; it calls `between` now and then, which may raise to end it.
 
-    run: Callable[[], Any]
+    `part(result, first, end)` is a piece of its result, [channels, end - first] float64.
+    """
+
+    run: Callable[[Between], Any]
     part: Callable[[Any, int, int], Array]
 
 
@@ -51,6 +59,10 @@ class Backend(ABC):
         """Why it is not there, "" where it is."""
         return ""
 
+    def load(self) -> None:
+        """Import the packages that it and the truth compute with, so that no cell pays for it."""
+        import scipy.signal  # noqa: F401
+
     def lacks(self, load: Load) -> str:
         """What of `load` it cannot compute, "" where it can."""
         return ""
@@ -59,10 +71,10 @@ class Backend(ABC):
     def prepare(self, load: Load, label: str = "") -> Prepared:
         """All that comes before the computation itself."""
 
-    def timed(self, prepared: Prepared) -> tuple[float, Any]:
+    def timed(self, prepared: Prepared, between: Between = nothing) -> tuple[float, Any]:
         """Seconds of one run, all of it done when they end; and the result."""
         started = time.perf_counter()
-        result = prepared.run()
+        result = prepared.run(between)
         return time.perf_counter() - started, result
 
     def host_bytes(self, load: Load, label: str = "") -> float:
@@ -98,10 +110,11 @@ class Scipy(Backend):
     def prepare(self, load: Load, label: str = "") -> Prepared:
         filters = self._filters(load)
 
-        def run() -> Any:
+        def run(between: Between) -> Any:
             y: Any = load.sound
             for one in filters:
                 y = one(y)
+                between()
             return y
 
         return Prepared(run, lambda result, first, end: np.asarray(result[:, first:end], np.float64))
@@ -170,7 +183,7 @@ class Native(Backend):
 def through_engine(engine: Engine, load: Load) -> Prepared:
     """All of `load` through an engine, in blocks of the usual length, from rest each time."""
     sound = np.ascontiguousarray(load.sound.T)
-    out = np.empty((load.plan.frames_out(load.frames), load.plan.output.channels), np.float32)
+    shape = load.plan.frames_out(load.frames), load.plan.output.channels
     step = block_frames(load.channels)
 
     def blocks() -> Iterator[Any]:
@@ -178,12 +191,13 @@ def through_engine(engine: Engine, load: Load) -> Prepared:
             yield engine.process(sound[start : start + step])
         yield from engine.flush()
 
-    def run() -> Any:
+    def run(between: Between) -> Any:
         engine.reset()
-        at = 0
+        out, at = np.empty(shape, np.float32), 0
         for block in blocks():  # an FIR gives whole transforms, so they are not as long as those that went in
             out[at : at + len(block)] = block
             at += len(block)
+            between()
         return out[:at]
 
     return Prepared(run, lambda result, first, end: np.asarray(result[first:end].T, np.float64))

@@ -28,6 +28,7 @@ CHAINS = (
     ("fir:lowpass=9000,taps=4095",),
 )
 LENGTHS = (1 << 16, 1 << 21)  # samples of a file
+MOST_ERROR = 0.5  # RMS, relative: chains that differ so much never fit one formula well
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def _calibrated(name: str, candidate: Candidate, lengths: tuple[int, ...]) -> Ca
             bench = Bench(Question(*written(effects)), Path(folder), lengths)
             measured = bench.measured(candidate, starts=not points)
             if measured.reason:
-                return Calibration(name, None, reason=measured.reason)
+                return Calibration(name, None, reason=f"not here: {measured.reason}")
             start_s = start_s or measured.start_s
             points += [(Work.of(bench.stages, round(samples)), seconds) for samples, seconds in bench.points]
     return fitted(name, start_s, points)
@@ -74,6 +75,9 @@ def fitted(name: str, start_s: float, points: list[tuple[Work, float]]) -> Calib
     columns = [(work.files, work.samples, work.samples * work.sections, work.samples * log2(1 + work.taps))
                for work, _ in points]
     found, error = nonnegative(columns, [seconds for _, seconds in points])
+    if error > MOST_ERROR:
+        reason = f"its times fit no costs within {100.0 * error:.0f} %: the machine is busy; try again"
+        return Calibration(name, None, error, reason)
     return Calibration(name, BackendCost(start_s, *found), error)
 
 
@@ -85,7 +89,7 @@ def table(calibrations: list[Calibration]) -> list[tuple[str, ...]]:
 
 def _row(one: Calibration) -> tuple[str, ...]:
     if one.cost is None:
-        return one.backend, "-", "-", "-", "-", "-", f"not here: {one.reason}"
+        return one.backend, "-", "-", "-", "-", "-", one.reason
     cost = one.cost
     return (one.backend, f"{cost.start_s:.2f} s", f"{1e3 * cost.file_s:.1f} ms", f"{1e9 * cost.sample_s:.2f} ns",
             f"{1e9 * cost.section_s:.2f} ns", f"{1e9 * cost.octave_s:.2f} ns", f"{100.0 * one.error:.0f} %")

@@ -14,6 +14,8 @@ from torchfx_cli.bench import memory
 from torchfx_cli.bench.records import Environment
 from torchfx_cli.kernel.load import load
 
+BUSY = 0.1  # of its time that a program waits for a core: above it times are too long
+
 
 def describe(gpu: str = "") -> Environment:
     """This machine, now. `gpu` is the device that is used, such as "cuda:0"; torch is imported for it only."""
@@ -25,6 +27,28 @@ def describe(gpu: str = "") -> Environment:
         torchfx=_version("torchfx-cli"), numpy=_version("numpy"), scipy=_version("scipy"), torch=_version("torch"),
         kernel=kernel.name + (f" ({kernel.reason})" if kernel.reason else ""), clock=_clock(),
         when=datetime.now(timezone.utc).isoformat(timespec="seconds"))
+
+
+class Waiting:
+    """How long this thread waits for a core from here on: Linux counts it in ns beside the time that it runs."""
+
+    def __init__(self, file: Path = Path("/proc/thread-self/schedstat")) -> None:
+        self._file = file
+        self._begun = self._counts()
+
+    def words(self) -> str:
+        """`31 % of the time for a core`; "" where it is little, or the system does not tell."""
+        (ran, waited), (ran_before, waited_before) = self._counts(), self._begun
+        total = ran + waited - ran_before - waited_before
+        share = (waited - waited_before) / total if total > 0 else 0.0
+        return f"{share:.0%} of the time for a core".replace("%", " %") if share > BUSY else ""
+
+    def _counts(self) -> tuple[int, int]:
+        try:
+            ran, waited, *_ = map(int, self._file.read_text().split())
+        except (OSError, ValueError):
+            return 0, 0
+        return ran, waited
 
 
 def _cpu() -> str:

@@ -7,18 +7,26 @@ that are not negative: a negative start-up would promise that short files take n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+MOST_ERROR = 0.2  # RMS, relative: on a quiet machine 0.02 to 0.1
+
 
 @dataclass(frozen=True)
 class Line:
-    """Seconds = `fixed_s` + `sample_s` * samples."""
+    """Seconds = `fixed_s` + `sample_s` * samples; `error` is what it is off the times that it is of, relative (RMS)."""
 
     fixed_s: float
     sample_s: float
+    error: float = field(default=0.0, compare=False)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it says how the time grows: no audio takes no time a sample."""
+        return self.sample_s > 0.0 and self.error <= MOST_ERROR
 
     def seconds(self, samples: float) -> float:
         """What `samples`, all channels together, should take."""
@@ -35,8 +43,8 @@ def fit_line(points: Sequence[tuple[float, float]]) -> Line:
     """The line through (samples, seconds); of one length alone nothing fixed can be told, so it is taken as 0."""
     is_one_length = len({samples for samples, _ in points}) == 1
     columns = [(0.0 if is_one_length else 1.0, samples) for samples, _ in points]
-    (fixed_s, sample_s), _ = nonnegative(columns, [seconds for _, seconds in points])
-    return Line(fixed_s, sample_s)
+    (fixed_s, sample_s), error = nonnegative(columns, [seconds for _, seconds in points])
+    return Line(fixed_s, sample_s, error)
 
 
 def nonnegative(columns: npt.ArrayLike, seconds: npt.ArrayLike) -> tuple[list[float], float]:

@@ -1,13 +1,15 @@
 """All cells of a run, group by group, within a budget; each is handed on as soon as it is measured.
 
 A group's cells do the same work, so that their sound and the right result are made once. Half of the budget is for all
-cells alike, half by their samples; what a cell leaves is divided among those that follow.
+cells alike, half by their samples; what a cell leaves is divided among those that follow. Small groups come first,
+of all suites alike, so that a budget that is too small leaves out the largest ones, and not a suite.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import groupby
 from math import inf
@@ -25,7 +27,7 @@ STRETCH = 2.0  # a cell that needs more than so many shares is skipped
 
 
 def cells_of(suites: Iterable[Suite], backends: Iterable[str]) -> tuple[Cell, ...]:
-    """The matrix, small groups first within a suite; only torch backends have the variants of a suite."""
+    """The matrix, small groups first; only torch backends have the variants of a suite."""
     names, found = tuple(backends), []
     for suite in suites:
         suited = suite.backends if suite.kind == "files" else names_for(suite, names)
@@ -34,7 +36,7 @@ def cells_of(suites: Iterable[Suite], backends: Iterable[str]) -> tuple[Cell, ..
             for name in suited:
                 labels = suite.variants if suite.kind != "memory" or is_torch(name) else ("",)
                 found += [Cell(suite.name, name, duration_s, channels, suite.fs, label) for label in labels]
-    return tuple(dict.fromkeys(found))
+    return tuple(sorted(dict.fromkeys(found), key=lambda cell: cell.samples))  # stable, so a group stays together
 
 
 def names_for(suite: Suite, names: Iterable[str]) -> tuple[str, ...]:
@@ -49,7 +51,10 @@ def run(cells: Sequence[Cell], suites: Mapping[str, Suite], reps: int | None = N
     names = {cell.backend for cell in cells if suites[cell.suite].kind != "files"}
     there = {name: backend_of(name) for name in names} | dict(backends or {})
     absent = {name: reason for name, backend in there.items() if (reason := backend.why_not())}
+    for name in names - absent.keys():
+        there[name].load()
     purse = Purse([cell for cell in cells if cell.backend not in absent], budget_s, reps, now)
+    taken_s: dict[tuple[str, str, str], float] = {}  # of a sample
     for group, members in groupby(cells, key=lambda cell: cell.group):
         suite, together = suites[group[0]], tuple(members)
         if suite.kind == "files":
@@ -65,7 +70,12 @@ def run(cells: Sequence[Cell], suites: Mapping[str, Suite], reps: int | None = N
             elif suite.kind == "process":
                 yield from end_to_end.rows((cell,), suite, purse.rule(cell))
             else:
-                yield cell, measure(there[cell.backend], load, truth, purse.rule(cell), cell.label)
+                kind = cell.suite, cell.backend, cell.label
+                rule = replace(purse.rule(cell), sample_s=taken_s.get(kind, inf))
+                found = measure(there[cell.backend], load, truth, rule, cell.label)
+                if found.seconds is not None:
+                    taken_s[kind] = found.seconds / cell.samples
+                yield cell, found
 
 
 class Purse:

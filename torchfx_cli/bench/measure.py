@@ -1,7 +1,8 @@
 """One cell: is it there, does it fit, is it right; and only then how long it takes (see `timings`).
 
 A run to warm up gives the result that is checked. Then it is repeated within the cell's share of the budget, or exactly
-`reps` times.
+`reps` times. Where the share is enough for one run only, that one is the time. Predictions err, above all on a busy
+machine, so a run looks at the clock now and then and ends where it takes more than the budget allows.
 """
 
 from __future__ import annotations
@@ -13,29 +14,34 @@ from math import inf
 
 from torchfx_cli.bench import memory
 from torchfx_cli.bench.accuracy import LEAST_DB, Truth
-from torchfx_cli.bench.backends import Backend, Prepared
+from torchfx_cli.bench.backends import Backend, Between, Prepared
 from torchfx_cli.bench.loads import Load
 from torchfx_cli.bench.records import Measurement
-from torchfx_cli.bench.timings import SHORT_S, repeat
+from torchfx_cli.bench.timings import SHORT_S, Late, repeat
 
 MEMORY_SHARE = 0.8  # of what is free; estimates are rough, and others use the machine too
 LEAST_SHARE = 0.5  # of what a cell may take goes to repetitions, whatever imports and the truth have cost
 PROBES = (1 << 15, 1 << 18)  # samples
 PROBING_S = 0.2
+ITS_SHARE = "its share of the budget (--budget gives more)"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How often a cell is repeated. `share_s` is what it should take in all, `most_s` what is too much for it."""
+    """How often a cell is repeated. `share_s` is what it should take in all, `most_s` what is too much for it.
+
+    sample_s  what a sample took the same backend in a smaller cell; it is not more in a larger one.
+    """
 
     reps: int | None = None
     share_s: float = inf
     most_s: float = inf
+    sample_s: float = inf
 
     @property
     def least_runs(self) -> int:
-        """With the one to warm up."""
-        return 1 + (self.reps or 1)
+        """With the one to warm up, which is the time itself where there is no room for more."""
+        return 1 + (self.reps or 0)
 
 
 def measure(backend: Backend, load: Load, truth: Callable[[], Truth], rule: Rule, label: str = "") -> Measurement:
@@ -48,6 +54,8 @@ def measure(backend: Backend, load: Load, truth: Callable[[], Truth], rule: Rule
         return _measured(backend, load, truth, rule, label)
     except MemoryError:
         return Measurement("skipped", reason="out of memory")
+    except Late:
+        return Measurement("skipped", reason=f"was ended after {rule.most_s:.2g} s, {ITS_SHARE}")
     except Exception as error:
         return failed(error)
 
@@ -66,11 +74,15 @@ def _measured(backend: Backend, load: Load, truth: Callable[[], Truth], rule: Ru
     with memory.HostPeak() as host:
         backend.forget_peak()
         prepared = backend.prepare(load, label)
-        snr_db = _snr_db(backend, prepared, right)
+        between = _until(time.perf_counter() + max(rule.most_s, SHORT_S))
+        first_s, snr_db = _first_run(backend, prepared, right, between)
         times: tuple[float, ...] = ()
         if snr_db >= LEAST_DB:
-            left_s = rule.share_s - (time.perf_counter() - started)
-            times = repeat(lambda: backend.timed(prepared)[0], max(left_s, LEAST_SHARE * rule.share_s), rule.reps)
+            left_s = max(rule.share_s - (time.perf_counter() - started), LEAST_SHARE * rule.share_s)
+            if rule.reps is None and first_s > max(left_s, SHORT_S):
+                times = (first_s,)
+            else:
+                times = _repeated(lambda: backend.timed(prepared, between)[0], left_s, rule, first_s)
     if snr_db < LEAST_DB:
         found = f"{snr_db:.0f} dB" if snr_db > -inf else "nothing like it"
         reason = f"{found} against float64 SciPy; {LEAST_DB:.0f} dB is the least"
@@ -78,10 +90,29 @@ def _measured(backend: Backend, load: Load, truth: Callable[[], Truth], rule: Ru
     return Measurement("ok", times, "", snr_db, host.megabytes, backend.peak_mb())
 
 
-def _snr_db(backend: Backend, prepared: Prepared, right: Truth) -> float:
-    """Of the run to warm up, whose result is gone afterwards."""
-    _, result = backend.timed(prepared)
-    return right.snr_db(lambda first, end: prepared.part(result, first, end))
+def _until(end_s: float) -> Callable[[], None]:
+    """Raises `Late` when it is called after `end_s`."""
+    def between() -> None:
+        if time.perf_counter() > end_s:
+            raise Late
+
+    return between
+
+
+def _first_run(backend: Backend, prepared: Prepared, right: Truth, between: Between) -> tuple[float, float]:
+    """Seconds and SNR of the run to warm up, whose result is gone afterwards."""
+    seconds, result = backend.timed(prepared, between)
+    return seconds, right.snr_db(lambda first, end: prepared.part(result, first, end))
+
+
+def _repeated(timed: Callable[[], float], left_s: float, rule: Rule, first_s: float) -> tuple[float, ...]:
+    """The repetitions; where not one of them ends in time, the run to warm up."""
+    try:
+        return repeat(timed, left_s, rule.reps)
+    except Late:
+        if rule.reps is not None:
+            raise
+        return (first_s,)
 
 
 def _too_large(backend: Backend, load: Load, label: str) -> str:
@@ -99,6 +130,8 @@ def _too_long(backend: Backend, load: Load, label: str, rule: Rule) -> str:
     """Why it does not fit into the budget, "" where it does."""
     if rule.most_s == inf or rule.most_s <= 0.0:
         return over_budget(0.0, rule)
+    if rule.least_runs * rule.sample_s * load.samples <= rule.most_s:
+        return ""
     needed_s = rule.least_runs * predicted_s(backend, load, label)
     return over_budget(needed_s, rule) if needed_s > SHORT_S else ""
 
@@ -109,7 +142,7 @@ def over_budget(needed_s: float, rule: Rule) -> str:
         return "the budget is spent (--budget gives more)"
     if needed_s <= rule.most_s:
         return ""
-    return f"would take about {needed_s:.2g} s; its share of the budget is {rule.most_s:.2g} s (--budget gives more)"
+    return f"would take about {needed_s:.2g} s; {rule.most_s:.2g} s are {ITS_SHARE}"
 
 
 def predicted_s(backend: Backend, load: Load, label: str) -> float:

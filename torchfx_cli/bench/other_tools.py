@@ -24,7 +24,7 @@ from torchfx_cli.plan.fuse import fuse
 class Work:
     """A chain as written, in options of `torchfx process`, and as designed; from the WAV `source` to `output`.
 
-    subtype  of both files: "PCM_16" or "FLOAT".
+    subtype  of both files: "PCM_16", "PCM_24" or "FLOAT".
     """
 
     chain: ChainSpec
@@ -70,11 +70,13 @@ def _sox_delay(stages: Sequence[Stage]) -> int:
     return sum((stage.tap_count - 1) // 2 for stage in fuse(stages) if stage.tap_count)
 
 
+FFMPEG_CODECS = {"PCM_16": "pcm_s16le", "PCM_24": "pcm_s24le", "FLOAT": "pcm_f32le"}
+
+
 def _ffmpeg(work: Work) -> list[str]:
     filters = ",".join(word for stage in work.stages for word in built_of(stage, FfmpegWords()))
-    codec = "pcm_s16le" if work.subtype == "PCM_16" else "pcm_f32le"
-    return ["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", str(work.source), "-af", filters or "anull", "-c:a", codec,
-            str(work.output)]
+    return ["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", str(work.source), "-af", filters or "anull", "-c:a",
+            FFMPEG_CODECS[work.subtype], str(work.output)]
 
 
 SCIPY = """

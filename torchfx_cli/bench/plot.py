@@ -65,7 +65,7 @@ def _figure(places: dict[tuple[str, int], list[Series]], headline: str) -> Any:
             for start in range(0, len(counts), columns)]
     figure = Figure(figsize=(PANEL_IN[0] * max(columns, 2) + 0.6, PANEL_IN[1] * len(rows) + 1.3),
                     layout="constrained", facecolor="white")
-    axes = figure.subplots(len(rows), columns, squeeze=False, sharex="row", sharey="row")
+    axes = figure.subplots(len(rows), columns, squeeze=False, sharey="row")  # each has lengths of its own
     names = list(dict.fromkeys(line.name for lines in places.values() for line in lines))
     for row, (suite, counts) in enumerate(rows):
         for column, axis in enumerate(axes[row]):

@@ -28,6 +28,7 @@ class Environment:
     cores    that this process may use.       threads  of torch and of the libraries below NumPy.
     kernel   of the native engine.            clock    what measured, and the processor's clock rate at the start.
     when     UTC, ISO 8601.
+    waited   for a core that others used, where that was long enough to spoil the times.
     """
 
     cpu: str = ""
@@ -45,6 +46,7 @@ class Environment:
     kernel: str = ""
     clock: str = ""
     when: str = ""
+    waited: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,10 @@ class Cell:
     @property
     def name(self) -> str:
         return f"{self.backend} {self.label}".rstrip()
+
+    @property
+    def is_gpu(self) -> bool:
+        return self.backend.startswith("cuda")
 
 
 @dataclass(frozen=True)

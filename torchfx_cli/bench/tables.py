@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
-from torchfx_cli.bench.columns import PLACE, SCREEN, Row, headers, rows_of, words
+from torchfx_cli.bench.columns import ABOUT, BASELINE, PLACE, SCREEN, Row, headers, rows_of, shown, words
 from torchfx_cli.bench.records import STATUSES, Cell, Environment, Measurement, Results, Status
 
 TITLE = "# torchfx bench\n"
+BEST = "*"  # behind the fastest of a group
+BACKENDS = {
+    "cuda": "torch on the GPU, the sound already there",
+    "native": "the C kernel on one core",
+    "cpu": "torch on the CPU",
+    "scipy": "one lfilter for each filter, float64: what people write",
+    "scipy-sos": "sosfilt and oaconvolve, float64: the best that SciPy can do",
+}
 
 
 def fastest(results: Results) -> set[Cell]:
@@ -44,6 +52,25 @@ def _which(cells: list[Cell]) -> str:
     return f"{first.suite} {first.duration_s:g} s x {first.channels} {first.name}"
 
 
+def legend(rows: Sequence[Row], best: set[Cell], chains: Mapping[str, str]) -> list[str]:
+    """What the words of the table mean, as far as they occur; `chains` tells the suites' filters."""
+    lines = [f"{BEST}  the fastest of its group; groups do the same work"] if best else []
+    for name in dict.fromkeys(row.cell.backend for row in rows if row.seconds is not None):
+        if told := BACKENDS.get(name.partition(":")[0]):
+            lines.append(f"{name}  {told}")
+    lines += [f"{suite}  {chains[suite]}" for suite in dict.fromkeys(row.cell.suite for row in rows) if suite in chains]
+    if any(row.speedup for row in rows):
+        lines.append(f"x SciPy  how many times faster than {BASELINE}")
+    if at_s := sorted({row.scipy_at_s for row in rows if row.scipy_at_s}):
+        lengths = " or ".join(f"{one:g} s" for one in at_s)
+        lines.append(f"{ABOUT}  SciPy's time is that of {lengths}, multiplied by the length")
+    if any(row.gpu_gain for row in rows):
+        lines.append("x CPU  how many times faster a GPU is than the fastest backend of the CPU")
+    if any(row.seconds and len(row.measurement.times_s) == 1 for row in rows):
+        lines.append("1 run  no time was left for more; another may well differ by a tenth")
+    return lines
+
+
 def markdown(results: Results) -> str:
     """A table a suite, and the environment."""
     rows, best = rows_of(results), fastest(results)
@@ -64,16 +91,16 @@ def environment_words(environment: Environment) -> list[tuple[str, str]]:
 
 
 def _section(suite: str, rows: list[Row], best: set[Cell]) -> str:
-    shown = SCREEN[1:]
-    rule = ["---"] * (len(PLACE) - 1) + ["---:"] * (len(SCREEN) - len(PLACE))
-    head = [f"## {_escaped(suite)}\n", _row(headers(shown)), _row(rule)]
-    return "\n".join([*head, *(_row(_markdown_cells(row, shown, row.cell in best)) for row in rows)]) + "\n"
+    names = shown(SCREEN[1:], rows)
+    rule = ["---"] * (len(PLACE) - 1) + ["---:"] * (len(names) - len(PLACE) + 1)
+    head = [f"## {_escaped(suite)}\n", _row(headers(names)), _row(rule)]
+    return "\n".join([*head, *(_row(_markdown_cells(row, names, row.cell in best)) for row in rows)]) + "\n"
 
 
-def _markdown_cells(row: Row, shown: Sequence[str], bold: bool) -> list[str]:
-    cells = [_escaped(word) for word in words(row, shown)]
+def _markdown_cells(row: Row, names: Sequence[str], bold: bool) -> list[str]:
+    cells = [_escaped(word) for word in words(row, names)]
     if reason := reason_of(row.measurement):
-        cells[shown.index("median_s")] = _escaped(reason)
+        cells[names.index("median_s")] = _escaped(reason)
     return [f"**{word}**" for word in cells] if bold else cells
 
 

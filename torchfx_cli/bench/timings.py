@@ -24,6 +24,7 @@ from torchfx_cli.errors import RunError
 
 PRECISION = 0.03
 LEAST_REPS, MOST_REPS = 6, 1000  # of fewer than six nothing is known; so many are done where `SHORT_S` allows
+FEWEST, MEDIUM_S = 3, 3.0  # and where this allows, three, of which one that was disturbed is not the median
 SHORT_S = 0.5  # what is over so soon is done, whatever the budget
 BUDGET_S = 0.3  # for one number of advice
 LONGEST_RUN_S = 20.0
@@ -36,6 +37,11 @@ function, arguments = pickle.load(sys.stdin.buffer)
 answer = pickle.dumps(function(*arguments))
 sys.stdout.buffer.write(answer)
 """
+
+
+class Late(Exception):
+    """Raised by a run that has to end because its time is over."""
+
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
@@ -50,16 +56,29 @@ def seconds_of(call: Callable[[], object], now: Callable[[], float] = time.perf_
 
 def repeat(timed: Callable[[], float], budget_s: float, reps: int | None = None, precision: float = PRECISION,
            now: Callable[[], float] = time.perf_counter) -> tuple[float, ...]:
-    """Seconds that each run says it took, one run at least: `reps`, or by the rule of the module within `budget_s`."""
+    """Seconds that each run says it took, one run at least: `reps`, or by the rule of the module within `budget_s`.
+
+    A run that raises `Late` is the last one; it is raised where nothing was timed, or `reps` were wanted.
+    """
     times: list[float] = []
     started = now()
     while len(times) < (reps or MOST_REPS):
-        times.append(timed())
+        try:
+            times.append(timed())
+        except Late:
+            if reps is not None or not times:
+                raise
+            break
         spent_s = now() - started
-        over = spent_s >= budget_s and (len(times) >= LEAST_REPS or spent_s >= SHORT_S)
+        over = spent_s >= budget_s and len(times) >= _due(spent_s)
         if reps is None and (over or _is_known(times, precision)):
             break
     return tuple(times)
+
+
+def _due(spent_s: float) -> int:
+    """How many runs are due, whatever the budget, where they have taken so long."""
+    return LEAST_REPS if spent_s < SHORT_S else FEWEST if spent_s < MEDIUM_S else 1
 
 
 def _is_known(times: list[float], precision: float) -> bool:
@@ -69,9 +88,9 @@ def _is_known(times: list[float], precision: float) -> bool:
 
 def median_seconds(call: Callable[[], object], budget_s: float = BUDGET_S,
                    now: Callable[[], float] = time.perf_counter) -> float:
-    """The median time of `call`. What takes longer than the budget alone is timed once, without another run."""
+    """The median time of `call`. What takes longer than `MEDIUM_S` alone is timed once, without another run."""
     first_s = seconds_of(call, now)
-    return first_s if first_s > budget_s else median(repeat(lambda: seconds_of(call, now), budget_s, now=now))
+    return first_s if first_s > MEDIUM_S else median(repeat(lambda: seconds_of(call, now), budget_s, now=now))
 
 
 def in_turn(calls: Mapping[K, Callable[[], T]], repeats: int, before: Callable[[K], object] = lambda key: None,

@@ -6,7 +6,7 @@ from functools import cached_property
 from importlib.util import find_spec
 from typing import Any
 
-from torchfx_cli.bench.backends import Backend, Prepared, through_engine
+from torchfx_cli.bench.backends import Backend, Between, Prepared, nothing, through_engine
 from torchfx_cli.bench.loads import Load
 from torchfx_cli.bench.memory import MB
 from torchfx_cli.errors import UsageError
@@ -39,6 +39,10 @@ class Torch(Backend):
             return str(error).partition("; use --device")[0]
         return ""
 
+    def load(self) -> None:
+        super().load()
+        import torchfx_cli.bench.api_variants  # noqa: F401
+
     def prepare(self, load: Load, label: str = "") -> Prepared:
         import torch
 
@@ -50,17 +54,17 @@ class Torch(Backend):
         run = whole(load, label, sound) if label else in_units(load, sound)
         return Prepared(run, lambda result, first, end: result[:, first:end].double().cpu().numpy())
 
-    def timed(self, prepared: Prepared) -> tuple[float, Any]:
+    def timed(self, prepared: Prepared, between: Between = nothing) -> tuple[float, Any]:
         """On a GPU between two events of its stream, waited for; on the CPU as everywhere."""
         if self.kind == "cpu":
-            return super().timed(prepared)
+            return super().timed(prepared, between)
         import torch
 
         with torch.cuda.device(self.name):
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             torch.cuda.synchronize()
             begin.record()
-            result = prepared.run()
+            result = prepared.run(between)
             end.record()
             torch.cuda.synchronize()
         return begin.elapsed_time(end) / 1e3, result

@@ -25,7 +25,8 @@ def bench(
     reps: Annotated[str | None, typer.Option(
         metavar="N", help="Repeat exactly N times; without it, until the median is known to 3 %.")] = None,
     budget: Annotated[str | None, typer.Option(
-        metavar="SECONDS", help="Time for all, else 90, with --reps no limit. What does not fit is skipped.")] = None,
+        metavar="SECONDS",
+        help="Time to measure in, else 90; with --reps no limit. What does not fit is skipped.")] = None,
     versus: Annotated[bool, typer.Option(
         "--versus", help="Run SoX, ffmpeg, pedalboard and a SciPy script over the same chains, file to file.")] = False,
     csv: Annotated[str | None, typer.Option(metavar="FILE", help="Write a row a cell.")] = None,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from torchfx_cli.bench import compare, matrix, plot, stored, suites, tables
 from torchfx_cli.bench.backends import backend_of
 from torchfx_cli.bench.columns import PLACE, Row, duration, headers, rows_of, words
-from torchfx_cli.bench.environment import describe
+from torchfx_cli.bench.environment import Waiting, describe
 from torchfx_cli.bench.other_tools import TOOLS
 from torchfx_cli.bench.records import Cell, Environment, Measurement, Results
 from torchfx_cli.bench.suites import SUITES, Suite
@@ -42,10 +42,11 @@ class Plan:
     old: Results | None = None
 
     def results(self, rows: Iterable[tuple[Cell, Measurement]]) -> Results:
-        """What is known when `rows` have been measured: cells of a group beside one another, each once."""
+        """What is known when `rows` have been measured: by suites, cells of a group beside one another, each once."""
         found = dict(self.kept.rows) | dict(rows)
+        known = {suite: place for place, suite in enumerate([*self.suites, *(cell.suite for cell in found)][::-1])}
         groups = {group: place for place, group in enumerate(dict.fromkeys(cell.group for cell in found))}
-        ordered = sorted(found.items(), key=lambda row: groups[row[0].group])
+        ordered = sorted(found.items(), key=lambda row: (-known[row[0].suite], groups[row[0].group]))
         chains = dict(self.kept.chains) | {name: suite.fingerprint for name, suite in self.suites.items()}
         missing = tuple(cell for cell in (*self.cells, *self.kept.missing) if cell not in found)
         return Results(tuple(ordered), self.environment, tuple(dict.fromkeys(missing)), tuple(chains.items()))
@@ -145,12 +146,13 @@ def run(asked: BenchOptions) -> int:
             opened.enter_context(file)
         todo = plan(asked)
         rows: list[tuple[Cell, Measurement]] = []
-        stopped = None
+        stopped, waiting = None, Waiting()
         try:
             _measure(todo, rows, reps, budget_s, asked, json)
         except Interrupted as interrupted:
             stopped = interrupted
         results = todo.results(rows)
+        results = replace(results, environment=replace(results.environment, waited=waiting.words()))
         save_all(((json, stored.to_json(results)), (csv, stored.to_csv(results)),
                   (markdown, tables.markdown(results)), *_drawn(results, picture)))
     with tables_beside(files):
@@ -167,6 +169,7 @@ def _measure(todo: Plan, rows: list[tuple[Cell, Measurement]], reps: int | None,
     with Screen(todo.cells, budget_s, quiet=asked.quiet) as screen:
         for row in matrix.run(todo.cells, todo.suites, reps, budget_s, screen.begin):
             rows.append(row)
+            screen.done(*row)
             if json.is_replaceable and time.monotonic() - saved_s > SAVE_EVERY_S:
                 with replace(json) as file:
                     file.save(stored.to_json(todo.results(rows)))
@@ -187,11 +190,18 @@ def _tell(results: Results, todo: Plan, asked: BenchOptions) -> None:
         for note in tables.notes(results, ("wrong", "failed")):
             show.tell(note, "red")
         return
-    show_rows(rows_of(results), tables.fastest(results))
-    for note in tables.notes(results):
+    rows, best = rows_of(results), tables.fastest(results)
+    show_rows(rows, best)
+    for suite in todo.suites.values():
+        for label in suite.left_out(suite.channels[0]):
+            show.tell(f"{suite.name}: measured without {label}, which {suites.HEARS_FIRST}", "yellow")
+    for note in (*tables.legend(rows, best, suites.TOLD), *tables.notes(results)):
         show.say(note)
     known = dict(tables.environment_words(results.environment))
     show.say("measured on " + ", ".join(f"{name} {known[name]}" for name in MACHINE if name in known))
+    if results.environment.waited:
+        show.tell(f"the machine was busy: the program waited {results.environment.waited}; its times are too long, "
+                  "and uneven", "yellow")
     if results.missing:
         go_on = f"; go on with --resume {asked.kept_in}" if asked.kept_in is not None else ""
         show.tell(f"{show.count(len(results.missing), 'cell')} not measured{go_on}", "yellow")

@@ -1,6 +1,6 @@
 """What a person sees of the matrix: while it runs how far and how long still; afterwards the table.
 
-Something that is no terminal gets the table only, in plain columns.
+Where nobody sees a bar, a line a cell tells how far it is; a table that goes to no terminal has plain columns.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ from io import StringIO
 from types import TracebackType
 from typing import Any
 
-from torchfx_cli.bench.columns import NARROW, PLACE, SCREEN, Row, headers, words
-from torchfx_cli.bench.records import Cell
+from torchfx_cli.bench.columns import NARROW, PLACE, SCREEN, Row, duration, headers, shown, words
+from torchfx_cli.bench.records import Cell, Measurement
+from torchfx_cli.bench.tables import BEST, reason_of
 from torchfx_cli.cli import show
 from torchfx_cli.errors import printable
 
-BEST = "*"  # behind the fastest of a group
 WIDE = 132  # columns from which on everything is shown
 
 
 class Screen:
-    """The bar of a run over `cells`, drawn before each; none where nobody looks."""
+    """The bar of a run over `cells`, drawn before each; a line after each where the messages go to no terminal."""
 
     def __init__(self, cells: Sequence[Cell], budget_s: float, *, quiet: bool = False) -> None:
         self._cells, self._end_s = cells, time.monotonic() + budget_s
         self._since_s = time.monotonic()
         self._bar: Any = None
+        self._tells = not quiet and not show.is_terminal(sys.stderr)
         if cells and not quiet and show.is_terminal(sys.stderr):
             from torchfx_cli.cli.bar import Bar
 
@@ -47,8 +48,14 @@ class Screen:
             begun = self._cells.index(cell)
             part = self._part(begun)
             note = f"{begun + 1}/{len(self._cells)}  {part:.0%}{self._left(part)}"
-            name = f"{cell.suite} {cell.duration_s:g} s x {cell.channels} {cell.name}"
-            self._bar.update(printable(name), part, note, now=True)
+            self._bar.update(printable(_name(cell)), part, note, now=True)
+
+    def done(self, cell: Cell, measurement: Measurement) -> None:
+        """`cell` was measured."""
+        if self._tells:
+            place = self._cells.index(cell) + 1 if cell in self._cells else "-"
+            result = duration(measurement.seconds) if measurement.seconds else reason_of(measurement)
+            show.tell(f"{place}/{len(self._cells)}  {_name(cell)}: {result}")
 
     def _part(self, begun: int) -> float:
         """How much is done: half of it by cells, half by samples, as the budget is shared."""
@@ -64,10 +71,15 @@ class Screen:
         return f"  {show.coarse_clock(max(0.0, left_s))} left" if left_s < float("inf") else ""
 
 
+def _name(cell: Cell) -> str:
+    return f"{cell.suite} {cell.duration_s:g} s x {cell.channels} {cell.name}"
+
+
 def show_rows(rows: Sequence[Row], best: Collection[Cell]) -> None:
     """The table on stdout; on a terminal with rules between groups, and those of `best` in bold."""
     if not show.is_terminal(sys.stdout):
-        show_columns(headers(SCREEN), [_words(row, SCREEN, best) for row in rows], left=len(PLACE))
+        names = shown(SCREEN, rows)
+        show_columns(headers(names), [_words(row, names, best) for row in rows], left=len(PLACE))
         return
     from rich.console import Console
 
@@ -82,7 +94,7 @@ def _table(rows: Sequence[Row], best: Collection[Cell], width: int) -> Any:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    chosen = SCREEN if width >= WIDE else NARROW
+    chosen = shown(SCREEN if width >= WIDE else NARROW, rows)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name, header in zip(chosen, headers(chosen), strict=True):
         table.add_column(header, justify="left" if name in PLACE else "right", no_wrap=name in PLACE)
