@@ -65,7 +65,8 @@ class Powers:
         power[:held] = self._held
         self._kernel.power(np.ascontiguousarray(samples), self._sections, self._state, self._weights, power[held:])
         whole = len(power) // self._hop * self._hop
-        self._means += power[:whole].reshape(-1, self._hop).mean(axis=1).tolist()
+        if whole:
+            self._means += (np.add.reduce(power[:whole].reshape(-1, self._hop), axis=1) / self._hop).tolist()
         self._held = power[whole:].copy()
 
     def of_hops(self) -> Array:
