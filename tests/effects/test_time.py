@@ -12,6 +12,7 @@ from test_kinds import FS, assert_the_law, noise, plan_of, render
 
 from torchfx_cli.chain.parse import join
 from torchfx_cli.errors import ChainError
+from torchfx_cli.samples import Signal
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.local import run_jobs
 from torchfx_cli.tasks.onefile import RunObserver
@@ -37,6 +38,16 @@ def test_fades_of_a_file_that_is_shorter_are_multiplied() -> None:
     got = render(plan_of("fade:in=0.01,out=0.02", channels=1), np.ones((300, 1)), 17)[:, 0]
     n = np.arange(300)
     np.testing.assert_allclose(got, n / 480 * n[::-1] / 960, rtol=1e-15)
+
+
+def test_a_fade_hands_on_the_blocks_between_as_they_came() -> None:
+    (stage,) = plan_of("fade:in=1 ms,out=2 ms").stages
+    fading, blocks = stage.open(Signal(FS, 2)), [np.ones((64, 2)) for _ in range(5)]
+    out = [fading.process(block) for block in blocks]
+    end = list(fading.flush())
+    assert [len(block) for block in out] == [0, 0, 64, 64, 64]
+    assert list(map(id, [*out[2:], *end])) == list(map(id, blocks))
+    np.testing.assert_array_equal(np.concatenate(end)[32:, 0], np.arange(96)[::-1] / 96)
 
 
 def test_silence_is_added_and_markers_move_with_the_sound() -> None:

@@ -30,7 +30,7 @@ class Processor(Protocol):
     """
 
     def process(self, samples: Array) -> Array:
-        """The frames that are ready, none or many; `samples` may be overwritten."""
+        """The frames that are ready, none or many; `samples` are its own from now on, to overwrite or to keep."""
 
     def flush(self) -> Iterator[Array]:
         """The frames that are still held, after the last block."""

@@ -2,11 +2,13 @@
 
 The shapes are those of SoX's and ffmpeg's fades, gains over the way x from 0 to 1: linear x (SoX t), sine sin(pi x / 2)
 (q), half_sine (1 - cos(pi x)) / 2 (h), parabola 1 - (1 - x)^2 (p), exponential 10^(5 (x - 1)), which is straight in dB
-(l, and ffmpeg's exp), and log 1 + log10(x) / 5 (ffmpeg's log). The last frames are held back until the end is known.
+(l, and ffmpeg's exp), and log 1 + log10(x) / 5 (ffmpeg's log). The last blocks are held back, as they came, until the
+end is known: copying their frames took longer than all else.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,7 +16,6 @@ from typing import ClassVar
 import numpy as np
 
 from torchfx_cli.design.stage import Array, Processor, Stage
-from torchfx_cli.effects.held import Held
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, param
 from torchfx_cli.samples import Signal
 
@@ -82,27 +83,40 @@ class Fade(Stage):
 
     def open(self, source: Signal) -> Processor:
         """See `Stage`."""
-        return _Fading(self, source.channels)
+        return _Fading(self)
 
 
 class _Fading:
-    """Both gains are tables: a sine of a part of a fade may differ in the last bit from that of the whole."""
+    """Both gains are tables: a sine of a part of a fade may differ in the last bit from that of the whole.
 
-    def __init__(self, stage: Fade, channels: int) -> None:
+    Whole blocks leave, as soon as those behind them are as long as the fade out.
+    """
+
+    def __init__(self, stage: Fade) -> None:
         self._rise, self._fall = _table(stage, stage.fade_in), _table(stage, stage.fade_out)[::-1]
-        self._at, self._held = 0, Held(stage.fade_out, channels)
+        self._at, self._held_frames, self._held = 0, 0, deque[Array]()
 
     def process(self, samples: Array) -> Array:
         """See `Processor`."""
         rising = self._rise[self._at : self._at + len(samples)]
         self._at += len(samples)
         samples[: len(rising)] *= rising[:, None]
-        return self._held.push(samples)
+        self._held.append(samples)
+        self._held_frames += len(samples)
+        ready = []
+        while self._held and self._held_frames - len(self._held[0]) >= len(self._fall):
+            ready.append(self._held.popleft())
+            self._held_frames -= len(ready[-1])
+        return ready[0] if len(ready) == 1 else np.concatenate([samples[:0], *ready])
 
     def flush(self) -> Iterator[Array]:
         """The end of the file, all of it where it is shorter than the fade."""
-        last = self._held.rest()
-        yield last * self._fall[len(self._fall) - len(last) :, None]
+        left = self._held_frames
+        for samples in self._held:
+            falling = self._fall[max(0, len(self._fall) - left) :][: len(samples) - max(0, left - len(self._fall))]
+            samples[len(samples) - len(falling) :] *= falling[:, None]
+            left -= len(samples)
+            yield samples
 
 
 def _table(stage: Fade, frames: int) -> Array:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from torchfx_cli.design.stage import Array, Measured, Meter, Stage
 from torchfx_cli.effects.kind import Kind, StageSpec, param
@@ -18,7 +19,7 @@ from torchfx_cli.errors import FileError
 from torchfx_cli.samples import Signal
 
 MAX_S = 3600.0
-PIECE_FRAMES = 1 << 11
+FIRST_SAMPLES, MOST_SAMPLES = 1 << 7, 1 << 13  # in a piece, which stays in the cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,20 +90,26 @@ class SoundMeter:
 
     def process(self, samples: Array) -> None:
         """See `Meter`."""
-        last = self._search(samples[::-1])
-        if last is not None:
+        end = -(-self._end_of(samples.reshape(-1)) // samples.shape[1])
+        if end:
             if not self._end:
-                self._first = self._frames + (self._search(samples) or 0)
-            self._end = self._frames + len(samples) - last
+                self._first = self._frames + int(self._is_sound(samples).any(axis=1).argmax())
+            self._end = self._frames + end
         self._frames += len(samples)
 
-    def _search(self, samples: Array) -> int | None:
-        """The first frame that is sound; piece by piece, as in a file that sounds it is soon found."""
-        for start in range(0, len(samples), PIECE_FRAMES):
-            loud = np.abs(samples[start : start + PIECE_FRAMES]) >= self._threshold
-            if loud.any():
-                return start + int(loud.argmax()) // samples.shape[1]
-        return None
+    def _end_of(self, samples: Array) -> int:
+        """How many there are to the last that is sound; in pieces from the end, where a file mostly sounds."""
+        end, count = len(samples), FIRST_SAMPLES
+        while end:
+            start = max(0, end - count)
+            places = self._is_sound(samples[start:end]).nonzero()[0]
+            if len(places):
+                return start + int(places[-1]) + 1
+            end, count = start, min(2 * count, MOST_SAMPLES)
+        return 0
+
+    def _is_sound(self, samples: Array) -> npt.NDArray[np.bool_]:
+        return np.abs(samples) >= self._threshold
 
     def reading(self) -> Heard:
         """See `Meter`."""

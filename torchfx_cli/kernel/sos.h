@@ -71,13 +71,14 @@ typedef struct {
 typedef struct {
     vec s1[MAX_VECS], s2[MAX_VECS];
     vec y1[MAX_VECS], y2[MAX_VECS]; /* what the sections gave one and two steps ago */
-} chain; /* one channel in the cascade */
+} chain; /* one channel in the cascade, or `width` channels beside each other: two lanes a section then */
 
-/* Every section takes a sample: the first one `x`, each other what the one before it gave SKEW steps ago. Returns
- * what the last gave. Where `active` is given, lanes outside it have no sample now and keep their state. */
-INLINE double NAME(step)(const cascade *c, chain *s, double x, int vecs, const ivec *active) {
+/* Every section takes a sample: the first one `x`, each other what the one before it gave SKEW steps ago. What the
+ * last gave is in the lowest lanes. Where `active` is given, lanes outside it have no sample now and keep their state. */
+INLINE vec NAME(step)(const cascade *c, chain *s, vec x, int vecs, int width, const ivec *active) {
     for (int v = 0; v < vecs; v++) {
-        const vec in = shifted(s->y2[v], v + 1 < vecs ? s->y2[v + 1] : splat(x));
+        const vec before = v + 1 < vecs ? s->y2[v + 1] : x;
+        const vec in = width == 2 ? shifted2(s->y2[v], before) : shifted(s->y2[v], before);
         const vec u = fma_(c->c1[v], in, s->s2[v]), y = fma_(c->b0[v], in, s->s1[v]);
         const vec s2 = fma_(c->n2[v], s->s1[v], c->c2[v] * in), s1 = fma_(c->n1[v], s->s1[v], u);
         s->s1[v] = active ? select(active[v], s1, s->s1[v]) : s1;
@@ -85,52 +86,60 @@ INLINE double NAME(step)(const cascade *c, chain *s, double x, int vecs, const i
         s->y2[v] = s->y1[v];
         s->y1[v] = y;
     }
-    return s->y1[0][0];
+    return s->y1[0];
 }
 
-/* Fills `c` and the `s` of each channel; identities in front of the `depth` sections occupy the spare lanes. */
+INLINE vec NAME(taken)(const double *x, int width) { return width == 2 ? from_pair(*(const pairu *)x) : splat(*x); }
+INLINE void NAME(given)(double *x, vec y, int width) {
+    if (width == 2) *(pairu *)x = (pairu)low_pair(y);
+    else *x = y[0];
+}
+
+/* Fills `c` and the `count` chains `s`; identities in front of the `depth` sections occupy the spare lanes. */
 INLINE void NAME(gather)(cascade *c, chain *s, int64_t channels, const double *sos, const double *state, int depth,
-                         int vecs, int count) {
+                         int vecs, int count, int width) {
     memset(s, 0, (size_t)count * sizeof *s);
     for (int lane = 0; lane < vecs * LANES; lane++) {
-        const int k = depth - 1 - lane, v = lane / LANES, l = lane % LANES;
+        const int k = depth - 1 - lane / width, v = lane / LANES, l = lane % LANES;
         const section p = k >= 0 ? make_section(sos + 6 * k) : IDENTITY;
         c->b0[v][l] = p.b0, c->c1[v][l] = p.c1, c->c2[v][l] = p.c2, c->n1[v][l] = p.n1, c->n2[v][l] = p.n2;
         for (int i = 0; k >= 0 && i < count; i++) {
-            s[i].s1[v][l] = state[STATE * (k * channels + i)];
-            s[i].s2[v][l] = state[STATE * (k * channels + i) + 1];
+            const double *of = state + STATE * (k * channels + i * width + lane % width);
+            s[i].s1[v][l] = of[0], s[i].s2[v][l] = of[1];
         }
     }
 }
 
-/* `depth` <= vecs * LANES sections, `count` (1 or 2) channels; x and state begin at the first of them. */
+/* `depth` <= vecs * LANES / width sections, count * width (1 or 2) channels; x and state begin at the first of them. */
 INLINE void NAME(along)(double *x, int64_t frames, int64_t channels, const double *sos, double *state, int depth,
-                        int vecs, int count) {
-    const int64_t lead = SKEW * (vecs * LANES - 1); /* steps from entering to leaving */
+                        int vecs, int count, int width) {
+    const int64_t lead = SKEW * (vecs * LANES / width - 1); /* steps from entering to leaving */
     cascade c;
     chain s[2];
-    NAME(gather)(&c, s, channels, sos, state, depth, vecs, count);
+    NAME(gather)(&c, s, channels, sos, state, depth, vecs, count, width);
     double *const out = x - lead * channels;
     for (int64_t t = 0; t < frames + lead; t++) {
         for (; t >= lead && t < frames; t++)
-            for (int i = 0; i < count; i++)
-                out[t * channels + i] = NAME(step)(&c, &s[i], x[t * channels + i], vecs, NULL);
+            for (int i = 0; i < count; i++) {
+                const vec taken = NAME(taken)(x + t * channels + i, width);
+                NAME(given)(out + t * channels + i, NAME(step)(&c, &s[i], taken, vecs, width, NULL), width);
+            }
         if (t == frames + lead) break;
         ivec active[MAX_VECS]; /* filling or draining: which lanes have a sample of this block */
         for (int v = 0; v < vecs; v++) {
-            const ivec sample = t - lead + SKEW * (v * LANES + (ivec)IOTA);
+            const ivec sample = t - lead + SKEW * ((v * LANES + (ivec)IOTA) >> (width - 1));
             active[v] = (sample >= 0) & (sample < frames);
         }
         for (int i = 0; i < count; i++) {
-            const double y = NAME(step)(&c, &s[i], t < frames ? x[t * channels + i] : 0.0, vecs, active);
-            if (t >= lead) out[t * channels + i] = y;
+            const vec taken = t < frames ? NAME(taken)(x + t * channels + i, width) : splat(0.0);
+            const vec y = NAME(step)(&c, &s[i], taken, vecs, width, active);
+            if (t >= lead) NAME(given)(out + t * channels + i, y, width);
         }
     }
-    for (int k = 0; k < depth; k++)
+    for (int lane = 0; lane < depth * width; lane++)
         for (int i = 0; i < count; i++) {
-            const int lane = depth - 1 - k;
-            state[STATE * (k * channels + i)] = s[i].s1[lane / LANES][lane % LANES];
-            state[STATE * (k * channels + i) + 1] = s[i].s2[lane / LANES][lane % LANES];
+            double *of = state + STATE * ((depth - 1 - lane / width) * channels + i * width + lane % width);
+            of[0] = s[i].s1[lane / LANES][lane % LANES], of[1] = s[i].s2[lane / LANES][lane % LANES];
         }
 }
 
@@ -149,11 +158,12 @@ STATIC void NAME(pass)(double *x, int64_t frames, int64_t channels, const double
 #endif
         }
     }
-    switch (2 * (depth > LANES) + count) {
-    case 1: NAME(along)(x, frames, channels, sos, state, depth, 1, 1); return;
-    case 2: NAME(along)(x, frames, channels, sos, state, depth, 1, 2); return;
-    case 3: NAME(along)(x, frames, channels, sos, state, depth, 2, 1); return;
-    case 4: NAME(along)(x, frames, channels, sos, state, depth, 2, 2); return;
+    switch (count == 2 && 2 * depth <= LANES ? 0 : 2 * (depth > LANES) + count) {
+    case 0: NAME(along)(x, frames, channels, sos, state, depth, 1, 1, 2); return;
+    case 1: NAME(along)(x, frames, channels, sos, state, depth, 1, 1, 1); return;
+    case 2: NAME(along)(x, frames, channels, sos, state, depth, 1, 2, 1); return;
+    case 3: NAME(along)(x, frames, channels, sos, state, depth, 2, 1, 1); return;
+    case 4: NAME(along)(x, frames, channels, sos, state, depth, 2, 2, 1); return;
     }
 }
 

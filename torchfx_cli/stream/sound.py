@@ -26,7 +26,9 @@ LibraryError = soundfile.LibsndfileError
 
 _library: Any = soundfile._snd  # type: ignore[attr-defined, unused-ignore]
 _ffi: Any = soundfile._ffi  # type: ignore[attr-defined, unused-ignore]
-_C_TYPES = {"int16": "short", "int32": "int", "float32": "float", "float64": "double"}
+# Keyed by dtype objects: asking one for its name takes as long as to read a thousand samples.
+_C_TYPES = {np.dtype("int16"): "short", np.dtype("int32"): "int", np.dtype("float32"): "float",
+            np.dtype("float64"): "double"}
 
 VORBIS_FRAMES = 4096
 FORKS = ("._", ".AppleDouble")
@@ -97,7 +99,7 @@ class Feed:
 
 
 def _transfer(sound: soundfile.SoundFile, verb: str, block: Block) -> int:
-    c_type = _C_TYPES[block.dtype.name]
+    c_type = _C_TYPES[block.dtype]
     function = getattr(_library, f"sf_{verb}f_{c_type}")
     return function(sound._file, _ffi.cast(f"{c_type}*", block.ctypes.data), len(block))
 
