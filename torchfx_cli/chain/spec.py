@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, field, fields
 from typing import Any
 
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.kind import StageSpec
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Signal, Start
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ChainSpec:
     """A chain as written, presets already put in their places.
 

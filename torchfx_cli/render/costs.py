@@ -15,13 +15,14 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from itertools import pairwise
 from pathlib import Path
 
 from torchfx_cli.chain.presets import config_folder
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.plan.assemble import RenderPlan
+from torchfx_cli.records import dataclass
 
 FILE_NAME = "costs.json"
 CROSSING_S = 2e-9  # a sample in float64 over PCIe 4, and its copies on the host

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 
 import numpy as np
 
+from torchfx_cli.records import dataclass
 from torchfx_cli.stream.chunks import id3_bytes, marks
 from torchfx_cli.stream.mpegtags import tags_begin
 from torchfx_cli.stream.sound import Block, Part, patched

@@ -13,9 +13,10 @@ import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from torchfx_cli.records import dataclass
 from torchfx_cli.stream.id3limits import TagError, read_id3
 from torchfx_cli.stream.id3map import apic_of, comments_of, frames_of, picture_of
 from torchfx_cli.stream.metadatasource import MAX_BYTES, MAX_VALUES, MetadataSource

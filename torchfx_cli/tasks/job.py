@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from torchfx_cli import __version__
 from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.plan.assemble import Dither
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Start
 from torchfx_cli.stream.bitrate import AS_INPUT, RateWish
 
@@ -83,7 +83,7 @@ class Settings:
         return hashlib.sha256(repr(shaping).encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Job:
     """One input and its output.
 

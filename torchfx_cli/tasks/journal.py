@@ -25,11 +25,12 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from torchfx_cli import __version__
 from torchfx_cli.errors import UsageError
+from torchfx_cli.records import dataclass
 from torchfx_cli.tasks import journalfile as files
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.journalfile import NAME, Line, Record

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +17,7 @@ from torchfx_cli.design.stage import Branched
 from torchfx_cli.design.stages import Gain, Sections, Stage, Sum, Taps, linear
 from torchfx_cli.errors import FileError
 from torchfx_cli.plan.assemble import RenderPlan, assemble
+from torchfx_cli.records import dataclass
 from torchfx_cli.render.costs import Work
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.samples import FLOAT64

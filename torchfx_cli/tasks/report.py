@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field, fields
 from typing import Any, Literal
 
 from torchfx_cli.errors import FileError
+from torchfx_cli.records import dataclass
 
 Status = Literal["ok", "failed", "skipped"]
 KINDS = ("ok", "warned", "failed", "skipped")
 HEAD = b'{\n "counts": {\n  "ok": '  # of every report
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FileResult:
     """The fate of one input. `peak` is linear, 1 = full scale; times in seconds; `fs` in Hz.
 
@@ -52,7 +53,7 @@ class FileResult:
         return "warned" if self.status == "ok" and self.warnings else self.status
 
     def as_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def failed(source: object, output: object, error: str, reason: str, elapsed_s: float = 0.0) -> FileResult:
