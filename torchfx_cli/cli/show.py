@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sys
-import textwrap
-from collections.abc import Sequence
 from math import log10
-from typing import TextIO
 
 from torchfx_cli.errors import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TextIO
 
 COLOURS = {"bold": "1", "red": "31", "yellow": "33"}
 NARROWEST = 24  # characters left for a wrapped column, however narrow the terminal is
@@ -130,6 +131,9 @@ def _painted(text: str, colour: str, stream: TextIO | None) -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "") -> None:
     """Aligned columns to stdout. On a terminal the last one is wrapped, in a pipe a row is a line."""
+    import shutil
+    import textwrap
+
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
     room = None
