@@ -13,6 +13,7 @@ import sys
 
 from torchfx_cli import __version__
 from torchfx_cli.cli import show
+from torchfx_cli.cli.plain import arguments_of
 from torchfx_cli.errors import Interrupted, TorchfxError, UsageError
 from torchfx_cli.warm import client, place
 
@@ -55,6 +56,11 @@ def _run(words: list[str]) -> int:
     from torchfx_cli.cli import signals
 
     with signals.raised():
+        plain = arguments_of(words)
+        if plain is not None:
+            from torchfx_cli.cli.process import process
+
+            return process(**plain)
         from torchfx_cli.cli.app import MistypedError, app, usage_of
 
         try:
