@@ -7,7 +7,6 @@ then. What was true of the old samples or of the old file only is left out, see 
 from __future__ import annotations
 
 import base64
-import hashlib
 import importlib.util
 import io
 import os
@@ -247,4 +246,6 @@ def _check(tags: RichTags, fd: int, head: bytes) -> None:
 
 def _hashes(tags: RichTags) -> list[bytes]:
     """Of the pictures, which ID3 sorts by size."""
+    import hashlib
+
     return sorted(hashlib.sha256(picture.data).digest() for picture in tags.pictures)

@@ -12,7 +12,6 @@ What is named is always tried. What is found in a folder must look like audio an
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import field
 from typing import BinaryIO
@@ -170,6 +169,8 @@ def _names_like(name: str, folder: str) -> list[str]:
 
 
 def _composed(name: str) -> str:
+    import unicodedata
+
     return unicodedata.normalize("NFC", name)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -76,6 +75,8 @@ class Settings:
     @property
     def work(self) -> str:
         """Digest of all that shapes an output; the device does not, nor the chunk."""
+        import hashlib
+
         shaping = (
             __version__, self.chain.digest, self.format, self.subtype, self.rate, self.dither, self.tail_s,
             self.start or self.chain.start, self.on_nan, self.on_truncated, self.on_clip, self.keep_mtime, self.tags,
@@ -110,4 +111,6 @@ class Job:
 
     def work(self, work: str) -> str:
         """The digest `work` of the settings, and of what was read of the album: another gain is other work."""
+        import hashlib
+
         return work if not self.readings else hashlib.sha256(repr((work, self.readings)).encode()).hexdigest()[:16]

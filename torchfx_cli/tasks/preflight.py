@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -118,9 +117,13 @@ class _Numbers:
     """A `Builder` of what tells one filter from another: a label may be that of many."""
 
     def sections(self, stage: Sections) -> object:
+        from hashlib import sha256
+
         return "sections", sha256(stage.sos.tobytes()).digest()
 
     def taps(self, stage: Taps) -> object:
+        from hashlib import sha256
+
         return "taps", stage.delay_frames, sha256(stage.taps.tobytes()).digest()
 
     def gain(self, stage: Gain) -> object:

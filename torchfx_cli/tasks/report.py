@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, field, fields
@@ -129,6 +128,8 @@ class Report:
 
     def json_lines(self) -> Iterator[str]:
         """`as_dict` as JSON, a line a file."""
+        import json
+
         yield json.dumps(self._head(), indent=1).removesuffix("\n}") + ',\n "files": ['
         for place, result in enumerate(self.results):
             yield (",\n  " if place else "\n  ") + json.dumps(result.as_dict())
