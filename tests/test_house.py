@@ -96,8 +96,8 @@ def test_only_what_fuses_asks_for_the_type_of_a_stage(path: Path) -> None:
 
 
 # None of it is needed for one plain file, and each costs every call of a shell loop milliseconds.
-HEAVY = ("torch", "scipy", "rich", "typer", "json", "hashlib", "secrets", "difflib", "email", "http", "asyncio", "logging",
-         "unittest", "mutagen", "av", "soxr", "dask", "multiprocessing.managers", "numpy.random", "numpy.polynomial",
+HEAVY = ("torch", "scipy", "rich", "typer", "json", "hashlib", "secrets", "difflib", "email", "http", "asyncio",
+         "logging", "unittest", "mutagen", "av", "soxr", "dask", "numpy.random", "numpy.polynomial",
          "torchfx_cli.bench", "torchfx_cli.exchange", "torchfx_cli.library", "torchfx_cli.tasks.watch",
          "torchfx_cli.cli.app", "torchfx_cli.cli.choices", "torchfx_cli.cli.dryrun")
 
