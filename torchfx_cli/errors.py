@@ -17,7 +17,9 @@ what to do. It is plain text: control characters are escaped with `printable` wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class TorchfxError(Exception):

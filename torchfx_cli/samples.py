@@ -6,8 +6,9 @@ Integers are left-justified in their type, as libsndfile hands them out: a 24-bi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from torchfx_cli.records import dataclass
 
 # Samples in a block where nobody says otherwise: long enough to make Python's share small, short enough that the few
 # blocks in flight stay near 10 MB for any number of channels.
@@ -24,7 +25,7 @@ def block_frames(channels: int, samples: int = BLOCK_SAMPLES) -> int:
     return max(1, samples // channels)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Signal:
     """What is true between two stages of a chain: the sample rate in Hz, and the number of channels.
 
@@ -36,7 +37,7 @@ class Signal:
     mask: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SampleFormat:
     """How a sample is stored in a block.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -238,11 +239,11 @@ def test_looking_at_many_files_that_are_done_is_quick(place: Place) -> None:
         reads = [notes.is_done(Job(Path(place.folder) / f"{n}.wav", root / f"{n}.wav", root=root)) for n in range(1500)]
         assert all(reads)
         parsed: list[object] = []
-        loads, journal.json.loads = journal.json.loads, lambda line: parsed.append(line) or loads(line)
+        loads, json.loads = json.loads, lambda line: parsed.append(line) or loads(line)
         try:
             assert Look(place, settings, notes).ripe() == []
         finally:
-            journal.json.loads = loads
+            json.loads = loads
         assert len(parsed) <= 3 * 1500, "each record is read a few times, not once a file"
 
 

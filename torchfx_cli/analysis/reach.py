@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
 
@@ -13,6 +13,7 @@ import numpy as np
 from torchfx_cli.design.stage import Branched
 from torchfx_cli.design.stages import Gain, Sections, Stage, Sum, Taps, linear
 from torchfx_cli.plan.assemble import RenderPlan, assemble
+from torchfx_cli.records import dataclass
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.samples import FLOAT64
 

@@ -13,10 +13,12 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from errno import ENOENT
 
 import yaml
+
+from torchfx_cli.records import dataclass
 
 MAX_FILE_BYTES = 1 << 20
 MAX_DEPTH = 26  # file > chain > stage > keys > rows > numbers: 6, and 5 for each parallel > branches > branch > chain
@@ -39,7 +41,7 @@ class Mistake(Exception):
         super().__init__(message)
 
 
-@dataclass(slots=True)
+@dataclass
 class Scalar:
     """Text as written, quotes and escapes resolved. `is_null`: nothing was written, or null."""
 
@@ -48,13 +50,13 @@ class Scalar:
     is_null: bool = False
 
 
-@dataclass(slots=True)
+@dataclass
 class Sequence:
     line: int
     items: list[Node] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@dataclass
 class Mapping:
     line: int
     pairs: list[tuple[Node, Node]] = field(default_factory=list)

@@ -37,7 +37,7 @@ from torchfx_cli.chain.inline import effect_node
 from torchfx_cli.chain.limits import first_beyond
 from torchfx_cli.chain.presets import locate
 from torchfx_cli.chain.schema import PRESET, TOP_KEYS
-from torchfx_cli.chain.spec import ChainSpec, digest_of
+from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.chain.stage import name_and_body, read_beside, read_stage, unique_keys
 from torchfx_cli.chain.values import nearest, read_text
 from torchfx_cli.effects import parallel
@@ -122,7 +122,7 @@ class _Reading:
             raise ChainError(self._problems)
         if beyond := first_beyond(chain.stages):
             raise ChainError(printable(beyond))
-        return replace(chain, digest=digest_of(chain.stages), files=tuple(self.files))
+        return replace(chain, files=tuple(self.files))
 
     def taps_file(self, path: str, most_bytes: int) -> bytes:
         """The content of the file, read once however often it is named. Raises Mistake."""

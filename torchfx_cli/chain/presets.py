@@ -7,7 +7,6 @@ installed as the package `torchfx_cli.presets`; in a checkout that is not instal
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -24,12 +23,13 @@ from torchfx_cli.chain.document import (
 )
 from torchfx_cli.chain.values import nearest
 from torchfx_cli.errors import ChainError, printable
+from torchfx_cli.records import dataclass
 
 SUFFIXES = (".yaml", ".yml")
 Source = Literal["user", "shipped"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Preset:
     """A preset that can be named; `description` is "" where the file says nothing or cannot be read."""
 

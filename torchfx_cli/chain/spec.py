@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, field, fields
+from functools import cached_property
 from typing import Any
 
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.kind import StageSpec
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Signal, Start
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ChainSpec:
     """A chain as written, presets already put in their places.
 
-    `digest` is `digest_of` its stages, `files` where it was read (chain files, presets, taps files), `start` how
-    filters begin.
+    `files` is where it was read (chain files, presets, taps files), `start` how filters begin.
     """
 
     name: str
     stages: tuple[StageSpec, ...]
     description: str = ""
-    digest: str = ""
     start: Start = "rest"
     files: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """See `digest_of`."""
+        return digest_of(self.stages)
 
 
 def digest_of(stages: Sequence[StageSpec]) -> str:
@@ -34,11 +38,15 @@ def digest_of(stages: Sequence[StageSpec]) -> str:
 
     Comments, names, spellings, places and what is bypassed do not count.
     """
+    import hashlib
+
     return hashlib.sha256(repr(_said(tuple(stages), {})).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _said(value: Any, sums: dict[int, str]) -> Any:
     """`value` in plain words; `sums` are those of contents that were met before, by their identity."""
+    import hashlib
+
     if isinstance(value, StageSpec):
         return type(value).__name__, *((each.name, _said_in(value, each, sums)) for each in fields(value)
                                        if each.compare)

@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import Any
 
 from torchfx_cli.chain.document import Mapping, Mistake, Node, Scalar, Sequence, found
@@ -94,6 +93,8 @@ def number_pattern(unit: str) -> str:
 def nearest(name: str, known: Iterable[str]) -> str:
     """'; did you mean lowpass?' or nothing."""
     names = list(known)
+    from difflib import get_close_matches
+
     close = get_close_matches(name[:60].lower().replace("-", "_"), [n.replace("-", "_") for n in names], n=1)
     return f"; did you mean {next(n for n in names if n.replace('-', '_') == close[0])}?" if close else ""
 

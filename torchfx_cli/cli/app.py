@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from functools import cache
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 import typer.main
 
 from torchfx_cli.cli import show
-from torchfx_cli.cli.bench import bench
-from torchfx_cli.cli.check import check
-from torchfx_cli.cli.devices import devices
-from torchfx_cli.cli.diff import diff
-from torchfx_cli.cli.explain import explain
-from torchfx_cli.cli.export import export
-from torchfx_cli.cli.filters import filters
-from torchfx_cli.cli.import_ import import_
-from torchfx_cli.cli.info import info
-from torchfx_cli.cli.presets import presets
-from torchfx_cli.cli.process import process
-from torchfx_cli.cli.schema import schema
-from torchfx_cli.cli.verify import verify
-from torchfx_cli.cli.warm import warm
-from torchfx_cli.cli.watch import watch
 from torchfx_cli.cli.words import WordCommand, WordGroup
 
+# In the order of the help; each is the function of that name in the file of that name, loaded when it is asked for.
+COMMANDS = ("process", "watch", "presets", "filters", "explain", "check", "schema", "import_", "export", "info", "diff",
+            "verify", "devices", "bench", "warm")
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 # What the option parser raises for a mistyped command line. Older typers take it from click, newer ones bring their
 # own, so it is reached through the one class of it that typer gives away: BadParameter -> UsageError -> ClickException.
 MistypedError: Any = typer.BadParameter.__mro__[2]
+
+
+class Commands(Mapping[str, Any]):
+    """Name -> command object, made when it is asked for."""
+
+    def __init__(self, functions: tuple[str, ...]) -> None:
+        self._functions = {function.strip("_"): function for function in functions}
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            function = self._functions[name]
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+            alone.command(name, cls=WordCommand)(getattr(import_module(f"torchfx_cli.cli.{function}"), function))
+            self._made[name] = typer.main.get_command(alone)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._functions)
+
+    def __len__(self) -> int:
+        return len(self._functions)
 
 
 @cache
@@ -39,10 +51,9 @@ def app() -> Any:
     program = typer.Typer(
         cls=WordGroup, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=HELP_NAMES)
     program.callback(invoke_without_command=True)(_program)
-    for command in (process, watch, presets, filters, explain, check, schema, import_, export, info, diff, verify,
-                    devices, bench, warm):
-        program.command(command.__name__.strip("_"), cls=WordCommand)(command)
-    return typer.main.get_command(program)
+    group: Any = typer.main.get_command(program)
+    group.commands = Commands(COMMANDS)
+    return group
 
 
 def usage_of(error: Any) -> str:

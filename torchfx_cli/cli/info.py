@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +14,7 @@ import typer
 
 from torchfx_cli.cli import show, signals
 from torchfx_cli.errors import FileError, printable
+from torchfx_cli.records import dataclass
 
 if TYPE_CHECKING:
     from torchfx_cli.tasks.requirements import Requirement

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
-from torchfx_cli.cli import choices, options, show
+from torchfx_cli.cli import options, show
+from torchfx_cli.cli.later import Later
 from torchfx_cli.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typer
+
+    from torchfx_cli.cli import choices
+else:
+    typer, choices = Later("typer"), Later("torchfx_cli.cli.choices")
 
 
 def process(
@@ -64,7 +71,7 @@ def process(
     as_json: choices.Json = False,
     quiet: choices.Quiet = False,
     verbose: choices.Verbose = False,
-) -> None:
+) -> int:
     """Apply a chain to audio files; in.wav becomes processed/in.wav.
 
     \b
@@ -121,4 +128,4 @@ def process(
         output=output, name=name, chain_word=asked.word, backup=backup,
         jobs=options.job_count(jobs), report=report, failed=failed,
         dry_run=dry_run, as_json=as_json, quiet=quiet, verbose=verbose)
-    raise typer.Exit(run(given))
+    return run(given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from torchfx_cli.chain.parse import join, load_chain
@@ -12,6 +12,7 @@ from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.cli import options
 from torchfx_cli.cli.shorthands import shorthands_of
 from torchfx_cli.errors import UsageError
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import STARTS
 from torchfx_cli.stream.formats import plain_subtype
 from torchfx_cli.tasks import albums

@@ -10,12 +10,16 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
 
-from torchfx_cli.cli import show, signals
+from torchfx_cli import __version__
+from torchfx_cli.cli import show
+from torchfx_cli.cli.plain import arguments_of
 from torchfx_cli.errors import Interrupted, TorchfxError, UsageError
 from torchfx_cli.warm import client, place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -23,8 +27,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     place.set_defaults()
     show.prepare()
     try:
-        with signals.raised():
-            code = _run(arguments)
+        client.check()
+        words = sys.argv[1:] if arguments is None else list(arguments)
+        code = _say_version() if words == ["--version"] else _run(words)
     except BaseException as error:
         code = _explain(error)
     return show.finish(code)
@@ -33,22 +38,36 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def end() -> None:
     """What an interpreter does at its end for other code: streams are flushed, functions called that asked for it."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # nobody reads it
+        try:
             if stream is not None:
                 stream.flush()
+        except (OSError, ValueError):  # nobody reads it
+            pass
     atexit._run_exitfuncs()
 
 
-def _run(arguments: Sequence[str] | None) -> int:
-    from torchfx_cli.cli.app import MistypedError, app, usage_of
+def _say_version() -> int:
+    """The one answer that needs no parser of options."""
+    show.say(f"torchfx {__version__}")
+    return 0
 
-    client.check()
-    command = app()
-    try:
-        result = command.main(arguments, prog_name="torchfx", standalone_mode=False)
-    except MistypedError as error:
-        raise UsageError(usage_of(error)) from error
-    return result if isinstance(result, int) else 0
+
+def _run(words: list[str]) -> int:
+    from torchfx_cli.cli import signals
+
+    with signals.raised():
+        plain = arguments_of(words)
+        if plain is not None:
+            from torchfx_cli.cli.process import process
+
+            return process(**plain)
+        from torchfx_cli.cli.app import MistypedError, app, usage_of
+
+        try:
+            result = app().main(words, prog_name="torchfx", standalone_mode=False)
+        except MistypedError as error:
+            raise UsageError(usage_of(error)) from error
+        return result if isinstance(result, int) else 0
 
 
 def _explain(error: BaseException) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torchfx_cli.cli import show
 from torchfx_cli.errors import printable
+from torchfx_cli.records import dataclass
 from torchfx_cli.tasks.fileplan import JobPlan
 from torchfx_cli.tasks.job import Job
 from torchfx_cli.tasks.report import FileResult

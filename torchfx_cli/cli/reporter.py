@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -56,6 +55,8 @@ class ConsoleReporter(RunObserver):
 
     def finished(self, job: Job, result: FileResult) -> None:
         if self._json:
+            import json
+
             show.say(json.dumps(result.as_dict()))
         if self._progress is not None and self._files == 1:
             self._progress.hide()

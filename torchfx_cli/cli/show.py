@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sys
-import textwrap
-from collections.abc import Sequence
 from math import log10
-from typing import TextIO
 
 from torchfx_cli.errors import printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TextIO
 
 COLOURS = {"bold": "1", "red": "31", "yellow": "33"}
 NARROWEST = 24  # characters left for a wrapped column, however narrow the terminal is
@@ -70,6 +71,9 @@ def say(*lines: str, colour: str = "") -> None:
 
 def say_wrapped(*lines: str) -> None:
     """The same; on a terminal what is too long goes on in the next line, as far to the right as it began."""
+    import shutil
+    import textwrap
+
     room = max(NARROWEST, shutil.get_terminal_size().columns - 1) if is_terminal(sys.stdout) else None
     for line in lines:
         indent = " " * (len(line) - len(line.lstrip()))
@@ -139,6 +143,9 @@ def _painted(text: str, colour: str, stream: TextIO | None) -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "") -> None:
     """Aligned columns to stdout. On a terminal the last one is wrapped, in a pipe a row is a line."""
+    import shutil
+    import textwrap
+
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
     room = None

@@ -7,14 +7,17 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from types import FrameType
-from typing import Any
 
 from torchfx_cli.errors import Interrupted
 from torchfx_cli.tasks.interruption import deliver
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+    from typing import Any
 
 AGAIN_S = 0.01  # enough to be out of the callback
 PATIENCE_S = 1.0  # to end as errors do, which takes milliseconds

@@ -123,10 +123,13 @@ def serve() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     place.set_defaults()
 
+    import hashlib  # noqa: F401
+    import json  # noqa: F401
+
     from torchfx_cli.cli import app, batch, process  # noqa: F401
     from torchfx_cli.kernel.load import load
 
-    app.app()
+    list(app.app().commands.values())  # each is made when it is asked for
     load()
     server.settle()
     server.Server(address, identity, place.seconds(idle) or float(IDLE_S), _to_the_end).run()

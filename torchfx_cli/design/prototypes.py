@@ -7,15 +7,16 @@ Formulas: Oppenheim & Schafer, "Discrete-Time Signal Processing", appendix B; Be
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from math import asinh, cos, cosh, expm1, factorial, inf, log, pi, sin, sinh, sqrt
 
 import numpy as np
 import numpy.typing as npt
 
+from torchfx_cli.records import dataclass
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Prototype:
     """An analogue filter of real coefficients.
 

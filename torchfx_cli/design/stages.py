@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from math import ceil
 from typing import Protocol, TypeVar
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from torchfx_cli.design.decay import ringing_frames
 from torchfx_cli.design.stage import Array, Processor, Stage
 from torchfx_cli.errors import DesignError
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Signal
 
 __all__ = ["Array", "Builder", "Gain", "Linear", "Sections", "Stage", "Sum", "Taps", "decay_frames", "is_stable",

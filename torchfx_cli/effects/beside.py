@@ -7,7 +7,7 @@ as it came to all of them together, `channels` names where that happens, `bypass
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from torchfx_cli.design.stage import Stage, output_of
@@ -18,6 +18,7 @@ from torchfx_cli.effects.layout import OF_BITS, layout_of
 from torchfx_cli.effects.onchannels import OnChannels
 from torchfx_cli.effects.parallel import added, designed, lengths_of
 from torchfx_cli.errors import DesignError
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Signal, hertz
 
 SIDES = {"left": "FL", "right": "FR"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, param
 from torchfx_cli.effects.matrix import mixed
 from torchfx_cli.errors import DesignError
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Signal
 
 MAX_CHANNELS = 1024

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torchfx_cli.design.stages import Gain, Stage
 from torchfx_cli.effects.kind import Kind, StageSpec, gain
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Signal
 
 

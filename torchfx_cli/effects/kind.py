@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import MISSING, Field, field, fields
 from typing import Any, ClassVar
 
 from torchfx_cli.design.stage import Stage
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Signal
 
 Q_BUTTERWORTH = 0.5**0.5
@@ -22,7 +23,7 @@ MAX_HZ = 1e9  # beyond any audio file; what fits below half of *this* file's rat
 Complaint = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Origin:
     """Where a stage was written: `eq.yaml:7` and `chain[2].highpass`, for messages."""
 
@@ -34,7 +35,7 @@ class Origin:
         return f"{self.file}:{self.line}: {self.path}" if self.line else f"{self.file}: {self.path}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Param:
     """What may be written for one key.
 
@@ -144,7 +145,7 @@ class StageSpec(ABC):
         return self.is_flat
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kind:
     """A row of the table of kinds.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from torchfx_cli.design.stage import Array, Processor, Stage
 from torchfx_cli.design.stages import Gain
 from torchfx_cli.kernel.load import load
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Signal
 
 

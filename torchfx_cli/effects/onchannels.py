@@ -6,7 +6,7 @@ Neighbours become one: those on the same channels follow each other, and those o
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from torchfx_cli.design.stage import Array, Branched, Processor, Stage, Telling
 from torchfx_cli.design.stages import labels, ringing_s
 from torchfx_cli.effects.parallel import Abreast, cost_ns_of
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Signal
 
 

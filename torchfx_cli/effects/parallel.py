@@ -8,7 +8,6 @@ themselves; then the sum waits for the chain that gives its frames last.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from math import ceil, log2
 
 import numpy as np
@@ -17,6 +16,7 @@ from torchfx_cli.design.stage import Array, Branched, Processor, Stage, Telling,
 from torchfx_cli.design.stages import Linear, Sum, Taps, labels, linear, ringing_s
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, param
 from torchfx_cli.errors import DesignError, FileError
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Signal, hertz
 
 MAX_BRANCHES, MAX_LEVELS = 64, 4

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.beside import MAX_STAGES
 from torchfx_cli.effects.kind import Kind, StageSpec, param
 from torchfx_cli.effects.parallel import added, designed
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Signal
 
 

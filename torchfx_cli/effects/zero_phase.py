@@ -9,7 +9,6 @@ fallen to -300 dB and goes into the backward pass, so nothing of it is lost. In 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 from typing import Any, ClassVar
@@ -22,6 +21,7 @@ from torchfx_cli.design.stages import Sections
 from torchfx_cli.effects.kind import param
 from torchfx_cli.kernel.base import at_rest
 from torchfx_cli.kernel.load import load
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Signal, block_frames
 from torchfx_cli.scratch import Scratch
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+
+from torchfx_cli.records import dataclass
 
 
 class _Numbers:

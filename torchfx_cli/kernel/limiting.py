@@ -9,10 +9,12 @@ there in a smooth bend (a triangle's integral) without a step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 import numpy.typing as npt
+
+from torchfx_cli.records import dataclass
 
 Samples = npt.NDArray[np.float64]
 

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 import numpy.typing as npt
+
+from torchfx_cli.records import dataclass
 
 Samples = npt.NDArray[np.float64]
 

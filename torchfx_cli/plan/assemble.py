@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import groupby, pairwise
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from torchfx_cli.design.stage import Branched, Measured
 from torchfx_cli.design.stages import Gain, Stage, response
 from torchfx_cli.plan.fuse import fuse
 from torchfx_cli.plan.tail import with_tail
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import FLOAT64, SampleFormat, Signal, Start
 
 Dither = Literal["auto", "none", "tpdf"]

@@ -7,12 +7,12 @@ off or faded out is the sound's end, and not the end of a tail that stands for n
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from torchfx_cli.design.silence import Padding
 from torchfx_cli.design.stage import Processor, Stage, output_of
 from torchfx_cli.design.stages import ringing_s
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Signal
 
 MAX_TAIL_S = 60.0

@@ -11,17 +11,17 @@ where the GPU is; a calibration lies in the user's folder, as costs.json, and wi
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from itertools import pairwise
 from pathlib import Path
 
 from torchfx_cli.chain.presets import config_folder
 from torchfx_cli.design.stage import Stage
 from torchfx_cli.plan.assemble import RenderPlan
+from torchfx_cli.records import dataclass
 
 FILE_NAME = "costs.json"
 CROSSING_S = 2e-9  # a sample in float64 over PCIe 4, and its copies on the host
@@ -113,6 +113,8 @@ def load(complain: Callable[[str], object] = lambda note: None) -> dict[str, Bac
 
 def save(costs: Mapping[str, BackendCost]) -> Path:
     """Keep `costs` for this user, beside those of other backends that were kept before; the file. Raises OSError."""
+    import json
+
     path = costs_file()
     if path is None:
         raise OSError("neither XDG_CONFIG_HOME nor a home folder is set")
@@ -136,6 +138,8 @@ def costs_file() -> Path | None:
 
 def _stored(path: Path) -> dict[str, BackendCost]:
     """What the file holds; raises OSError, or ValueError where it is not what `save` writes."""
+    import json
+
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except RecursionError:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 from torchfx_cli.errors import UsageError
 from torchfx_cli.kernel.load import load
+from torchfx_cli.records import dataclass
 
 ALLOWED = "auto, cpu, cuda or cuda:0, cuda:1, ..."
 INSTALL = "pip install torch"

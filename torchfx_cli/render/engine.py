@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import log10
 
 import numpy as np
@@ -23,6 +22,7 @@ from torchfx_cli.design.stages import Linear, linear
 from torchfx_cli.errors import FileError, ReadError
 from torchfx_cli.kernel.load import load
 from torchfx_cli.plan.assemble import RenderPlan, Run
+from torchfx_cli.records import dataclass
 from torchfx_cli.render.runner import Chain, Filter, LinearRun, Samples
 from torchfx_cli.samples import Signal, block_frames
 

@@ -7,19 +7,19 @@ it (`Chain`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from torchfx_cli.design.stage import Processor, Telling
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import block_frames
 
 Samples = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Alignment:
     """Which frames that a filter makes are due: as many as it has heard, behind the delay at their beginning.
 

@@ -10,8 +10,8 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
+from torchfx_cli.records import dataclass
 from torchfx_cli.stream.chunks import GRAMMARS, walk
 from torchfx_cli.stream.metadatasource import PIECE_BYTES
 

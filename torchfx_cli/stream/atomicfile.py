@@ -13,7 +13,6 @@ import errno
 import fcntl
 import os
 import re
-import secrets
 import stat
 import zlib
 from collections.abc import Iterator
@@ -195,7 +194,7 @@ def _is_part(name: str) -> bool:
 def _create(folder: Path, folder_fd: int, mode: int) -> tuple[str, str, int]:
     """A new, locked file: its path, name and descriptor. The umask may take permissions from `mode`."""
     while True:
-        name = part_name(secrets.token_hex(4))
+        name = part_name(os.urandom(4).hex())
         path = os.path.abspath(folder / name)
         _unfinished.add(path)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from torchfx_cli.records import dataclass
 
 # Attributes that the system makes by itself, or that only it may give.
 OF_THE_SYSTEM = ("security.", "trusted.")

@@ -9,9 +9,10 @@ less a tenth of the quality, whose bit rate the encoder alone knows. Measured wi
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
+from torchfx_cli.records import dataclass
 from torchfx_cli.stream.formats import RATED, Encoding, OutputFormat
 
 MAX_QUALITY = 10

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
 
+from torchfx_cli.records import dataclass
 from torchfx_cli.stream.formats import OutputFormat
 from torchfx_cli.stream.timedbroadcast import number_in, with_number
 

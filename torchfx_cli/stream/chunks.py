@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from torchfx_cli.records import dataclass
 
 MAX_CHUNKS = 4096
 MAX_TEXT_BYTES = 1 << 15

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import SampleFormat
 
 

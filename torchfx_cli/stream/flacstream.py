@@ -7,12 +7,11 @@ the last frame, which belongs there in an MP3, is damage to it.
 
 from __future__ import annotations
 
-import hashlib
 import os
-from dataclasses import dataclass
 
 import numpy as np
 
+from torchfx_cli.records import dataclass
 from torchfx_cli.stream.chunks import id3_bytes, marks
 from torchfx_cli.stream.mpegtags import tags_begin
 from torchfx_cli.stream.sound import Block, Part, patched
@@ -114,6 +113,8 @@ class SampleSum:
     """The MD5 of samples as an encoder of FLAC takes it: integers of as many whole bytes as they need."""
 
     def __init__(self, flac: Flac) -> None:
+        import hashlib
+
         self._bits, self._told = flac.bits, flac.md5
         self._sum = hashlib.md5(usedforsecurity=False)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 
+from torchfx_cli.records import dataclass
 from torchfx_cli.stream.chunks import id3_bytes
 from torchfx_cli.stream.mp4boxes import boxes
 

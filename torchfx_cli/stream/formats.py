@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
 from torchfx_cli.errors import FileError, UsageError
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import FLOAT64, SampleFormat
 from torchfx_cli.stream.speakers import PLAIN_MASKS, mask_of
 

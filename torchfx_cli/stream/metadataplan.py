@@ -8,9 +8,9 @@ is where players look for them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
+from torchfx_cli.records import dataclass
 from torchfx_cli.stream import richtags
 from torchfx_cli.stream.append import Extra
 from torchfx_cli.stream.broadcast import Made, Target, update

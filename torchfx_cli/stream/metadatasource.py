@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from torchfx_cli.records import dataclass
 from torchfx_cli.stream import chantag, sphere
 from torchfx_cli.stream.broadcast import BEXT_BYTES, NO_CHANGE, Made, has_loudness
 from torchfx_cli.stream.chunks import FILES, Chunk, Layout

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass
 
+from torchfx_cli.records import dataclass
 from torchfx_cli.stream.chunks import id3_bytes
 
 # Frames by which every decoder of layer III is late. Where packets are counted libmpg123 leaves them out, with those

@@ -7,15 +7,15 @@ then. What was true of the old samples or of the old file only is left out, see 
 from __future__ import annotations
 
 import base64
-import hashlib
 import importlib.util
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from torchfx_cli.records import dataclass
 from torchfx_cli.stream.id3limits import TagError, read_id3
 from torchfx_cli.stream.id3map import apic_of, comments_of, frames_of, picture_of
 from torchfx_cli.stream.metadatasource import MAX_BYTES, MAX_VALUES, MetadataSource
@@ -246,4 +246,6 @@ def _check(tags: RichTags, fd: int, head: bytes) -> None:
 
 def _hashes(tags: RichTags) -> list[bytes]:
     """Of the pictures, which ID3 sorts by size."""
+    import hashlib
+
     return sorted(hashlib.sha256(picture.data).digest() for picture in tags.pictures)

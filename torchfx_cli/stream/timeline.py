@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from torchfx_cli.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import contextlib
 import os
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -19,6 +18,7 @@ import numpy as np
 import soundfile
 
 from torchfx_cli.errors import WriteError
+from torchfx_cli.records import dataclass
 from torchfx_cli.stream import richtags
 from torchfx_cli.stream import sound as library
 from torchfx_cli.stream.aiffsizes import count_without_pad

@@ -15,11 +15,12 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
 from torchfx_cli.errors import FileError
+from torchfx_cli.records import dataclass
 from torchfx_cli.stream.atomicfile import NO_LINKS, AtomicFile
 from torchfx_cli.stream.attributes import attributes_of
 from torchfx_cli.tasks import journal

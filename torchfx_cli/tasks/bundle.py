@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from torchfx_cli.errors import DeviceError
 from torchfx_cli.plan.assemble import RenderPlan
+from torchfx_cli.records import dataclass
 from torchfx_cli.render.device import name_of
 from torchfx_cli.render.engine import Block, Levels
 from torchfx_cli.stream.reader import Source

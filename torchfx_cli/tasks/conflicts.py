@@ -6,8 +6,8 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from torchfx_cli.records import dataclass
 from torchfx_cli.stream.place import DASH, STDIN, followed, stream_at
 
 Pair = tuple[str, str]
@@ -17,7 +17,7 @@ BY_FOLDER = "give the folder that holds them as the input, or a --name with {num
 Place = tuple[int | str, ...]  # device, inode, and the names from there on
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Named:
     """A file by its name, and what it is to the command: `--report`, `the list names.txt`."""
 

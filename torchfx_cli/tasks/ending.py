@@ -6,13 +6,14 @@ import os
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from math import ceil
 from typing import TypeVar
 
 from torchfx_cli import __version__
 from torchfx_cli.errors import FileError, TorchfxError
+from torchfx_cli.records import dataclass
 from torchfx_cli.render.engine import Levels
 from torchfx_cli.stream.attributes import attributes_of
 from torchfx_cli.stream.broadcast import Made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
 
@@ -12,6 +12,7 @@ from torchfx_cli.design.stage import Branched, Stage
 from torchfx_cli.errors import FileError
 from torchfx_cli.kernel.base import fft_bytes
 from torchfx_cli.plan.assemble import Dither, RenderPlan, assemble
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import BLOCK_SAMPLES, SampleFormat, Signal, Start, block_frames
 from torchfx_cli.scratch import check_room
 from torchfx_cli.stream.bitrate import rated

@@ -12,12 +12,12 @@ What is named is always tried. What is found in a folder must look like audio an
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import BinaryIO
 
 from torchfx_cli.errors import RunError, UsageError, printable
+from torchfx_cli.records import dataclass
 from torchfx_cli.stream.formats import format_words
 from torchfx_cli.tasks.lists import STDIN, TREE_MARK, read_commented, read_names
 from torchfx_cli.tasks.patterns import is_pattern
@@ -27,7 +27,7 @@ LIST_MARK = "@"
 MAX_REMARKS = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Input:
     """An input that was found.
 
@@ -169,6 +169,8 @@ def _names_like(name: str, folder: str) -> list[str]:
 
 
 def _composed(name: str) -> str:
+    import unicodedata
+
     return unicodedata.normalize("NFC", name)
 
 

@@ -7,11 +7,14 @@ signal handler, raises Interrupted only outside of `held`; within, it leaves a n
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 from torchfx_cli.errors import Interrupted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
 
 class _State:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from torchfx_cli import __version__
 from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.plan.assemble import Dither
+from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Start
 from torchfx_cli.stream.bitrate import AS_INPUT, RateWish
 
@@ -80,6 +79,8 @@ class Settings:
     @property
     def work(self) -> str:
         """Digest of all that shapes an output; the device does not, nor the chunk."""
+        import hashlib
+
         shaping = (
             __version__, self.chain.digest, self.format, self.subtype, self.rate, self.dither, self.tail_s,
             self.start or self.chain.start, self.on_nan, self.on_truncated, self.on_clip, self.keep_mtime, self.tags,
@@ -87,7 +88,7 @@ class Settings:
         return hashlib.sha256(repr(shaping).encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Job:
     """One input and its output.
 
@@ -114,4 +115,6 @@ class Job:
 
     def work(self, work: str) -> str:
         """The digest `work` of the settings, and of what was read of the album: another gain is other work."""
+        import hashlib
+
         return work if not self.readings else hashlib.sha256(repr((work, self.readings)).encode()).hexdigest()[:16]

@@ -19,17 +19,16 @@ Files that are replaced in place are noted in the journal of their own folder, s
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from torchfx_cli import __version__
 from torchfx_cli.errors import UsageError
+from torchfx_cli.records import dataclass
 from torchfx_cli.tasks import journalfile as files
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.journalfile import NAME, Line, Record
@@ -132,10 +131,14 @@ class _Outputs:
 
     def records_of(self, key: str) -> Iterator[Record]:
         """The latest first."""
+        import json
+
         return map(json.loads, [self._last[key], *self._earlier.get(key, ())] if key in self._last else [])
 
     def records(self) -> Iterator[Record]:
         """The last of each output."""
+        import json
+
         return map(json.loads, self._last.values())
 
 
@@ -263,6 +266,8 @@ def root_of(jobs: Sequence[Job]) -> Path:
 
 def sha256_of(file: str | Path | int) -> str:
     """Of a path, or of all that an open descriptor holds."""
+    import hashlib
+
     digest, at = hashlib.sha256(), 0
     fd = file if isinstance(file, int) else os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:

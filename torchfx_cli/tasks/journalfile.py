@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import heapq
-import json
 import os
 import re
 import stat
@@ -65,6 +64,8 @@ def told(folder: Path) -> Iterator[None]:
 
 def append(fd: int, folder: Path, record: Record) -> None:
     """One write of a whole line: a crash leaves at most the last line torn, and the next record begins a new one."""
+    import json
+
     line = json.dumps(record).encode() + b"\n"
     with told(folder):
         end = os.fstat(fd).st_size
@@ -149,6 +150,8 @@ def _dated(journal: Iterator[Line]) -> Iterator[Dated]:
 
 def lines(fd: int, start: int = 0) -> Iterator[tuple[bytes, Record, int]]:
     """Each whole line from the byte `start` on that is a record, what it says, and the byte behind it."""
+    import json
+
     with open(os.dup(fd), "rb") as file:
         file.seek(start)
         at = start

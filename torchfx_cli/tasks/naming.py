@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import string
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
@@ -134,6 +133,8 @@ def _check_name(filled: str, template: str, source: str) -> None:
 def _fields(template: str) -> frozenset[str]:
     """The fields that are used; raises UsageError for others, and for what is no template."""
     try:
+        import string
+
         parts = [part for part in string.Formatter().parse(template) if part[1] is not None]
     except ValueError:
         parts = [("", None, None, None)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from torchfx_cli.design.stage import Measured, Meter
 from torchfx_cli.plan.assemble import RenderPlan
+from torchfx_cli.records import dataclass
 from torchfx_cli.render.choose import open_engine
 from torchfx_cli.render.engine import Block, Engine
 from torchfx_cli.stream.reader import Source
@@ -100,7 +101,7 @@ def process_opened(source: Source, todo: JobPlan, settings: Settings, observer: 
         lowered_db += change_db
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Measurement(FileResult):
     """Of a file that was only measured: by which `stage`, and what is kept of that, see `Measured.part`."""
 

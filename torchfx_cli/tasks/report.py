@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from torchfx_cli.errors import FileError
+from torchfx_cli.records import dataclass
 
 if TYPE_CHECKING:
     from torchfx_cli.analysis.glance import Glance
@@ -19,7 +19,7 @@ ON_REQUEST = {"before", "after", "sha256"}
 HEAD = b'{\n "counts": {\n  "ok": '  # of every report
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FileResult:
     """The fate of one input. `peak` is linear, 1 = full scale; times in seconds; `fs` in Hz.
 
@@ -62,7 +62,7 @@ class FileResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Without what only some reports tell."""
-        return {name: getattr(self, name) for name in self.__slots__ if name not in ON_REQUEST}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ON_REQUEST}
 
 
 def failed(source: object, output: object, error: str, reason: str, elapsed_s: float = 0.0) -> FileResult:
@@ -138,6 +138,8 @@ class Report:
 
     def json_lines(self) -> Iterator[str]:
         """`as_dict` as JSON, a line a file."""
+        import json
+
         yield json.dumps(self.head(), indent=1).removesuffix("\n}") + ',\n "files": ['
         for place, result in enumerate(self.results):
             yield (",\n  " if place else "\n  ") + json.dumps(result.as_dict())

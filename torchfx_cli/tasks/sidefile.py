@@ -11,11 +11,12 @@ import os
 import select
 import stat
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import TracebackType
 
 from torchfx_cli.errors import RunError, TorchfxError, UsageError, printable
+from torchfx_cli.records import dataclass
 from torchfx_cli.stream.atomicfile import AtomicFile
 from torchfx_cli.stream.place import STDOUT, followed, open_stream, stream_at
 from torchfx_cli.tasks.conflicts import Named, find_clashes

@@ -13,11 +13,12 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import FrameType
 from typing import Any
 
 from torchfx_cli.errors import Interrupted, TorchfxError
+from torchfx_cli.records import dataclass
 from torchfx_cli.stream.atomicfile import remove_stale, remove_unfinished
 from torchfx_cli.tasks.bundle import process_bundle
 from torchfx_cli.tasks.captured import CapturedOutput
@@ -33,7 +34,7 @@ FROM_TERMINALS = (signal.SIGINT, signal.SIGHUP)  # which send them to workers to
 STOPPING = (*FROM_TERMINALS, signal.SIGTERM)
 
 
-@dataclass(slots=True)
+@dataclass
 class Task:
     """A job, its number among the jobs of the run, and how often a worker had it, and nothing else, to do.
 
