@@ -54,7 +54,7 @@ def peer(connection: socket) -> tuple[int, int]:
     return pid, user
 
 
-def done(connection: socket, words: Sequence[str], identity: str) -> int | None:
+def done(connection: socket, words: Sequence[str], identity: bytes) -> int | None:
     """The exit code of `words`; None, and nothing has been done, where the other end does not take the call.
 
     What a signal has ended there, it ends here.
@@ -87,7 +87,7 @@ def done(connection: socket, words: Sequence[str], identity: str) -> int | None:
 
 def asked(connection: socket, question: str) -> dict[str, Any] | None:
     """What a warm process tells of itself; None where it does not answer."""
-    body = marshal.dumps({"ask": question})
+    body = question.encode()
     try:
         connection.sendall(len(body).to_bytes(HEADER_BYTES, "little") + body)
         said = marshal.loads(connection.recv(MAX_STATUS_BYTES))

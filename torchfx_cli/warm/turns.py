@@ -1,4 +1,7 @@
-"""Calls that are done one after another in a child that stays, and keeps torch, its device and designed chains."""
+"""A child of the warm process that is given calls: one that is forked ahead of its only call, or one that stays.
+
+The latter does its calls one after another, and keeps torch, its device and designed chains.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,15 @@ import marshal
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from torchfx_cli.warm import caller
 from torchfx_cli.warm.handover import begins
 
-BEGUN, ENDED, REFUSED = b"b", b"e", b"r"
+BEGUN, ENDED, REFUSED, LOADED = b"b", b"e", b"r", b"l"
+MAX_REPORT_BYTES = 60_000  # fits into a socket at once
 SIGNALLED = 128  # exit codes from here on: the state of a call that a signal has ended is not kept
 HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -33,23 +38,28 @@ def give(channel: socket.socket, connection: socket.socket, body: bytes, passed:
         os.close(request)
 
 
+def wait(program: Callable[[list[str]], int], channel: socket.socket) -> NoReturn:
+    """In a child: do the one call that is given, from its first step to its end; tell what it had to load."""
+    channel = socket.socket(fileno=caller.above(channel.detach()))
+    caller.close_all_but(channel.fileno())
+    known = set(sys.modules)
+    asked, connection, passed = _given(channel)
+    words = caller.become(asked, passed, (connection, channel.fileno()))
+    code = 1
+    if begins(connection):
+        channel.send(BEGUN)
+        code = program(words)
+        channel.send(_loaded(known))
+    os._exit(code)
+
+
 def stay(program: Callable[[list[str]], int], channel: socket.socket) -> NoReturn:
-    """In the child: do the calls that are given. It ends with one that a signal has ended, or that lowered limits."""
-    (number,) = caller.aside([channel.fileno()])
-    channel = socket.socket(fileno=number)
-    caller.occupy(number)
+    """In a child: do the calls that are given. It ends with one that a signal has ended, or that lowered limits."""
+    channel = socket.socket(fileno=caller.above(channel.detach()))
+    caller.occupy(channel.fileno())
     limits = caller.limits()
     while True:
-        said, given, _, _ = socket.recv_fds(channel, 1, caller.MAX_DESCRIPTORS + 3)
-        if not said:
-            os._exit(0)
-        for number in given:
-            os.set_inheritable(number, False)
-        request, connection, *passed = given
-        with open(request, "rb") as file:
-            file.seek(0)
-            asked = marshal.load(file)
-        os.set_blocking(connection, True)
+        asked, connection, passed = _given(channel)
         words = caller.become(asked, passed, stays=True)
         end = REFUSED
         if begins(connection):
@@ -62,3 +72,25 @@ def stay(program: Callable[[list[str]], int], channel: socket.socket) -> NoRetur
         caller.let_go(asked["descriptors"])
         os.close(connection)
         channel.send(end)
+
+
+def _given(channel: socket.socket) -> tuple[dict[str, Any], int, list[int]]:
+    """The next call: what is asked, the connection to its caller, its descriptors. Without one, this process ends."""
+    said, given, _, _ = socket.recv_fds(channel, 1, caller.MAX_DESCRIPTORS + 3, socket.MSG_CMSG_CLOEXEC)
+    if not said:
+        os._exit(0)
+    request, connection, *passed = given
+    with open(request, "rb") as file:
+        file.seek(0)
+        asked = caller.understood(file.read())
+    connection = caller.above(connection)
+    os.set_blocking(connection, True)
+    return asked, connection, passed
+
+
+def _loaded(known: set[str]) -> bytes:
+    """Names of modules that are new here, without those that their packages load."""
+    loaded = {name for name, module in list(sys.modules.items()) if getattr(module, "__spec__", None)}
+    new = loaded - known
+    told = marshal.dumps(sorted(name for name in new if name.rpartition(".")[0] not in new))
+    return LOADED + (told if len(told) < MAX_REPORT_BYTES else marshal.dumps([]))
