@@ -37,6 +37,11 @@ def program(words: list[str]) -> int:
                 time.sleep(0.02)
     elif action == "kill":
         os.kill(os.getpid(), int(more[0]))
+    elif action == "crash":  # "at risk": where the caller is to do the call anew
+        from torchfx_cli.warm import turns
+
+        turns.tell_risk(more[1] == "at risk")
+        os.kill(os.getpid(), int(more[0]))
     elif action == "exit":
         return int(more[0])
     elif action == "copy":

@@ -13,13 +13,15 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
+COLD = 99  # the exit code of a call that is to be done where it was made
 ANSWER_S = 20.0  # a busy machine is no reason to go elsewhere
 CALL = """
 import os, sys
 sys.path[0] = {root!r}
 from torchfx_cli.warm import client, handover
 handover.ANSWER_S = float(os.environ.get("TEST_ANSWER_S", {answer_s}))
-sys.exit(client.call(sys.argv[1:]) or 0)
+code = client.call(sys.argv[1:])
+sys.exit({cold} if code is None else code)
 """
 SERVE = """
 import sys
@@ -52,7 +54,7 @@ class Warm:
         time.sleep(0.02)  # from the name to the first `listen`
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-c", CALL.format(root=str(ROOT), answer_s=ANSWER_S), *words]
+        return [sys.executable, "-c", CALL.format(root=str(ROOT), answer_s=ANSWER_S, cold=COLD), *words]
 
     def call(self, *words: str, shell: str = "", **run: Any) -> subprocess.CompletedProcess[str]:
         command = self.command(*words)

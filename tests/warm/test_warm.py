@@ -15,7 +15,7 @@ from threading import Timer
 from typing import IO
 
 import pytest
-from support.warmed import HERE, ROOT, Warm, wait_for
+from support.warmed import COLD, HERE, ROOT, Warm, wait_for
 
 from torchfx_cli.cli import warm as cli
 from torchfx_cli.warm import caller, handover, place, server
@@ -62,6 +62,14 @@ def test_exit_codes_and_ends_by_a_signal_are_those_of_the_call(warm: Warm) -> No
     assert warm.call("kill", "9").returncode == -9
     assert warm.call("kill", "15").returncode == -15
     assert warm.call("copy", input="a\nb").stdout == "a\nb"
+
+
+def test_a_call_that_crashes_where_it_said_that_it_may_is_done_by_its_caller(warm: Warm) -> None:
+    warm.start()
+    for number in (signal.SIGSEGV, signal.SIGKILL):
+        assert warm.call("crash", str(int(number)), "at risk").returncode == COLD
+        assert warm.call("crash", str(int(number)), "safe").returncode == -number
+    assert warm.call("crash", str(int(signal.SIGTERM)), "at risk").returncode == -signal.SIGTERM  # somebody's wish
 
 
 def test_each_call_has_a_process_of_its_own_and_many_run_at_a_time(warm: Warm, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ ANSWER_S = 0.05  # what does not answer by then is not waited for
 TURN_S = 10.0  # longer than to load torch; the call before may even wait for this one, through a named pipe
 HEADER_BYTES, STATUS_BYTES, INT_BYTES = 8, 4, 4
 MAX_STATUS_BYTES = 1 << 16
+AGAIN = (1 << 8 * STATUS_BYTES) - 1  # instead of a status: the call crashed, and is to be done by its caller
 HELLO, YES, WAIT, GO = b"h", b"y", b"w", b"\0"
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PASSED_ON = (*ENDING, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
@@ -55,7 +56,7 @@ def peer(connection: socket) -> tuple[int, int]:
 
 
 def done(connection: socket, words: Sequence[str], identity: bytes) -> int | None:
-    """The exit code of `words`; None, and nothing has been done, where the other end does not take the call.
+    """The exit code of `words`; None where the other end does not take the call, or it is to be done anew.
 
     What a signal has ended there, it ends here.
     """
@@ -64,7 +65,8 @@ def done(connection: socket, words: Sequence[str], identity: bytes) -> int | Non
     except (OSError, ValueError):
         return None
     numbers = b"".join(number.to_bytes(INT_BYTES, sys.byteorder) for number in passed)
-    handlers = _end_at_signals()
+    handlers = {number: signal.getsignal(number) for number in (*PASSED_ON, signal.SIGTSTP)}
+    _end_at_signals()
     try:
         connection.sendmsg([len(body).to_bytes(HEADER_BYTES, "little")], [(SOL_SOCKET, SCM_RIGHTS, numbers)])
         connection.sendall(body)
@@ -76,13 +78,16 @@ def done(connection: socket, words: Sequence[str], identity: bytes) -> int | Non
         answer = b""
     finally:
         os.close(passed[-1])
-    if answer != YES:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        return None
-    _pass_signals(connection)
-    connection.settimeout(None)
-    return _ended(int.from_bytes(_received(connection), "little"))
+    status = AGAIN
+    if answer == YES:
+        _pass_signals(connection)
+        connection.settimeout(None)
+        status = int.from_bytes(_received(connection), "little")
+    if status != AGAIN:
+        return _ended(status)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    return None
 
 
 def asked(connection: socket, question: str) -> dict[str, Any] | None:
@@ -105,8 +110,8 @@ def begins(connection: int) -> bool:
         return False
 
 
-def _end_at_signals() -> dict[int, Any]:
-    """From now on, while nothing has been done; returns the handlers before."""
+def _end_at_signals() -> None:
+    """From now on, while nothing has been done."""
 
     def end(number: int, frame: FrameType | None) -> None:
         try:
@@ -114,11 +119,9 @@ def _end_at_signals() -> dict[int, Any]:
         finally:
             os._exit(128 + number)
 
-    before: dict[int, Any] = {number: signal.getsignal(number) for number in ENDING}
-    for number, handler in before.items():
-        if handler != signal.SIG_IGN:
+    for number in ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, end)
-    return before
 
 
 def _pass_signals(connection: socket) -> None:

@@ -27,7 +27,7 @@ from importlib import import_module
 from typing import NoReturn
 
 from torchfx_cli.warm import caller, turns
-from torchfx_cli.warm.handover import HEADER_BYTES, HELLO, STATUS_BYTES, WAIT, peer
+from torchfx_cli.warm.handover import AGAIN, HEADER_BYTES, HELLO, STATUS_BYTES, WAIT, peer
 
 Run = Callable[[list[str]], int]  # a command line, to its end; returns its exit code
 
@@ -36,6 +36,8 @@ REQUEST_S = 1.0  # a caller that does not finish its request by then is let go
 MAX_REQUEST_BYTES = 16 << 20  # command lines and environments end at 2 MiB
 STATUS, STOP = QUESTIONS = (b"status", b"stop")
 PROCESSOR_TIME = resource.RLIMIT_CPU
+CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS,
+           signal.SIGKILL)  # the last where memory is used up
 SET_PDEATHSIG = 1  # prctl(2)
 HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
 LARGE = {"torch", "scipy", "av", "mutagen", "matplotlib"}  # worth telling where they are kept
@@ -52,10 +54,14 @@ class Request:
 
 @dataclass
 class Call:
-    """Done for the caller at the other end of `connection`."""
+    """Done for the caller at the other end of `connection`.
+
+    is_risky  if it crashes now, its caller is to do it anew.
+    """
 
     connection: socket.socket
     began: bool = False
+    is_risky: bool = False
 
 
 @dataclass(eq=False)
@@ -246,6 +252,9 @@ class Server:
             self._begin(child)
         elif kind == turns.LOADED:
             child.loaded = marshal.loads(rest)
+        elif kind in (turns.RISKY, turns.SAFE):
+            if child.call:
+                child.call.is_risky = kind == turns.RISKY
         else:
             self._tell(child, rest[0] << 8 if rest else 0)
             self._next()
@@ -311,6 +320,8 @@ class Server:
             self.last_s = time.monotonic()
             if call.connection in self.selector.get_map():
                 self.selector.unregister(call.connection)
+            if call.is_risky and os.WIFSIGNALED(status) and os.WTERMSIG(status) in CRASHES:
+                status = AGAIN
             with suppress(OSError):
                 call.connection.send(status.to_bytes(STATUS_BYTES, "little"))
         call.connection.close()

@@ -16,10 +16,23 @@ from typing import Any, NoReturn
 from torchfx_cli.warm import caller
 from torchfx_cli.warm.handover import begins
 
-BEGUN, ENDED, REFUSED, LOADED = b"b", b"e", b"r", b"l"
+BEGUN, ENDED, REFUSED, LOADED, RISKY, SAFE = b"b", b"e", b"r", b"l", b"x", b"s"
 MAX_REPORT_BYTES = 60_000  # fits into a socket at once
 SIGNALLED = 128  # exit codes from here on: the state of a call that a signal has ended is not kept
 HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+_channel: socket.socket | None = None  # of a child for one call, which the warm process watches
+
+
+def is_watched() -> bool:
+    return _channel is not None
+
+
+def tell_risk(is_risky: bool) -> None:
+    """To the warm process: whether this call is to be done anew, by its caller, if it crashes from now on."""
+    if _channel:
+        _channel.send(RISKY if is_risky else SAFE)
 
 
 def are_for(words: Sequence[bytes]) -> bool:
@@ -40,7 +53,8 @@ def give(channel: socket.socket, connection: socket.socket, body: bytes, passed:
 
 def wait(program: Callable[[list[str]], int], channel: socket.socket) -> NoReturn:
     """In a child: do the one call that is given, from its first step to its end; tell what it had to load."""
-    channel = socket.socket(fileno=caller.above(channel.detach()))
+    global _channel
+    channel = _channel = socket.socket(fileno=caller.above(channel.detach()))
     caller.close_all_but(channel.fileno())
     known = set(sys.modules)
     asked, connection, passed = _given(channel)
