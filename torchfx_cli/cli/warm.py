@@ -7,6 +7,7 @@ import resource
 import sys
 import tempfile
 import time
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +20,7 @@ IDLE_S = 600
 START_S = 10.0
 ASKED_S = 2.0  # a busy process is told from none
 REHEARSALS = 10  # the interpreter specialises code that ran eight times
+REHEARSED_FRAMES = 1 << 16
 REHEARSED = ("-e", "highpass:80", "-e", "peaking:frequency=1000,gain=2")
 ACTIONS = ("start", "status", "stop")
 
@@ -119,19 +121,33 @@ def _to_the_end(words: list[str]) -> int:
     return code
 
 
-def _rehearse() -> None:
-    """Do a small file a few times: what a first run loads, sets up and specialises is then there for all."""
+def _rehearse() -> list[tuple[int, int]]:
+    """Do a small file a few times: what a first run loads, sets up and specialises is then there for all.
+
+    Returns which memory a call of a fork of this process writes to.
+    """
+    import numpy as np
     import soundfile
 
     from torchfx_cli.tasks import watched
+    from torchfx_cli.warm import pages, server
 
-    watched.tell_risk = bool  # nobody hears it: in this process, not in a worker
+    pages.keep_freed()
+    watched.tell_risk = _nobody  # so in this process, not in a worker
     with tempfile.TemporaryDirectory(prefix="torchfx-") as folder:
         source = os.path.join(folder, "in.wav")
-        soundfile.write(source, [[0.0, 0.5]] * 64, 44_100, "PCM_16")
+        soundfile.write(source, np.full((REHEARSED_FRAMES, 2), 0.5), 44_100, "PCM_16")
+        line = ["process", source, "-o", os.path.join(folder, "out.wav"), "--overwrite", *REHEARSED]
         for _ in range(REHEARSALS):
-            _to_the_end(["process", source, "-o", os.path.join(folder, "out.wav"), "--overwrite", *REHEARSED])
+            _to_the_end(line)
+        server.settle()
+        written = pages.written(partial(_to_the_end, line))
     watched.tell_risk = None
+    return written
+
+
+def _nobody(is_risky: bool) -> None:
+    """Hears that a crash would end this process."""
 
 
 def serve() -> None:
@@ -146,6 +162,4 @@ def serve() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     place.set_defaults()
 
-    _rehearse()
-    server.settle()
-    server.Server(address, identity, place.seconds(idle) or float(IDLE_S), _to_the_end).run()
+    server.Server(address, identity, place.seconds(idle) or float(IDLE_S), _to_the_end, _rehearse()).run()

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import NoReturn
 
-from torchfx_cli.warm import caller, turns
+from torchfx_cli.warm import caller, pages, turns
 from torchfx_cli.warm.handover import AGAIN, HEADER_BYTES, HELLO, STATUS_BYTES, WAIT, peer
 
 Run = Callable[[list[str]], int]  # a command line, to its end; returns its exit code
@@ -38,6 +38,7 @@ STATUS, STOP = QUESTIONS = (b"status", b"stop")
 PROCESSOR_TIME = resource.RLIMIT_CPU
 CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS,
            signal.SIGKILL)  # the last where memory is used up
+OBJECTS = 50_000  # between two searches for cycles, as in the program itself
 SET_PDEATHSIG = 1  # prctl(2)
 HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
 LARGE = {"torch", "scipy", "av", "mutagen", "matplotlib"}  # worth telling where they are kept
@@ -85,6 +86,7 @@ class Server:
     identity: bytes
     idle_s: float
     program: Run
+    written: Sequence[pages.Range] = ()  # by every call
     since_s: float = field(default_factory=time.time)
     last_s: float = field(default_factory=time.monotonic)  # when it did a call
     done: int = 0
@@ -218,7 +220,11 @@ class Server:
         """A child for the next call."""
         if not (self.spare or self.closing):
             with suppress(OSError):  # then it is tried again when there is a call
-                self.spare = self._child(turns.wait)
+                self.spare = self._child(self._wait)
+
+    def _wait(self, program: Run, channel: socket.socket) -> NoReturn:
+        pages.own(self.written)
+        turns.wait(program, channel)
 
     def _dismiss(self) -> None:
         """The spare child ends where nothing can be given to it any more."""
@@ -403,5 +409,6 @@ def _written(path: str) -> int:
 
 def settle() -> None:
     """What is loaded stays, and the collector of a fork does not write into it: the pages remain shared."""
+    gc.set_threshold(OBJECTS)
     gc.collect()
     gc.freeze()

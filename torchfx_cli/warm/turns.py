@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, NoReturn
 
 from torchfx_cli.warm import caller
@@ -56,14 +57,15 @@ def wait(program: Callable[[list[str]], int], channel: socket.socket) -> NoRetur
     global _channel
     channel = _channel = socket.socket(fileno=caller.above(channel.detach()))
     caller.close_all_but(channel.fileno())
-    known = set(sys.modules)
+    known = len(sys.modules)
     asked, connection, passed = _given(channel)
     words = caller.become(asked, passed, (connection, channel.fileno()))
     code = 1
     if begins(connection):
         channel.send(BEGUN)
         code = program(words)
-        channel.send(_loaded(known))
+        if len(sys.modules) > known:
+            channel.send(_loaded(known))
     os._exit(code)
 
 
@@ -102,9 +104,9 @@ def _given(channel: socket.socket) -> tuple[dict[str, Any], int, list[int]]:
     return asked, connection, passed
 
 
-def _loaded(known: set[str]) -> bytes:
-    """Names of modules that are new here, without those that their packages load."""
-    loaded = {name for name, module in list(sys.modules.items()) if getattr(module, "__spec__", None)}
-    new = loaded - known
-    told = marshal.dumps(sorted(name for name in new if name.rpartition(".")[0] not in new))
+def _loaded(known: int) -> bytes:
+    """Names of the modules behind the first `known`, without those that their packages load."""
+    new = list(islice(reversed(sys.modules), len(sys.modules) - known))
+    names = {name for name in new if getattr(sys.modules[name], "__spec__", None)}
+    told = marshal.dumps(sorted(name for name in names if name.rpartition(".")[0] not in names))
     return LOADED + (told if len(told) < MAX_REPORT_BYTES else marshal.dumps([]))
