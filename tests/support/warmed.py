@@ -30,8 +30,12 @@ import sys
 sys.path[0:0] = [{root!r}, {here!r}]
 from torchfx_cli.warm import place, server
 from told import program
+import fcntl, os
 identity = place.identity()
-server.Server(place.address(place.folder(make=True), identity), identity, float(sys.argv[1]), program).run()
+address = place.address(place.folder(make=True), identity)
+lock = os.open(address + ".lock", os.O_RDWR | os.O_CREAT)
+fcntl.flock(lock, fcntl.LOCK_EX)
+server.Server(address, identity, float(sys.argv[1]), program, lock=lock).run()
 """
 
 

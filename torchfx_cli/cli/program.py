@@ -32,11 +32,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def end() -> None:
     """What an interpreter does at its end for other code: streams are flushed, functions called that asked for it."""
+    flush()
+    atexit._run_exitfuncs()
+
+
+def flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # nobody reads it
             if stream is not None:
                 stream.flush()
-    atexit._run_exitfuncs()
 
 
 def _run(arguments: Sequence[str] | None) -> int:

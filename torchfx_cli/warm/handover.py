@@ -161,23 +161,24 @@ def _ended(status: int) -> int:
     return code
 
 
-def start(address: str, idle: str) -> None:
-    """Leave a process behind that will listen there until it had nothing to do for `idle` seconds.
+def start(address: str, idle: str) -> bool:
+    """Leave a process behind that will listen there until it had nothing to do for `idle` seconds; whether it begins.
 
     Nothing is started while another is starting or listening: each holds the lock beside its socket. Nor where limits
     of this process would end it, or make it of no use.
     """
     if not caller.may_stay():
-        return
+        return False
     try:
         lock = os.open(f"{address}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError:
-        return
+        return False
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _spawn([address, idle, str(lock)], lock)
+        return True
     except OSError:
-        pass
+        return False
     finally:
         os.close(lock)
 

@@ -10,6 +10,7 @@ from binascii import crc32
 READ_ONCE = (b"PYTHON", b"LD_", b"LC_", b"LANG", b"OMP_", b"MKL_", b"KMP_", b"GOMP_", b"OPENBLAS_", b"BLIS_", b"NPY_",
              b"NUMPY_", b"CUDA", b"NVIDIA_", b"TORCH_", b"PYTORCH_", b"MALLOC_", b"GLIBC_", b"TORCHFX_KERNEL")
 DEFAULTS = {"OPENBLAS_NUM_THREADS": "1"}  # NumPy's threads, for which there is no work, cost each start
+CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client")  # built from client.c
 LONGEST = 70  # bytes of a runtime folder: the path of a socket ends at 107
 STATUS = (b"Uid:", b"Gid:", b"Groups:", b"CapInh:", b"CapPrm:", b"CapEff:", b"CapBnd:", b"CapAmb:", b"NoNewPrivs:",
           b"Seccomp:")

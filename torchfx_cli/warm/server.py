@@ -8,6 +8,7 @@ that stays and does such calls one after another: CUDA does not survive a fork.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import gc
 import marshal
 import os
@@ -87,6 +88,7 @@ class Server:
     idle_s: float
     program: Run
     written: Sequence[pages.Range] = ()  # by every call
+    lock: int = -1  # held while it listens
     since_s: float = field(default_factory=time.time)
     last_s: float = field(default_factory=time.monotonic)  # when it did a call
     done: int = 0
@@ -141,6 +143,8 @@ class Server:
                 os.unlink(self.address)
             self.selector.unregister(self.listener)
             self.listener.close()
+            if self.lock >= 0:
+                fcntl.flock(self.lock, fcntl.LOCK_UN)  # another may start while the last calls are done
 
     def _accept(self) -> None:
         connection, _ = self.listener.accept()
