@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torchfx_cli.cli import warm as cli
 
-CALLS, BEFORE = 30, 15
+CALLS, BEFORE = 20, 10
 
 
 def held() -> tuple[int, int]:

@@ -331,7 +331,8 @@ def test_it_ends_when_it_was_idle_and_when_the_program_was_installed_anew(warm: 
 
 def test_the_program_itself_starts_one_tells_of_it_and_stops_it(warm: Warm, ramp: Path) -> None:
     def torchfx(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-m", "torchfx_cli", *words], capture_output=True, text=True, timeout=60,
+        command = warm.command(*words) if warm.native else [sys.executable, "-m", "torchfx_cli", *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60,
                               env={**warm.environment, "PYTHONPATH": str(ROOT), **environment}, cwd=ramp.parent)
 
     assert torchfx("warm").stdout == "no warm process is running\n"
