@@ -111,14 +111,17 @@ def _given(channel: socket.socket) -> tuple[dict[str, Any], int, list[int]]:
 
 def _take_turn_of(pid: int) -> None:
     """Be scheduled as that process is, for processors and for disks (chrt, ionice). Raises OSError where it may not."""
-    policy = os.sched_getscheduler(pid), os.sched_getparam(pid).sched_priority
+    try:
+        policy = os.sched_getscheduler(pid), os.sched_getparam(pid).sched_priority
+    except ProcessLookupError:
+        return  # it is gone, and its call does not begin
     if policy != (os.sched_getscheduler(0), os.sched_getparam(0).sched_priority):
         os.sched_setscheduler(0, policy[0], os.sched_param(policy[1]))
     if os.uname().machine in IOPRIO:
         put, get = IOPRIO[os.uname().machine]
         syscall = ctypes.CDLL(None).syscall
         wanted = syscall(get, IOPRIO_WHO_PROCESS, pid)
-        if wanted != syscall(get, IOPRIO_WHO_PROCESS, 0) and syscall(put, IOPRIO_WHO_PROCESS, 0, wanted):
+        if 0 <= wanted != syscall(get, IOPRIO_WHO_PROCESS, 0) and syscall(put, IOPRIO_WHO_PROCESS, 0, wanted):
             raise PermissionError
 
 
