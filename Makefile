@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
-SOURCES := pyproject.toml constraints.txt $(wildcard torchfx_cli/kernel/*.[ch])
+SOURCES := pyproject.toml setup.py constraints.txt $(wildcard torchfx_cli/kernel/*.[ch] torchfx_cli/warm/*.c)
 
 .PHONY: demo test lint bench fuzz gpu-check clean
 
@@ -47,4 +47,4 @@ $(VENV)/.installed-test: $(SOURCES) | $(VENV)/bin/python
 clean:
 	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find torchfx_cli tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
-	rm -f torchfx_cli/kernel/_kernel*.so
+	rm -f torchfx_cli/kernel/_kernel*.so torchfx_cli/warm/client

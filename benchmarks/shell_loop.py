@@ -1,15 +1,17 @@
-"""A shell loop that starts a program for each file: torchfx cold, torchfx warm, and SoX where it is installed.
+"""A shell loop that starts a program for each file: torchfx cold, warm by either client, and SoX where it is installed.
 
     python benchmarks/shell_loop.py [--files 20] [--seconds 1,5,30] [--repeats 3] [--torch]
 
-Six sections over 16-bit stereo noise, as in versus.py. Each row is one `bash` with one line a file; milliseconds are of
-one file. --torch takes the torch engine on the CPU, which starts as a GPU does: with an import of torch. A warm process
-in a runtime folder of its own is started before, and its first call is not timed.
+`warm` is what `torchfx` on the path does, an interpreter that hands the call over; `hook` is the client in C, as
+`torchfx warm hook` makes it. Six sections over 16-bit stereo noise, as in versus.py. Each row is one `bash` with one
+line a file; milliseconds are of one file. --torch takes the torch engine on the CPU, which starts as a GPU does: with
+an import of torch. A warm process in a runtime folder of its own is started before, and its first call is not timed.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 import tempfile
@@ -21,8 +23,10 @@ from versus import CHAIN, FS, WORDS
 from torchfx_cli.bench.loads import write_noise
 from torchfx_cli.bench.other_tools import TOOLS, Work
 from torchfx_cli.chain.spec import design_chain
+from torchfx_cli.warm.place import CLIENT
 
 TORCHFX = str(Path(sys.executable).with_name("torchfx"))
+INTERPRETER = Path(TORCHFX).read_text().splitlines()[0].removeprefix("#!")  # by this name the warm process knows it
 
 
 def loop(lines: list[list[str]], **environment: str) -> list[str]:
@@ -41,6 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         warm = {"TORCHFX_WARM": "60", "XDG_RUNTIME_DIR": name}
+        print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
         print(f"{'':22} {'a file':>10} {'of SoX':>7} {'of cold':>8}")
         for seconds in map(float, args.seconds.split(",")):
             sources = [write_noise(folder / f"{seconds:g}-{number}.wav", FS, 2, round(seconds * FS))
@@ -49,6 +54,8 @@ def main() -> None:
             options = [*WORDS, *engine, "-q", "--overwrite", "-o", str(out)]
             ours = [[TORCHFX, "process", str(source), *options] for source in sources]
             loops = {"cold": loop(ours, TORCHFX_WARM="off"), "warm": loop(ours, **warm)}
+            if Path(CLIENT).exists():
+                loops["hook"] = loop([[CLIENT, INTERPRETER, *line[1:]] for line in ours], **warm)
             if not TOOLS["sox"].why_not():
                 stages = design_chain(CHAIN, FS)
                 loops["sox"] = loop([TOOLS["sox"].command(Work(CHAIN, WORDS, stages, source, out, "PCM_16"))

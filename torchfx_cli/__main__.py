@@ -11,6 +11,7 @@ from torchfx_cli.warm import client
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import NoReturn
 
 OBJECTS = 50_000  # between two searches for cycles: loading the program makes as many, and they stay
 
@@ -23,11 +24,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(arguments)
     code = client.call(sys.argv[1:])
     if code is None:
-        gc.set_threshold(OBJECTS)
-        from torchfx_cli.cli import program
+        alone()
+    os._exit(code)
 
-        code = program.run()
-        program.end()
+
+def alone() -> NoReturn:
+    """Do the command line of this process in it, and end it."""
+    gc.set_threshold(OBJECTS)
+    from torchfx_cli.cli import program
+
+    code = program.run()
+    program.end()
     os._exit(code)  # taking the interpreter apart, module by module, would take as long as to filter a minute of sound
 
 

@@ -6,7 +6,9 @@ import importlib.util
 import json
 import os
 import resource
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -37,6 +39,11 @@ def program(words: list[str]) -> int:
                 time.sleep(0.02)
     elif action == "kill":
         os.kill(os.getpid(), int(more[0]))
+    elif action == "crash":  # "at risk": where the caller is to do the call anew
+        from torchfx_cli.warm import turns
+
+        turns.tell_risk(more[1] == "at risk")
+        os.kill(os.getpid(), int(more[0]))
     elif action == "exit":
         return int(more[0])
     elif action == "copy":
@@ -58,6 +65,8 @@ def _state(words: list[str]) -> dict[str, object]:
         "limits": [resource.getrlimit(limit) for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE,
                                                            resource.RLIMIT_CORE, resource.RLIMIT_AS)],
         "nice": os.getpriority(os.PRIO_PROCESS, 0),
+        "scheduler": [os.sched_getscheduler(0), os.sched_getparam(0).sched_priority],
+        "ionice": _ionice(),
         "processors": sorted(os.sched_getaffinity(0)),
         "handlers": [str(signal.getsignal(number)) for number in WATCHED],
         "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
@@ -66,6 +75,12 @@ def _state(words: list[str]) -> dict[str, object]:
         "descriptors": {number: target for number, target in _descriptors() if number > 2},
         "pid": os.getpid(),
     }
+
+
+def _ionice() -> str:
+    if not os.environ.get("TEST_DISKS") or not shutil.which("ionice"):
+        return ""
+    return subprocess.run(["ionice", "-p", str(os.getpid())], capture_output=True, text=True).stdout
 
 
 def _descriptors() -> list[tuple[int, str]]:

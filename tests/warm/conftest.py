@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +15,20 @@ import soundfile
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support.warmed import Warm
+from support.warmed import ANSWER_S, NATIVE, Warm
+
+
+@pytest.fixture(scope="session")
+def native(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The client in C; `hasty` beside it is as users get it, this one waits: a busy machine goes nowhere else."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler")
+    path = tmp_path_factory.mktemp("native") / "client"
+    for made, more in ((path, [f"-DANSWER_MS={1000 * ANSWER_S:.0f}"]), (path.with_name("hasty"), [])):
+        subprocess.run([compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", *more, "-o", made,
+                        NATIVE.with_suffix(".c")], check=True)
+    return path
 
 
 @pytest.fixture
@@ -25,10 +39,12 @@ def ramp(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def warm() -> Iterator[Warm]:
+@pytest.fixture(params=["python", "native"])
+def warm(request: pytest.FixtureRequest) -> Iterator[Warm]:
+    """Its callers are either client."""
+    client = request.getfixturevalue("native") if request.param == "native" else None
     place = tempfile.mkdtemp(prefix="torchfx-test-")  # a socket's path is short
-    found = Warm(Path(place, "run"))
+    found = Warm(Path(place, "run"), client)
     try:
         yield found
     finally:

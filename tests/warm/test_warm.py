@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import fcntl
 import json
 import os
 import resource
@@ -15,9 +17,10 @@ from threading import Timer
 from typing import IO
 
 import pytest
-from support.warmed import HERE, ROOT, Warm, wait_for
+from support.warmed import COLD, HERE, ROOT, Warm, wait_for
 
 from torchfx_cli.cli import warm as cli
+from torchfx_cli.stream import atomicfile
 from torchfx_cli.warm import caller, handover, place, server
 
 # How a program may be started: a shell's words before "$@", which are the program and its arguments.
@@ -28,6 +31,8 @@ PLACES = {
     "environment": 'export TEST_A=1 TEST_B=$\'\\xff\' HOME=/nowhere TZ=Asia/Tokyo; exec "$@"',
     "limits": 'ulimit -Sn 200; ulimit -f 1000; ulimit -c 0; ulimit -v 8000000; exec "$@"',
     "nice": 'exec nice -n 7 "$@"',
+    "disks": 'export TEST_DISKS=1; exec ionice -c 2 -n 7 "$@"',
+    "batch": 'exec chrt -b 0 "$@"',
     "one processor": 'exec taskset -c 0 "$@"',
     "nohup": "trap '' INT HUP; exec \"$@\"",
     "descriptors": 'exec 5<"/etc/passwd" 17>/dev/null; exec "$@"',
@@ -62,6 +67,14 @@ def test_exit_codes_and_ends_by_a_signal_are_those_of_the_call(warm: Warm) -> No
     assert warm.call("kill", "9").returncode == -9
     assert warm.call("kill", "15").returncode == -15
     assert warm.call("copy", input="a\nb").stdout == "a\nb"
+
+
+def test_a_call_that_crashes_where_it_said_that_it_may_is_done_by_its_caller(warm: Warm) -> None:
+    warm.start()
+    for number in (signal.SIGSEGV, signal.SIGKILL):
+        assert warm.call("crash", str(int(number)), "at risk").returncode == COLD
+        assert warm.call("crash", str(int(number)), "safe").returncode == -number
+    assert warm.call("crash", str(int(signal.SIGTERM)), "at risk").returncode == -signal.SIGTERM  # somebody's wish
 
 
 def test_each_call_has_a_process_of_its_own_and_many_run_at_a_time(warm: Warm, tmp_path: Path) -> None:
@@ -178,7 +191,7 @@ def test_a_process_that_does_not_answer_is_not_waited_for(warm: Warm) -> None:
     Timer(0.2, warm.process.send_signal, [signal.SIGCONT]).start()
     said = cli._asked(str(warm.sockets[0]), "status")  # which a call would not wait for
     assert said is not None
-    assert said["pids"] == [warm.process.pid]
+    assert said["pids"][0] == warm.process.pid
     warm.process.kill()
     warm.process.wait()
     assert warm.sockets, "a stale one"
@@ -198,6 +211,71 @@ def test_only_calls_prolong_its_time_and_any_time_may_be_asked_for(warm: Warm) -
         time.sleep(0.01)
     warm.start(idle_s=1e12)
     assert warm.told()
+
+
+def test_another_may_start_while_the_last_calls_of_one_are_done(
+        warm: Warm, tmp_path: Path) -> None:
+    warm.start()
+    begun = tmp_path / "begun"
+    child = subprocess.Popen(warm.command("wait", str(begun)), env=warm.environment)
+    wait_for(lambda: begun.exists() and begun.read_text() != "")
+    address = str(warm.sockets[0])
+    with open(f"{address}.lock") as lock:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert cli._asked(address, "stop")
+        wait_for(lambda: not warm.sockets)
+        wait_for(lambda: is_free(lock.fileno()))
+    child.terminate()
+    assert child.wait(10) == 100 + signal.SIGTERM
+
+
+def is_free(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def test_a_start_waits_until_another_process_has_ended(
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    tries: list[str] = []
+    said = {"pids": [1 << 30], "loaded": [], "done": 0, "running": 0, "idle_s": 5.0}
+    monkeypatch.setattr(handover, "start", lambda address, idle: tries.append(idle) or len(tries) == 3)
+    monkeypatch.setattr(cli, "_asked", lambda address, question: said if len(tries) == 3 else None)
+    monkeypatch.setattr(cli, "START_STEP_S", 0.0)
+    cli._start("/nowhere", "5")
+    assert tries == ["5"] * 3
+    assert "ends after 5 s" in capsys.readouterr().out
+
+
+def test_what_a_call_left_unfinished_is_removed_behind_each_in_a_process_that_goes_on(tmp_path: Path) -> None:
+    functions = atexit._ncallbacks()  # type: ignore[attr-defined]
+    for _ in range(2):
+        part = tmp_path / f"{atomicfile._own_prefix()}1.part"
+        part.touch()
+        atomicfile._unfinished.add(str(part))
+        assert cli._to_the_end(["--version"]) == 0
+        atomicfile._unfinished.discard(str(part))
+        assert not part.exists()
+    assert atexit._ncallbacks() == functions  # type: ignore[attr-defined]
+
+
+def test_the_hook_is_a_function_of_shells_and_needs_the_client_in_c(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    client = tmp_path / "a b" / "client"
+    monkeypatch.setattr(place, "CLIENT", str(client))
+    cli.warm("hook")
+    said = capsys.readouterr()
+    assert (said.out, "was not built" in said.err) == ("", True)
+    client.parent.mkdir()
+    client.write_text("#!/bin/sh\nshift\nprintf '<%s>' \"$@\"\n")
+    client.chmod(0o755)
+    cli.warm("hook")
+    shell = capsys.readouterr().out + "torchfx process 'x y' '' '*'"
+    done = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, check=True)
+    assert done.stdout == "<process><x y><><*>"
 
 
 def test_a_fork_that_fails_leaves_no_signal_blocked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,7 +311,7 @@ def test_it_notices_that_a_package_was_installed(tmp_path: Path, monkeypatch: py
     before = server._loaded_files()
     assert before == server._loaded_files()
     os.utime(packages, (1, 1))
-    assert not before <= server._loaded_files()
+    assert before != server._loaded_files()
 
 
 def test_it_ends_when_it_was_idle_and_when_the_program_was_installed_anew(warm: Warm, tmp_path: Path) -> None:
@@ -253,7 +331,8 @@ def test_it_ends_when_it_was_idle_and_when_the_program_was_installed_anew(warm: 
 
 def test_the_program_itself_starts_one_tells_of_it_and_stops_it(warm: Warm, ramp: Path) -> None:
     def torchfx(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, "-m", "torchfx_cli", *words], capture_output=True, text=True, timeout=60,
+        command = warm.command(*words) if warm.native else [sys.executable, "-m", "torchfx_cli", *words]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60,
                               env={**warm.environment, "PYTHONPATH": str(ROOT), **environment}, cwd=ramp.parent)
 
     assert torchfx("warm").stdout == "no warm process is running\n"

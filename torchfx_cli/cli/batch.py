@@ -15,7 +15,7 @@ from torchfx_cli.render.choose import check_engine
 from torchfx_cli.render.device import has_driver
 from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.tasks import inputs as finding
-from torchfx_cli.tasks import journal, lists, naming, reportfiles
+from torchfx_cli.tasks import journal, lists, naming
 from torchfx_cli.tasks.conflicts import Named
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.local import run_jobs
@@ -40,10 +40,13 @@ def run(given: ProcessOptions) -> int:
         _tell_formats(jobs)
     if not given.quiet and (remark := unrated(jobs, settings)):
         show.tell(f"torchfx: warning: {remark}", "yellow")
-    report_file = SideFile("--report", given.report, reportfiles.is_own)
+    report_file = SideFile("--report", given.report, _is_report)
     failed_file = SideFile("--failed", given.failed, lists.is_own)
     _check_files((report_file, failed_file), given, gathered, jobs)
-    settings = reportfiles.asking(settings, given.report)
+    if given.report is not None:
+        from torchfx_cli.tasks import reportfiles
+
+        settings = reportfiles.asking(settings, given.report)
     settings = settled(settings, *_computer(jobs, settings, verbose=given.verbose), given.jobs)
     computing = f"{settings.engine} on {settings.device}"
     if given.dry_run:
@@ -64,6 +67,12 @@ def run(given: ProcessOptions) -> int:
             told = () if given.report is None else reportfiles.content(given.report, report, settings)
             save_all(((report_file, told), (failed_file, failures)))
     return report.exit_code or undecoded_code
+
+
+def _is_report(head: bytes) -> bool:
+    from torchfx_cli.tasks import reportfiles
+
+    return reportfiles.is_own(head)
 
 
 def _check_files(files: Sequence[SideFile], given: ProcessOptions, gathered: finding.Gathered, jobs: Sequence[Job]

@@ -37,13 +37,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def end() -> None:
     """What an interpreter does at its end for other code: streams are flushed, functions called that asked for it."""
+    flush()
+    atexit._run_exitfuncs()
+
+
+def flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
                 stream.flush()
         except (OSError, ValueError):  # nobody reads it
             pass
-    atexit._run_exitfuncs()
 
 
 def _say_version() -> int:

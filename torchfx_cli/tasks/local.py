@@ -1,6 +1,7 @@
 """Does the jobs of a run on this machine; a bad file never stops the rest.
 
-Files are done by worker processes (see `pool`); what a batch has done is noted in the journal of its output folder.
+Files are done by worker processes (see `pool`, and `watched` for the exception); what a batch has done is noted in the
+journal of its output folder.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from functools import partial
 from torchfx_cli.errors import FileError
 from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.stream.writer import remove_stale
-from torchfx_cli.tasks import albums, journal
+from torchfx_cli.tasks import albums, journal, watched
 from torchfx_cli.tasks.bundle import process_one
 from torchfx_cli.tasks.folders import Roots, make_root
 from torchfx_cli.tasks.job import Job, Settings
@@ -70,7 +71,8 @@ def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, not
         else:
             waiting.append(Task(number, job))
     alone = settings.fresh and not settings.is_batch
-    here = [task for task in waiting if alone or STDIO in (task.job.source, task.job.output)]
+    here = [task for task in waiting
+            if alone or STDIO in (task.job.source, task.job.output) or watched.may_crash(task.job, settings)]
     waiting = [task for task in waiting if task not in here]
     if waiting:
         private = () if notes is None else (notes.fd,)
@@ -79,7 +81,9 @@ def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, not
     for task in here:  # behind the workers: a fork copies no threads, and engines have some
         observer.started(task.job)
         step = measure_file if settings.measures else process_one if settings.bundled else process_file
-        yield task.number, step(task.job, settings, observer)
+        with watched.at_risk(task.job, settings):
+            result = step(task.job, settings, observer)
+        yield task.number, result
 
 
 def _journal(jobs: Sequence[Job], settings: Settings) -> AbstractContextManager[journal.Journal | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import marshal
+import fcntl
 import os
 import resource
 import sys
@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # `signal` itself loads enum, a third of all that a caller would load
 
-LIMITS = tuple(getattr(resource, name) for name in sorted(dir(resource)) if name.startswith("RLIMIT_"))
-PROCESSOR_TIME = LIMITS.index(resource.RLIMIT_CPU)
+LIMITS = range(16)  # all that Linux has, also those that Python has no names for
+# The lines of numbers in a request, in their order; each is a list.
+NUMBERS = ("mask", "nice", "descriptors", "limits", "processors", "ignored", "blocked")
 MAX_DESCRIPTORS = 248  # of a caller; the kernel passes 253 at once
 ASIDE = 400  # the descriptors of a child that are not its caller's begin here
 OWN = (signal.SIGKILL, signal.SIGSTOP)  # which nobody can handle
+IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
-def taken(words: Sequence[str], identity: str) -> tuple[bytes, list[int]]:
+def taken(words: Sequence[str], identity: bytes) -> tuple[bytes, list[int]]:
     """A request for `words` in the name of this process: its description, and the descriptors to pass with it.
 
     The last descriptor, of the current folder, is for the caller to close. Raises OSError or ValueError where something
@@ -34,19 +36,25 @@ def taken(words: Sequence[str], identity: str) -> tuple[bytes, list[int]]:
         raise ValueError("too many open files")
     mask = os.umask(0o077)
     os.umask(mask)
-    described = {
-        "identity": identity,
-        "words": [os.fsencode(word) for word in words],
-        "environment": dict(os.environb),
-        "descriptors": descriptors,
-        "mask": mask,
-        "limits": limits(),
-        "nice": os.getpriority(os.PRIO_PROCESS, 0),
-        "processors": sorted(os.sched_getaffinity(0)),
-        "ignored": ignored(),
-        "blocked": [int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())],
-    }
-    return marshal.dumps(described), [*descriptors, os.open(".", os.O_PATH | os.O_CLOEXEC)]
+    numbers = ([mask], [os.getpriority(os.PRIO_PROCESS, 0)], descriptors, [end for limit in limits() for end in limit],
+               sorted(os.sched_getaffinity(0)), ignored(), signal.pthread_sigmask(signal.SIG_BLOCK, ()), [len(words)])
+    fields = [identity, *(b" ".join(b"%d" % number for number in line) for line in numbers),
+              *(os.fsencode(word) for word in words),
+              *(name + b"=" + value for name, value in os.environb.items())]
+    return b"\0".join(fields), [*descriptors, os.open(".", os.O_PATH | os.O_CLOEXEC)]
+
+
+def understood(body: bytes) -> dict[str, Any]:
+    """A request, by the names of its parts; raises ValueError where it is none."""
+    identity, *fields = body.split(b"\0")
+    *numbers, (count,) = ([int(number) for number in line.split()] for line in fields[:len(NUMBERS) + 1])
+    words = fields[len(NUMBERS) + 1:]
+    entries = [entry.partition(b"=") for entry in words[count:]]
+    asked = dict(zip(NUMBERS, numbers, strict=True))
+    ends = iter(asked["limits"])
+    return {"identity": identity, "words": words[:count], **asked, "mask": asked["mask"][0], "nice": asked["nice"][0],
+            "limits": list(zip(ends, ends, strict=True)),
+            "environment": {name: value for name, _, value in reversed(entries)}}  # of two, the first counts
 
 
 def limits() -> list[tuple[int, int]]:
@@ -90,9 +98,15 @@ def _is_inherited(number: int) -> bool:
         return False
 
 
-def aside(numbers: Sequence[int]) -> list[int]:
-    """The same descriptors out of the way of those of callers."""
-    return [os.dup2(number, ASIDE + place, inheritable=False) for place, number in enumerate(numbers)]
+def above(number: int) -> int:
+    """The same descriptor, moved out of the way of those of callers."""
+    moved = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, ASIDE)
+    os.close(number)
+    return moved
+
+
+def close_all_but(kept: int) -> None:
+    _close(number for number in _open() if number != kept)
 
 
 def become(asked: dict[str, Any], passed: Sequence[int], kept: Sequence[int] = (), stays: bool = False) -> list[str]:
@@ -177,7 +191,7 @@ def _opened(number: int, like: Any) -> TextIO | None:
 
 def _set(number: int, is_ignored: bool) -> None:
     """As at the start of an interpreter, which itself ignores SIGPIPE and SIGXFSZ and has a handler for SIGINT."""
-    if is_ignored:
+    if is_ignored or number in IGNORED_BY_PYTHON:
         signal.signal(number, signal.SIG_IGN)
     elif number == signal.SIGINT:
         signal.signal(number, signal.default_int_handler)

@@ -24,6 +24,7 @@ ANSWER_S = 0.05  # what does not answer by then is not waited for
 TURN_S = 10.0  # longer than to load torch; the call before may even wait for this one, through a named pipe
 HEADER_BYTES, STATUS_BYTES, INT_BYTES = 8, 4, 4
 MAX_STATUS_BYTES = 1 << 16
+AGAIN = (1 << 8 * STATUS_BYTES) - 1  # instead of a status: the call crashed, and is to be done by its caller
 HELLO, YES, WAIT, GO = b"h", b"y", b"w", b"\0"
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PASSED_ON = (*ENDING, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
@@ -54,8 +55,8 @@ def peer(connection: socket) -> tuple[int, int]:
     return pid, user
 
 
-def done(connection: socket, words: Sequence[str], identity: str) -> int | None:
-    """The exit code of `words`; None, and nothing has been done, where the other end does not take the call.
+def done(connection: socket, words: Sequence[str], identity: bytes) -> int | None:
+    """The exit code of `words`; None where the other end does not take the call, or it is to be done anew.
 
     What a signal has ended there, it ends here.
     """
@@ -64,7 +65,8 @@ def done(connection: socket, words: Sequence[str], identity: str) -> int | None:
     except (OSError, ValueError):
         return None
     numbers = b"".join(number.to_bytes(INT_BYTES, sys.byteorder) for number in passed)
-    handlers = _end_at_signals()
+    handlers = {number: signal.getsignal(number) for number in (*PASSED_ON, signal.SIGTSTP)}
+    _end_at_signals()
     try:
         connection.sendmsg([len(body).to_bytes(HEADER_BYTES, "little")], [(SOL_SOCKET, SCM_RIGHTS, numbers)])
         connection.sendall(body)
@@ -76,18 +78,21 @@ def done(connection: socket, words: Sequence[str], identity: str) -> int | None:
         answer = b""
     finally:
         os.close(passed[-1])
-    if answer != YES:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        return None
-    _pass_signals(connection)
-    connection.settimeout(None)
-    return _ended(int.from_bytes(_received(connection), "little"))
+    status = AGAIN
+    if answer == YES:
+        _pass_signals(connection)
+        connection.settimeout(None)
+        status = int.from_bytes(_received(connection), "little")
+    if status != AGAIN:
+        return _ended(status)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    return None
 
 
 def asked(connection: socket, question: str) -> dict[str, Any] | None:
     """What a warm process tells of itself; None where it does not answer."""
-    body = marshal.dumps({"ask": question})
+    body = question.encode()
     try:
         connection.sendall(len(body).to_bytes(HEADER_BYTES, "little") + body)
         said = marshal.loads(connection.recv(MAX_STATUS_BYTES))
@@ -105,8 +110,8 @@ def begins(connection: int) -> bool:
         return False
 
 
-def _end_at_signals() -> dict[int, Any]:
-    """From now on, while nothing has been done; returns the handlers before."""
+def _end_at_signals() -> None:
+    """From now on, while nothing has been done."""
 
     def end(number: int, frame: FrameType | None) -> None:
         try:
@@ -114,11 +119,9 @@ def _end_at_signals() -> dict[int, Any]:
         finally:
             os._exit(128 + number)
 
-    before: dict[int, Any] = {number: signal.getsignal(number) for number in ENDING}
-    for number, handler in before.items():
-        if handler != signal.SIG_IGN:
+    for number in ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, end)
-    return before
 
 
 def _pass_signals(connection: socket) -> None:
@@ -158,23 +161,24 @@ def _ended(status: int) -> int:
     return code
 
 
-def start(address: str, idle: str) -> None:
-    """Leave a process behind that will listen there until it had nothing to do for `idle` seconds.
+def start(address: str, idle: str) -> bool:
+    """Leave a process behind that will listen there until it had nothing to do for `idle` seconds; whether it begins.
 
     Nothing is started while another is starting or listening: each holds the lock beside its socket. Nor where limits
     of this process would end it, or make it of no use.
     """
     if not caller.may_stay():
-        return
+        return False
     try:
         lock = os.open(f"{address}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError:
-        return
+        return False
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _spawn([address, idle, str(lock)], lock)
+        return True
     except OSError:
-        pass
+        return False
     finally:
         os.close(lock)
 

@@ -6,15 +6,15 @@ import os
 import sys
 from binascii import crc32
 
-from torchfx_cli import __version__
-
 # What the interpreter or a library reads once, when it is loaded: a warm process must have read the same.
-READ_ONCE = ("PYTHON", "LD_", "LC_", "LANG", "OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "BLIS_", "NPY_", "NUMPY_",
-             "CUDA", "NVIDIA_", "TORCH_", "PYTORCH_", "MALLOC_", "GLIBC_", "TORCHFX_KERNEL")
+READ_ONCE = (b"PYTHON", b"LD_", b"LC_", b"LANG", b"OMP_", b"MKL_", b"KMP_", b"GOMP_", b"OPENBLAS_", b"BLIS_", b"NPY_",
+             b"NUMPY_", b"CUDA", b"NVIDIA_", b"TORCH_", b"PYTORCH_", b"MALLOC_", b"GLIBC_", b"TORCHFX_KERNEL")
 DEFAULTS = {"OPENBLAS_NUM_THREADS": "1"}  # NumPy's threads, for which there is no work, cost each start
+CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client")  # built from client.c
 LONGEST = 70  # bytes of a runtime folder: the path of a socket ends at 107
-STATUS = ("Uid:", "Gid:", "Groups:", "CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:", "NoNewPrivs:", "Seccomp:")
-NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+STATUS = (b"Uid:", b"Gid:", b"Groups:", b"CapInh:", b"CapPrm:", b"CapEff:", b"CapBnd:", b"CapAmb:", b"NoNewPrivs:",
+          b"Seccomp:")
+LINKS = ("ns/cgroup", "ns/ipc", "ns/mnt", "ns/net", "ns/pid", "ns/user", "ns/uts", "root")
 
 
 def folder(make: bool = False) -> str:
@@ -54,22 +54,28 @@ def set_defaults() -> None:
         os.environ.setdefault(name, value)
 
 
-def identity() -> str:
-    """Everything about this process that cannot be handed to another one: where it differs, a call cannot be either."""
-    lines = [__version__, os.path.dirname(os.path.abspath(__file__)), sys.executable, sys.version]
-    lines += sorted(f"{name}={value}" for name, value in (DEFAULTS | os.environ).items() if name.startswith(READ_ONCE))
+def identity() -> bytes:
+    """Everything about this process that cannot be handed to another one: where it differs, a call cannot be either.
+
+    client.c says the same in the same order. The version is not here: see `server.Server`.
+    """
+    known: dict[bytes, bytes] = {name.encode(): value.encode() for name, value in DEFAULTS.items()} | dict(os.environb)
     try:
-        with open("/proc/self/status") as status:
-            lines += [line for line in status.read().split("\n") if line.startswith(STATUS)]
-        with open("/proc/self/cgroup") as groups:
-            lines.append(groups.read())
-        lines += [os.readlink(f"/proc/self/ns/{name}") for name in NAMESPACES]
-        lines += [os.readlink("/proc/self/root"), os.readlink("/proc/self/exe")]
+        program = os.stat(sys.executable)
+        lines = [os.path.dirname(os.path.abspath(__file__)), sys.executable,
+                 f"{program.st_dev} {program.st_ino} {program.st_size} {program.st_mtime_ns}"]
+        found = [os.fsencode(line) for line in lines]
+        found += sorted(name + b"=" + value for name, value in known.items() if name.startswith(READ_ONCE))
+        with open("/proc/self/status", "rb") as status:
+            found += [line for line in status.read().split(b"\n") if line.startswith(STATUS)]
+        with open("/proc/self/cgroup", "rb") as groups:
+            found.append(groups.read())
+        found += [os.readlink(f"/proc/self/{name}".encode()) for name in LINKS]
     except OSError:  # not Linux, or /proc is not to be seen
-        return ""
-    return "\n".join(lines)
+        return b""
+    return b"\n".join(found)
 
 
-def address(inside: str, identity: str) -> str:
+def address(inside: str, identity: bytes) -> str:
     """Of the socket. Two identities that happen to share it are told apart by the process that listens."""
-    return f"{inside}/{crc32(os.fsencode(identity)):08x}"
+    return f"{inside}/{crc32(identity):08x}"
