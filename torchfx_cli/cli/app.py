@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 import typer.main
 
-from torchfx_cli.cli import show
+from torchfx_cli.cli import helping, show
 from torchfx_cli.cli.bench import bench
 from torchfx_cli.cli.devices import devices
 from torchfx_cli.cli.export import export
@@ -21,7 +21,7 @@ from torchfx_cli.cli.warm import warm
 from torchfx_cli.cli.watch import watch
 from torchfx_cli.cli.words import WordCommand, WordGroup
 
-HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+CONTEXT = {"help_option_names": ["-h", "--help"], **helping.WIDTHS}
 
 # What the option parser raises for a mistyped command line. Older typers take it from click, newer ones bring their
 # own, so it is reached through the one class of it that typer gives away: BadParameter -> UsageError -> ClickException.
@@ -32,9 +32,9 @@ MistypedError: Any = typer.BadParameter.__mro__[2]
 def app() -> Any:
     """The whole command line as one command object; `.main(arguments, standalone_mode=False)` runs it."""
     program = typer.Typer(
-        cls=WordGroup, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=HELP_NAMES)
+        cls=WordGroup, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=CONTEXT)
     program.callback(invoke_without_command=True)(_program)
-    for command in (process, watch, presets, filters, import_, export, devices, info, bench, warm):
+    for command in (process, watch, presets, filters, import_, export, devices, info, bench, warm, help_):
         program.command(command.__name__.strip("_"), cls=WordCommand)(command)
     return typer.main.get_command(program)
 
@@ -63,9 +63,21 @@ def _program(
 
     \b
       torchfx process in.wav -c podcast-voice     writes processed/in.wav
-      torchfx COMMAND --help                      more about a command
+      torchfx help COMMAND                        more about a command
     """
     if context.invoked_subcommand is None:
-        for line in context.get_help().split("\n"):
-            show.tell(line)
+        show.say(*context.get_help().split("\n"))
         raise typer.Exit(2)
+
+
+def help_(
+    context: typer.Context,
+    command: Annotated[str | None, typer.Argument(metavar="COMMAND", hidden=True)] = None,
+) -> None:
+    """Show this help; with COMMAND, that of the command."""
+    program: Any = context.parent
+    if command is None:
+        show.say(*program.get_help().split("\n"))
+        return
+    _, found, _ = program.command.resolve_command(program, [command])
+    show.say(*found.get_help(typer.Context(found, info_name=command, parent=program)).split("\n"))

@@ -31,7 +31,7 @@ def info(
                              "channels, duration.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON record a file.")] = False,
 ) -> None:
-    """Show format, length, tags and oddities of files, and of those in folders.
+    """Show format, length, tags and oddities of files and folders.
 
     \b
       torchfx info in.wav

@@ -7,41 +7,42 @@ from typing import Annotated
 import typer
 
 from torchfx_cli.cli import choices, options, show
+from torchfx_cli.cli.helping import BATCH, CHAIN, PLACE, TELLING, option
 from torchfx_cli.errors import UsageError
 
 
 def process(
-    inputs: Annotated[list[str] | None, typer.Argument(metavar="[INPUT]...", hidden=True)] = None,
+    inputs: Annotated[list[str] | None, typer.Argument(metavar="INPUT", hidden=True)] = None,
     chain: choices.Chain = None,
     effect: choices.Effect = None,
     mono: choices.Mono = False,
     rate: choices.Rate = None,
     normalize: choices.Normalize = None,
     loudness: choices.Loudness = None,
-    album: Annotated[bool, typer.Option(
-        "--album", help="With normalize or loudness: one gain for all files that lie in one folder.")] = False,
+    album: Annotated[bool, option(CHAIN,
+        "--album", help="With these two: one gain for all files of a folder.")] = False,
     output: choices.Output = None,
     name: choices.Name = None,
     include: choices.Include = None,
     exclude: choices.Exclude = None,
-    files_from: Annotated[str | None, typer.Option(
-        metavar="FILE", help="Read names of inputs from FILE, a line each; - is the standard input.")] = None,
-    null: Annotated[bool, typer.Option(
-        "--null", "-0", help="Names in lists end with a NUL, as find -print0 writes them.")] = False,
+    files_from: Annotated[str | None, option(BATCH,
+        metavar="FILE", help="Names of inputs, a line each; - is the standard input.")] = None,
+    null: Annotated[bool, option(BATCH,
+        "--null", "-0", help="Names in lists end with a NUL (find -print0).")] = False,
     jobs: choices.Jobs = None,
-    resume: Annotated[bool, typer.Option(
+    resume: Annotated[bool, option(BATCH,
         "--resume", help="Go on with a batch: do what is missing, changed, or made by another chain.")] = False,
-    hashes: Annotated[bool, typer.Option(
+    hashes: Annotated[bool, option(BATCH,
         "--hash", help="Tell changes by content, not by size and time alone; with --resume later.")] = False,
-    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first file that fails.")] = False,
+    fail_fast: Annotated[bool, option(BATCH, "--fail-fast", help="Stop at the first file that fails.")] = False,
     timeout: choices.Timeout = None,
-    report: Annotated[str | None, typer.Option(
+    report: Annotated[str | None, option(BATCH,
         metavar="FILE", help="Write what came of each file as JSON.")] = None,
-    failed: Annotated[str | None, typer.Option(
-        metavar="FILE", help="Write a list of the files that failed, for --files-from.")] = None,
-    in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs; needs --backup.")] = False,
-    backup: Annotated[str | None, typer.Option(
-        metavar="SUFFIX", help="With --in-place: keep each old file under its name and SUFFIX (.bak).")] = None,
+    failed: Annotated[str | None, option(BATCH,
+        metavar="FILE", help="Write the names of files that failed, a line each.")] = None,
+    in_place: Annotated[bool, option(PLACE, "--in-place", help="Replace the inputs; needs --backup.")] = False,
+    backup: Annotated[str | None, option(PLACE,
+        metavar="SUFFIX", help="With --in-place: old files keep their name and this.")] = None,
     keep_mtime: choices.KeepMtime = False,
     device: choices.Device = "auto",
     engine: choices.Engine = "auto",
@@ -60,7 +61,7 @@ def process(
     overwrite: choices.Overwrite = False,
     skip_existing: choices.SkipExisting = False,
     strict: choices.Strict = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")] = False,
+    dry_run: Annotated[bool, option(TELLING, "--dry-run", help="Show what would be done; write nothing.")] = False,
     as_json: choices.Json = False,
     quiet: choices.Quiet = False,
     verbose: choices.Verbose = False,
