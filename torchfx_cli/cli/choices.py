@@ -68,6 +68,10 @@ OnClip = Annotated[str, option(DIRTY,
     help="An output above full scale: the file fails, is clipped with a warning, or is turned down as a whole.")]
 KeepMtime = Annotated[bool, option(PLACE, "--keep-mtime", help="Give outputs the time of their inputs.")]
 NoTags = Annotated[bool, option(FORM, "--no-tags", help="Leave titles, pictures and marker chunks behind.")]
+Tag = Annotated[list[str] | None, option(FORM,
+    "--tag", metavar="KEY=TEXT", help="Set a tag, such as title=Dawn; may be repeated, KEY= takes it away.")]
+Cover = Annotated[str | None, option(FORM,
+    metavar="FILE", help="Set the picture; '' takes all pictures away.")]
 Overwrite = Annotated[bool, option(PLACE, "--overwrite", help="Replace outputs that exist.")]
 SkipExisting = Annotated[bool, option(PLACE, "--skip-existing", help="Leave outputs that exist alone.")]
 Strict = Annotated[bool, option(DIRTY, "--strict", help="Let a file with a warning fail.")]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from torchfx_cli.cli import choices, options, show
-from torchfx_cli.cli.helping import BATCH, CHAIN, PLACE, TELLING, option
+from torchfx_cli.cli.helping import BATCH, CHAIN, FORM, PLACE, TELLING, option
 from torchfx_cli.errors import UsageError
 
 
@@ -58,6 +58,10 @@ def process(
     on_truncated: choices.OnTruncated = "keep",
     on_clip: choices.OnClip = "keep",
     no_tags: choices.NoTags = False,
+    tag: choices.Tag = None,
+    cover: choices.Cover = None,
+    tags_from: Annotated[str | None, option(FORM,
+        metavar="FILE", help="Tags of each input, from a CSV: a column file, and one for each tag.")] = None,
     overwrite: choices.Overwrite = False,
     skip_existing: choices.SkipExisting = False,
     strict: choices.Strict = False,
@@ -95,6 +99,7 @@ def process(
     from torchfx_cli.cli.batch import run
     from torchfx_cli.cli.process_options import ProcessOptions, asked_of, check_album, settings_of
     from torchfx_cli.cli.shorthands import is_conversion
+    from torchfx_cli.cli.tagging import changes_of
 
     options.check_together({
         "--quiet": quiet, "--verbose": verbose, "--overwrite": overwrite, "--skip-existing": skip_existing,
@@ -108,18 +113,20 @@ def process(
     if verbose:
         show.be_verbose()
     asked = asked_of(chain or [], effect or [], mono=mono, rate=rate, normalize=normalize, loudness=loudness,
-                     converts=is_conversion(inputs or [], output, name, format, subtype, bitrate, quality))
+                     converts=is_conversion(inputs or [], output, name, format, subtype, bitrate, quality, cover,
+                                            tags_from, *(tag or [])))
     settings = settings_of(
         asked.spec, device=device, engine=engine, chunk=chunk, format=format,
         subtype=subtype, bitrate=bitrate, quality=quality, dither=dither, tail=tail, start=start,
         on_nan=on_nan, on_truncated=on_truncated, on_clip=on_clip,
-        keep_mtime=keep_mtime, tags=not no_tags, overwrite=overwrite, skip_existing=skip_existing, strict=strict,
+        keep_mtime=keep_mtime, tags=not no_tags, changes=changes_of(tag or [], cover),
+        overwrite=overwrite, skip_existing=skip_existing, strict=strict,
         resume=resume, hashes=hashes, fail_fast=fail_fast, timeout_s=options.timeout_seconds(timeout), album=album)
     check_album(settings, in_place=in_place)
     given = ProcessOptions(
         settings=settings,
         inputs=inputs or [], files_from=files_from, null=null, include=include or [], exclude=exclude or [],
         output=output, name=name, chain_word=asked.word, backup=backup,
-        jobs=options.job_count(jobs), report=report, failed=failed,
+        tags_from=tags_from, jobs=options.job_count(jobs), report=report, failed=failed,
         dry_run=dry_run, as_json=as_json, quiet=quiet, verbose=verbose)
     raise typer.Exit(run(given))

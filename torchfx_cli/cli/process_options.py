@@ -20,7 +20,7 @@ from torchfx_cli.tasks.job import Settings
 
 NO_CHAIN = (
     "nothing to apply: give a chain (-c podcast-voice, -c eq.yaml), an effect (-e highpass:80), --mono, --rate, "
-    "--normalize or --loudness, another --format or --subtype, or an output with another extension; "
+    "--normalize or --loudness, another --format or --subtype, a --tag, or an output with another extension; "
     "`torchfx presets` lists chains, `torchfx filters` effects"
 )
 
@@ -39,6 +39,7 @@ class ProcessOptions:
     name: str | None
     chain_word: str
     backup: str | None
+    tags_from: str | None
     jobs: int | None
     report: str | None
     failed: str | None

@@ -54,6 +54,8 @@ def watch(
     on_truncated: choices.OnTruncated = "keep",
     on_clip: choices.OnClip = "keep",
     no_tags: choices.NoTags = False,
+    tag: choices.Tag = None,
+    cover: choices.Cover = None,
     overwrite: Annotated[bool, option(PLACE,
         "--overwrite", help="Replace outputs that the watch did not make, or made by another chain, too.")] = False,
     strict: choices.Strict = False,
@@ -72,6 +74,7 @@ def watch(
     """
     from torchfx_cli.cli.process_options import asked_of, settings_of, settled
     from torchfx_cli.cli.shorthands import is_conversion
+    from torchfx_cli.cli.tagging import changes_of
     from torchfx_cli.render.choose import check_engine
 
     options.check_together({"--quiet": quiet, "--verbose": verbose, "--bitrate": bitrate, "--quality": quality,
@@ -79,12 +82,13 @@ def watch(
     if verbose:
         show.be_verbose()
     asked = asked_of(chain or [], effect or [], mono=mono, rate=rate, normalize=normalize, loudness=loudness,
-                     converts=is_conversion([], None, name, format, subtype, bitrate, quality))
+                     converts=is_conversion([], None, name, format, subtype, bitrate, quality, cover, *(tag or [])))
     settings = settings_of(
         asked.spec, device=device, engine=engine, chunk=chunk, format=format,
         subtype=subtype, bitrate=bitrate, quality=quality, dither=dither, tail=tail, start=start,
         on_nan=on_nan, on_truncated=on_truncated, on_clip=on_clip,
-        keep_mtime=keep_mtime, tags=not no_tags, overwrite=overwrite, strict=strict,
+        keep_mtime=keep_mtime, tags=not no_tags, changes=changes_of(tag or [], cover),
+        overwrite=overwrite, strict=strict,
         poll_s=options.wait_seconds("--poll", poll), once=once, timeout_s=options.timeout_seconds(timeout))
     place = _place(folder, output, settings, name=name, include=include or [], exclude=exclude or [],
                    settle_s=options.wait_seconds("--settle", settle, zero=True),

@@ -222,6 +222,11 @@ def extension_of(word: str) -> str:
     return _container_named(word).extensions[0]
 
 
+def tag_words() -> frozenset[str]:
+    """libsndfile's names of tags."""
+    return _ALL_TAGS
+
+
 def format_words() -> tuple[str, ...]:
     return tuple(_BY_WORD)
 
