@@ -12,7 +12,7 @@ from torchfx_cli.stream.formats import Container
 from torchfx_cli.stream.metadata import lost_tags
 from torchfx_cli.stream.tagchanges import TagChanges
 
-_INFO: Mapping[str, bytes] = {
+INFO: Mapping[str, bytes] = {
     "TITLE": b"INAM", "ARTIST": b"IART", "COMMENT": b"ICMT", "COPYRIGHT": b"ICOP", "DATE": b"ICRD", "GENRE": b"IGNR",
     "SOFTWARE": b"ISFT", "ALBUM": b"IPRD", "TRACKNUMBER": b"ITRK",
 }
@@ -55,10 +55,10 @@ def info_pairs(content: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def _in_info(contents: Sequence[bytes], changes: TagChanges, first: Mapping[str, str]) -> bytes:
-    gone = {_INFO[key] for key in changes.keys if key in _INFO}
+    gone = {INFO[key] for key in changes.keys if key in INFO}
     gone |= {b"IPRT"} if "TRACKNUMBER" in changes.keys else set()  # FFmpeg's
     pairs = [pair for content in contents for pair in info_pairs(content) if pair[0] not in gone]
-    pairs += [(name, first[key].encode() + b"\0") for key, name in _INFO.items() if key in first]
+    pairs += [(name, first[key].encode() + b"\0") for key, name in INFO.items() if key in first]
     parts = [name + struct.pack("<I", len(text)) + text + bytes(len(text) % 2) for name, text in pairs]
     return b"INFO" + b"".join(parts) if parts else b""
 
