@@ -98,7 +98,7 @@ def process(
     """
     from torchfx_cli.cli.batch import run
     from torchfx_cli.cli.process_options import ProcessOptions, asked_of, check_album, settings_of
-    from torchfx_cli.cli.shorthands import is_conversion
+    from torchfx_cli.cli.shorthands import is_conversion, meant_as_output
     from torchfx_cli.cli.tagging import changes_of
 
     options.check_together({
@@ -112,7 +112,8 @@ def process(
                          "bytes are kept")
     if verbose:
         show.be_verbose()
-    asked = asked_of(chain or [], effect or [], mono=mono, rate=rate, normalize=normalize, loudness=loudness,
+    hint = meant_as_output(inputs or [], output)
+    asked = asked_of(chain or [], effect or [], hint=hint, mono=mono, rate=rate, normalize=normalize, loudness=loudness,
                      converts=is_conversion(inputs or [], output, name, format, subtype, bitrate, quality, cover,
                                             tags_from, *(tag or [])))
     settings = settings_of(
@@ -129,4 +130,6 @@ def process(
         output=output, name=name, chain_word=asked.word, backup=backup,
         tags_from=tags_from, jobs=options.job_count(jobs), report=report, failed=failed,
         dry_run=dry_run, as_json=as_json, quiet=quiet, verbose=verbose)
+    if hint and not quiet:
+        show.tell(f"torchfx: warning: {hint}", "yellow")
     raise typer.Exit(run(given))

@@ -64,11 +64,14 @@ class Asked:
     word: str
 
 
-def asked_of(names: list[str], effects: list[str], *, converts: bool, **shorthands: Any) -> Asked:
-    """Chains, effects and `shorthands` (see `shorthands_of`) in a row; none is needed where the format `converts`."""
+def asked_of(names: list[str], effects: list[str], *, converts: bool, hint: str = "", **shorthands: Any) -> Asked:
+    """Chains, effects and `shorthands` (see `shorthands_of`) in a row; none is needed where the format `converts`.
+
+    hint  on what may be missing where there is nothing at all.
+    """
     behind = shorthands_of(**shorthands)
     if not (names or effects or behind or converts):
-        raise UsageError(NO_CHAIN)
+        raise UsageError(hint or NO_CHAIN)
     spec = join([load_chain(find(name)) for name in names], effects, behind)
     return Asked(spec, "+".join([word for word in (chain_word(names, effects), *behind) if word]) or "converted")
 
