@@ -34,6 +34,12 @@ def test_tags_need_no_chain_and_come_alone_with_no_tags(run: Any, tmp_path: Path
     assert tags_in(second) == {"album": "Two"}
 
 
+def test_a_dry_run_tells_which_tags_are_set(run: Any, tmp_path: Path, bare: Path) -> None:
+    (tmp_path / "c.jpg").write_bytes(JPEG)
+    done = run("process", bare, "--dry-run", "--tag", "title=x", "--tag", "year=2024", "--cover", tmp_path / "c.jpg")
+    assert "tags that are set: title, date, cover" in done.out
+
+
 def test_what_a_format_cannot_hold_fails_the_file_before_it_is_written(run: Any, tmp_path: Path, bare: Path) -> None:
     for more in ((), ("--dry-run",)):
         done = run("process", bare, "-o", tmp_path / "out.w64", "--tag", "title=x", *more)
