@@ -10,7 +10,6 @@ from math import log10
 from typing import Any
 
 from torchfx_cli.cli import show
-from torchfx_cli.errors import printable
 
 MOST_MARKERS = 30  # shown to people
 _FACTS = ("input", "error", "container", "subtype", "fs", "channels", "frames", "duration_s", "file_bytes", "kbps")
@@ -79,15 +78,11 @@ def table_row(record: Mapping[str, Any]) -> str:
 
 
 def _line(cells: Iterable[object]) -> str:
-    """A line of CSV (RFC 4180), with nothing in it that a terminal would obey."""
+    """A line of CSV (RFC 4180); the end of a line in a text is escaped when it is said."""
     import csv
     import io
 
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(
-        [printable(cell) if isinstance(cell, str) else _number(cell) for cell in cells])
+    plain = [round(cell, 6) if isinstance(cell, float) else cell for cell in cells]
+    csv.writer(line, lineterminator="").writerow(plain)
     return line.getvalue()
-
-
-def _number(cell: object) -> object:
-    return round(cell, 6) if isinstance(cell, float) else cell

@@ -49,7 +49,7 @@ def info(
         raise UsageError("--json and --csv contradict each other; give one of them")
     asked = _Asked(check, _levels(requirements, all_of_them=stats), requirements, as_json, as_csv)
     if as_csv:
-        show.copy(contents.table_head())
+        show.say(contents.table_head())
     with signals.promptly():
         codes = [_show(path, fault, asked) for path, fault in _found(files)]
     bad = sum(code != 0 for code in codes)
@@ -115,7 +115,7 @@ def _show(path: str, fault: str | None, asked: _Asked) -> int:
     if asked.as_json:
         show.say(_as_json(record))
     elif asked.as_csv:
-        show.copy(contents.table_row(record))
+        show.say(contents.table_row(record))
     elif not code:
         show.say(*_lines(record))
     return FileError.exit_code if record.get("damaged") or record.get("misses") else code
