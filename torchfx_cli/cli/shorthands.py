@@ -43,8 +43,8 @@ def is_conversion(inputs: Sequence[str], output: str | None, name: str | None, *
 
 
 def meant_as_output(inputs: Sequence[str], output: str | None) -> str:
-    """A hint where the last of `inputs` looks like an output, as SoX and ffmpeg take it; "" where not."""
-    if output is not None or len(inputs) < 2:
+    """A hint where the second of two `inputs` looks like an output, as SoX and ffmpeg take it; "" where not."""
+    if output is not None or len(inputs) != 2:
         return ""
     last = inputs[-1]
     looks_so = last.endswith("/") or is_audio_name(last) or bool(not_written(_extension(last)))
