@@ -49,10 +49,12 @@ def test_the_first_chain_of_the_readme_is_read_as_it_stands() -> None:
 def folder(tmp_path: Path) -> Path:
     """What the commands of the README speak of."""
     noise = (np.random.default_rng(1).standard_normal((4800, 2)) * 3000).astype(np.int16)
-    for name in ("in.wav", "other.wav", "recordings/a.wav", "recordings/x/b_raw.wav", "raw/x/c.flac", "incoming/d.wav"):
+    for name in ("in.wav", "other.wav", "episode.wav", "recordings/a.wav", "recordings/x/b_raw.wav", "raw/x/c.flac",
+                 "incoming/d.wav"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(tmp_path / name, noise, 48_000)
     (tmp_path / "eq.yaml").write_text(YAML[0])
+    (tmp_path / "cover.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
     (tmp_path / "names.txt").write_text("other.wav\n")
     (tmp_path / "failed.txt").write_text("recordings/./a.wav\n")
     return tmp_path

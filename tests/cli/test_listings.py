@@ -146,23 +146,8 @@ print(code, [name for name in heavy if name in sys.modules])
         assert done.stdout.splitlines()[-1] == "0 []", (arguments, done.stdout, done.stderr)
 
 
-def test_every_option_of_process_is_explained_in_its_help(run: Any) -> None:
-    out = run("process", "--help").out
-    options = {word.strip(",") for word in out.split() if word.startswith("--")}
-    assert options >= {"--chain", "--effect", "--output", "--device", "--engine", "--chunk", "--format", "--subtype",
-                       "--dither", "--tail", "--overwrite", "--skip-existing", "--strict", "--dry-run", "--json",
-                       "--quiet", "--verbose"}
-    assert max(map(len, out.splitlines())) <= 80
-
-
 def test_the_version_is_that_of_the_package(run: Any) -> None:
     assert run("--version").out == f"torchfx {__version__}\n"
-
-
-def test_no_command_is_answered_with_help_and_code_2(run: Any) -> None:
-    done = run()
-    assert (done.code, done.out) == (2, "")
-    assert "process" in done.err
 
 
 def test_a_mistyped_command_line_is_one_line(run: Any) -> None:

@@ -121,8 +121,8 @@ def test_a_format_word_and_the_name_must_agree() -> None:
     assert choose_output("a.dat", Facts(), "wav").major == "WAV"
     with pytest.raises(UsageError, match=r"a\.wav would not be FLAC, as --format says; name it a\.flac"):
         choose_output("a.wav", Facts(), "flac")
-    with pytest.raises(UsageError, match="unknown format 'wma'; there are wav, "):
-        choose_output("a.wav", Facts(), "wma")
+    with pytest.raises(UsageError, match="unknown format 'xyz'; there are wav, "):
+        choose_output("a.wav", Facts(), "xyz")
 
 
 def test_format_words_and_extensions_name_each_other() -> None:

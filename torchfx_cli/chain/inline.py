@@ -8,8 +8,9 @@ a key that the kind has not, as in `peaking:frequency=3000,gain=2,channels=left`
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from torchfx_cli.chain.document import Mapping, Mistake, Node, Scalar, parse_document, quoted
+from torchfx_cli.chain.document import Mapping, Mistake, Node, Scalar, Sequence, parse_document, quoted
 from torchfx_cli.chain.schema import PRESET
 from torchfx_cli.effects.beside import BESIDE
 from torchfx_cli.effects.kind import key_of, params_of
@@ -22,6 +23,7 @@ for _ in range(DEPTH - 1):
     _BRACKETS = rf"[\[{{](?:[^\[\]{{}}]|{_BRACKETS})*[\]}}]"
 _PIECE = re.compile(rf"""(?:"[^"]*"|'[^']*'|{_BRACKETS}|[^,])+""")
 
+_EFFECT = re.compile(r"\s*\w+:")
 Pair = tuple[Node, Node]
 
 
@@ -47,6 +49,24 @@ def effect_node(text: str) -> Node:
         key, value = _pair(piece, kind, at)
         (beside if key.text in BESIDE and not _knows(kind, key.text) else own).append((key, value))
     return Mapping(0, [(Scalar(0, kind), Mapping(0, own)), *beside])
+
+
+def as_in_a_file(entry: Node) -> Node:
+    """`entry` of a chain file; one written as behind -e, `- highpass:80` without a space, as what it means."""
+    if not isinstance(entry, Scalar) or _EFFECT.match(entry.text) is None:
+        return entry
+    try:
+        return _in_line(effect_node(entry.text), entry.line)
+    except Mistake as mistake:
+        raise Mistake(str(mistake), entry.line) from None
+
+
+def _in_line(node: Node, line: int) -> Node:
+    if isinstance(node, Mapping):
+        return Mapping(line, [(_in_line(key, line), _in_line(value, line)) for key, value in node.pairs])
+    if isinstance(node, Sequence):
+        return Sequence(line, [_in_line(item, line) for item in node.items])
+    return replace(node, line=line)
 
 
 def _knows(kind: str, key: str) -> bool:

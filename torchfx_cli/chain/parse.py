@@ -33,7 +33,7 @@ from torchfx_cli.chain.document import (
     quoted,
     read_bytes,
 )
-from torchfx_cli.chain.inline import effect_node
+from torchfx_cli.chain.inline import as_in_a_file, effect_node
 from torchfx_cli.chain.limits import first_beyond
 from torchfx_cli.chain.presets import locate
 from torchfx_cli.chain.schema import PRESET, TOP_KEYS
@@ -222,7 +222,7 @@ class _Source:
 
     def _stage(self, entry: Node, path: str) -> list[StageSpec]:
         try:
-            name, body, pairs = name_and_body(entry)
+            name, body, pairs = name_and_body(as_in_a_file(entry))
             beside, mistakes = read_beside(pairs)
             first = f" ({name.text} stands first, so it is the stage)" if name.text in BESIDE else ""
             for mistake in mistakes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import MISSING
 from typing import Any
 
@@ -69,6 +68,8 @@ def json_schema() -> dict[str, Any]:
 
 def schema_text() -> str:
     """`json_schema` as a file."""
+    import json
+
     return json.dumps(json_schema(), indent=2) + "\n"
 
 

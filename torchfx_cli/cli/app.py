@@ -10,13 +10,13 @@ from typing import Annotated, Any
 import typer
 import typer.main
 
-from torchfx_cli.cli import show
+from torchfx_cli.cli import helping, show
 from torchfx_cli.cli.words import WordCommand, WordGroup
 
 # In the order of the help; each is the function of that name in the file of that name, loaded when it is asked for.
 COMMANDS = ("process", "watch", "presets", "filters", "explain", "check", "schema", "import_", "export", "info", "diff",
-            "verify", "devices", "bench", "warm")
-HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+            "verify", "devices", "bench", "warm", "help_")
+CONTEXT = {"help_option_names": ["-h", "--help"], **helping.WIDTHS}
 
 # What the option parser raises for a mistyped command line. Older typers take it from click, newer ones bring their
 # own, so it is reached through the one class of it that typer gives away: BadParameter -> UsageError -> ClickException.
@@ -49,7 +49,7 @@ class Commands(Mapping[str, Any]):
 def app() -> Any:
     """The whole command line as one command object; `.main(arguments, standalone_mode=False)` runs it."""
     program = typer.Typer(
-        cls=WordGroup, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=HELP_NAMES)
+        cls=WordGroup, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=CONTEXT)
     program.callback(invoke_without_command=True)(_program)
     group: Any = typer.main.get_command(program)
     group.commands = Commands(COMMANDS)
@@ -80,9 +80,8 @@ def _program(
 
     \b
       torchfx process in.wav -c podcast-voice     writes processed/in.wav
-      torchfx COMMAND --help                      more about a command
+      torchfx help COMMAND                        more about a command
     """
     if context.invoked_subcommand is None:
-        for line in context.get_help().split("\n"):
-            show.tell(line)
+        show.say(*context.get_help().split("\n"))
         raise typer.Exit(2)

@@ -34,7 +34,7 @@ def run(given: ProcessOptions) -> int:
     piping.check_words(given)
     gathered = _gathered(given)
     undecoded_code = FileError.exit_code if gathered.skipped.undecoded else 0
-    jobs = _jobs(given, gathered.inputs)
+    jobs = _tagged(_jobs(given, gathered.inputs), given)
     piping.check_streams(jobs, writes=not given.dry_run)
     if not given.quiet and settings.format is None:
         _tell_formats(jobs)
@@ -81,6 +81,7 @@ def _check_files(files: Sequence[SideFile], given: ProcessOptions, gathered: fin
     piped = {"--json": given.as_json and not given.dry_run, "--output": any(job.output == STDIO for job in jobs)}
     read = [*(Named(f"the list {name}", name) for name in gathered.lists),
             *(Named(f"{name}, which the chain is read from", name) for name in given.settings.chain.files)]
+    read += [] if given.tags_from is None else [Named(f"the table {given.tags_from}", given.tags_from)]
     made = [job.output for job in jobs if job.output != STDIO]
     made += [job.backup for job in jobs if job.backup is not None]
     made += [root / journal.NAME for root in {job.root for job in jobs} if root is not None]
@@ -138,6 +139,18 @@ def _jobs(given: ProcessOptions, inputs: list[finding.Input]) -> list[Job]:
         return plan_in_place(inputs, given.backup, settings, resume=settings.resume)
     return plan_jobs(inputs, given.output, settings, template=given.name, chain=given.chain_word,
                      resume=settings.resume)
+
+
+def _tagged(jobs: list[Job], given: ProcessOptions) -> list[Job]:
+    """`jobs` with their tags of --tags-from."""
+    if given.tags_from is None:
+        return jobs
+    from torchfx_cli.tasks.tagtable import read_table, tagged
+
+    jobs, remarks = tagged(jobs, read_table(given.tags_from))
+    for remark in remarks if not given.quiet else ():
+        show.tell(f"torchfx: warning: {remark}", "yellow")
+    return jobs
 
 
 def _failed(report: Report, inputs: Sequence[finding.Input], *, zero: bool) -> bytes:

@@ -7,54 +7,55 @@ from typing import Annotated
 import typer
 
 from torchfx_cli.cli import choices
+from torchfx_cli.cli.helping import MEASURING, RESULTS, RUNS, option
 from torchfx_cli.errors import UsageError
 
 
 def bench(
-    suite: Annotated[str | None, typer.Option(
+    suite: Annotated[str | None, option(MEASURING,
         metavar="LIST", help="Suites: fir, iir, api, io, chain. Without it fir and iir at few sizes.")] = None,
-    backends: Annotated[str | None, typer.Option(
+    backends: Annotated[str | None, option(MEASURING,
         metavar="LIST", help="Backends: cuda, native, cpu, scipy, scipy-sos. Without it all.")] = None,
-    durations: Annotated[str | None, typer.Option(
+    durations: Annotated[str | None, option(MEASURING,
         metavar="LIST", help="Lengths of the audio in seconds: 5,60,600.")] = None,
-    channels: Annotated[str | None, typer.Option(metavar="LIST", help="Numbers of channels: 1,8.")] = None,
+    channels: Annotated[str | None, option(MEASURING, metavar="LIST", help="Numbers of channels: 1,8.")] = None,
     chain: choices.Chain = None,
     effect: choices.Effect = None,
-    input: Annotated[str | None, typer.Option(
+    input: Annotated[str | None, option(MEASURING,
         metavar="FILE", help="Compute this file instead of noise; with --chain or --effect.")] = None,
-    reps: Annotated[str | None, typer.Option(
+    reps: Annotated[str | None, option(MEASURING,
         metavar="N", help="Repeat exactly N times; without it, until the median is known to 3 %.")] = None,
-    budget: Annotated[str | None, typer.Option(
+    budget: Annotated[str | None, option(MEASURING,
         metavar="SECONDS",
         help="Time to measure in, else 90; with --reps no limit. What does not fit is skipped.")] = None,
-    versus: Annotated[bool, typer.Option(
+    versus: Annotated[bool, option(MEASURING,
         "--versus", help="Run SoX, ffmpeg, pedalboard and a SciPy script over the same chains, file to file.")] = False,
-    csv: Annotated[str | None, typer.Option(metavar="FILE", help="Write a row a cell.")] = None,
-    json: Annotated[str | None, typer.Option(
+    csv: Annotated[str | None, option(RESULTS, metavar="FILE", help="Write a row a cell.")] = None,
+    json: Annotated[str | None, option(RESULTS,
         metavar="FILE", help="Write everything, for --resume and --compare.")] = None,
-    markdown: Annotated[str | None, typer.Option(metavar="FILE", help="Write the tables as Markdown.")] = None,
-    plot: Annotated[str | None, typer.Option(
+    markdown: Annotated[str | None, option(RESULTS, metavar="FILE", help="Write the tables as Markdown.")] = None,
+    plot: Annotated[str | None, option(RESULTS,
         metavar="FILE", help="Draw time against duration, .png or .svg.")] = None,
-    resume: Annotated[str | None, typer.Option(
+    resume: Annotated[str | None, option(RUNS,
         metavar="FILE", help="Go on with the run whose --json this is; it is kept there.")] = None,
-    compare: Annotated[str | None, typer.Option(
+    compare: Annotated[str | None, option(RUNS,
         metavar="FILE", help="Measure the cells of an earlier --json again: what became faster or slower?")] = None,
-    advise: Annotated[bool, typer.Option(
+    advise: Annotated[bool, option(RUNS,
         "--advise", help="Which device, chunk and jobs for this chain and these files? Measured here.")] = False,
-    files: Annotated[str | None, typer.Option(metavar="N", help="With --advise: number of such files.")] = None,
-    calibrate: Annotated[bool, typer.Option(
+    files: Annotated[str | None, option(RUNS, metavar="N", help="With --advise: number of such files.")] = None,
+    calibrate: Annotated[bool, option(RUNS,
         "--calibrate", help="Measure what each backend costs, for process --device auto.")] = False,
-    profile: Annotated[str | None, typer.Option(
+    profile: Annotated[str | None, option(RUNS,
         metavar="FILE", help="Profile the torch modules; write a trace for chrome://tracing.")] = None,
-    overwrite: Annotated[bool, typer.Option(
+    overwrite: Annotated[bool, option(RESULTS,
         "--overwrite", help="Replace files that torchfx bench did not write.")] = False,
     quiet: choices.Quiet = False,
 ) -> None:
-    """Measure backends: GPU, C kernel, torch on the CPU, SciPy; each time with its error.
+    """Measure backends: GPU, C kernel, torch, SciPy; time and error.
 
     \b
-      torchfx bench                                    a useful answer in under two minutes
-      torchfx bench --suite fir --reps 50 --csv fir.csv --json fir.json --plot fir.png
+      torchfx bench                     a useful answer in under two minutes
+      torchfx bench --suite fir --reps 50 --csv fir.csv --plot fir.png
       torchfx bench -c eq.yaml --durations 60 --channels 2 --versus
       torchfx bench -c eq.yaml --input in.wav --advise
       torchfx bench --compare old.json

@@ -62,6 +62,10 @@ def _remarks(todo: JobPlan, settings: Settings) -> list[str]:
     remarks = [*todo.plan.warned]
     if settings.album:
         remarks.append(f"one gain for all files in {printable(album_of(todo.job))} (--album)")
+    changes = todo.job.changes(settings)
+    if changes:
+        names = [*dict.fromkeys(key.lower() for key, _ in changes.values), *(["cover"] if changes.cover else [])]
+        remarks.append(f"tags that are set: {printable(', '.join(names))}")
     gain_db = worst_gain_db(todo.plan)
     if gain_db > HARMLESS_DB and todo.output_format.sample_format.is_integer:
         remarks.append(f"may clip: an input at full scale could reach {gain_db:+.1f} dBFS, a steady tone "

@@ -17,7 +17,7 @@ def export(
         "--output", "-o", metavar="FILE", help="Where to write it; without it, the standard output.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
 ) -> None:
-    """Say a chain in the words of another program, as numbers for one sample rate.
+    """Say a chain in the words of another program.
 
     \b
       torchfx export eq.yaml --to sox           effects for a line of SoX

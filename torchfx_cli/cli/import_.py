@@ -29,9 +29,10 @@ def import_(
 ) -> None:
     """Turn an equaliser from another program into a chain file.
 
-    \b
     FILE is of Equalizer APO, AutoEq, Room EQ Wizard or CamillaDSP, or holds a line of SoX or of ffmpeg -af;
     - is the standard input.
+
+    \b
       torchfx import "ParametricEQ.txt" -o eq.yaml
 
     Exit code 2 where something in it cannot be taken: each is named with its line.

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from torchfx_cli.cli import show, signals
-from torchfx_cli.errors import FileError, printable
+from torchfx_cli.cli import contents, show, signals
+from torchfx_cli.errors import FileError, UsageError, printable
 from torchfx_cli.records import dataclass
 
 if TYPE_CHECKING:
@@ -32,12 +32,14 @@ def info(
         metavar="WHAT", help='Hold files to "loudness=-23±0.5,true_peak<=-1"; also loudness_range, max_momentary, '
                              "max_short_term, peak, rms, noise_floor, rate, channels, duration.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON record a file.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a table for spreadsheets, a row a file.")] = False,
 ) -> None:
-    """Show format, length, tags and oddities of files, and of those in folders.
+    """Show format, length, tags and oddities of files and folders.
 
     \b
       torchfx info in.wav
       torchfx info album/ --stats --require "loudness=-16±1,true_peak<=-1 dBTP"
+      torchfx info archive/ --csv > archive.csv
 
     --require tells what a file misses and the gain that it would need. ± may be written +-, and is 0.1 dB where a
     level has none; levels are compared to 0.01 dB, as they are shown.
@@ -45,7 +47,11 @@ def info(
     Exit code 3 where some file could not be read, misses something, or with --check is damaged.
     """
     requirements = _requirements(require or [])
-    asked = _Asked(check, _levels(requirements, all_of_them=stats), requirements, as_json)
+    if as_json and as_csv:
+        raise UsageError("--json and --csv contradict each other; give one of them")
+    asked = _Asked(check, _levels(requirements, all_of_them=stats), requirements, as_json, as_csv)
+    if as_csv:
+        show.say(contents.table_head())
     with signals.promptly():
         codes = [_show(path, fault, asked) for path, fault in _found(files)]
     bad = sum(code != 0 for code in codes)
@@ -62,6 +68,7 @@ class _Asked:
     levels: frozenset[str]
     requirements: tuple[Requirement, ...]
     as_json: bool
+    as_csv: bool
 
 
 def _found(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:
@@ -109,13 +116,16 @@ def _show(path: str, fault: str | None, asked: _Asked) -> int:
         show.tell_failure(path, str(error))
     if asked.as_json:
         show.say(_as_json(record))
+    elif asked.as_csv:
+        show.say(contents.table_row(record))
     elif not code:
         show.say(*_lines(record))
     return FileError.exit_code if record.get("damaged") or record.get("misses") else code
 
 
 def _facts(path: Path, asked: _Asked) -> dict[str, Any]:
-    from torchfx_cli.stream.metadataplan import contents
+    from torchfx_cli.stream import metadataplan
+    from torchfx_cli.stream.described import described
     from torchfx_cli.stream.reader import open_source
     from torchfx_cli.stream.speakers import names
 
@@ -133,8 +143,11 @@ def _facts(path: Path, asked: _Asked) -> dict[str, Any]:
             "file_bytes": facts.file_bytes,
             "kbps": None if facts.kbps is None else round(facts.kbps, 1),
             "tags": dict(facts.tags),
-            "also": list(contents(source.metadata)),
+            "also": list(metadataplan.contents(source.metadata)),
         }
+        more = described(source.metadata, facts.fs)
+        record["tags"] |= more.pop("tags", {})
+        record |= more
         levels: dict[str, float | None] = {}
         needs_length = facts.duration_s is None and any(one.key == "duration" for one in asked.requirements)
         if asked.check or asked.levels or needs_length:
@@ -157,7 +170,8 @@ def _facts(path: Path, asked: _Asked) -> dict[str, Any]:
 def _as_json(record: dict[str, Any]) -> str:
     """Of silence, whose level JSON has no number for, null."""
     levels = {name: None if db == -inf else db for name, db in record.get("levels", {}).items()}
-    return json.dumps(record | ({"levels": levels} if levels else {}))
+    plain = {name: value for name, value in record.items() if name != "shown"}
+    return json.dumps(plain | ({"levels": levels} if levels else {}))
 
 
 def _lines(record: dict[str, Any]) -> list[str]:
@@ -174,9 +188,7 @@ def _lines(record: dict[str, Any]) -> list[str]:
     if "peak" in record and "peak" not in record.get("levels", {}):
         lines.append(f"peak {show.level(record['peak'])}")
     lines += _level_lines(record["levels"]) if "levels" in record else []
-    lines += [f"{tag}: {text}" for tag, text in record["tags"].items()]
-    if record["also"]:
-        lines.append(f"also holds: {', '.join(record['also'])}")
+    lines += contents.content_lines(record)
     lines += [f"{kind}: {text}" for kind in ("note", "warning") for text in record[f"{kind}s"]]
     lines += [f"misses {text}" for text in record.get("misses", ())]
     lines += [record["advice"]] if record.get("advice") else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeVar
 
@@ -33,6 +34,8 @@ ON_NAN = ("fail", "repair")
 ON_TRUNCATED = ("fail", "keep")
 ON_CLIP = ("fail", "keep", "attenuate")
 OLD_WORDS = {"limit": "attenuate"}  # of --on-clip; a limiter is something else
+_UNITS_S = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_TIME = re.compile(r"([-+.\de]*?\d\.?)\s*(ms|s|sec|m|min|h)?")
 ENGINES = ("auto", "native", "torch", "scipy")  # for the help; `render.choose` checks
 
 
@@ -134,14 +137,21 @@ def check_together(given: Mapping[str, object]) -> None:
 
 
 def _seconds(option: str, value: str, high: float, *, zero: bool, also: str = "") -> float:
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = math.nan
+    seconds = _in_seconds(value)
     if (seconds > 0 or (zero and seconds == 0)) and seconds <= high:
         return seconds
     low = "0" if zero else "above 0"
-    raise UsageError(f"{option}: found {quoted(value)}; allowed is a number of seconds, {low} to {high:g}{also}")
+    raise UsageError(f"{option}: found {quoted(value)}; allowed is a number of seconds, {low} to {high:g}{also}; also "
+                     "500ms, 1.5s, 2min or 1h")
+
+
+def _in_seconds(value: str) -> float:
+    """The time that `value` says, in seconds where it names no unit; nan where it says none."""
+    found = _TIME.fullmatch(value.strip().lower())
+    try:
+        return float(found[1]) * _UNITS_S[found[2] or "s"] if found else math.nan
+    except ValueError:
+        return math.nan
 
 
 def quoted(value: str) -> str:

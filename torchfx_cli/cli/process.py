@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from torchfx_cli.cli import options, show
+from torchfx_cli.cli.helping import BATCH, CHAIN, FORM, PLACE, TELLING, option
 from torchfx_cli.cli.later import Later
 from torchfx_cli.errors import UsageError
 
@@ -18,37 +19,37 @@ else:
 
 
 def process(
-    inputs: Annotated[list[str] | None, typer.Argument(metavar="[INPUT]...", hidden=True)] = None,
+    inputs: Annotated[list[str] | None, typer.Argument(metavar="INPUT", hidden=True)] = None,
     chain: choices.Chain = None,
     effect: choices.Effect = None,
     mono: choices.Mono = False,
     rate: choices.Rate = None,
     normalize: choices.Normalize = None,
     loudness: choices.Loudness = None,
-    album: Annotated[bool, typer.Option(
-        "--album", help="With normalize or loudness: one gain for all files that lie in one folder.")] = False,
+    album: Annotated[bool, option(CHAIN,
+        "--album", help="With these two: one gain for all files of a folder.")] = False,
     output: choices.Output = None,
     name: choices.Name = None,
     include: choices.Include = None,
     exclude: choices.Exclude = None,
-    files_from: Annotated[str | None, typer.Option(
-        metavar="FILE", help="Read names of inputs from FILE, a line each; - is the standard input.")] = None,
-    null: Annotated[bool, typer.Option(
-        "--null", "-0", help="Names in lists end with a NUL, as find -print0 writes them.")] = False,
+    files_from: Annotated[str | None, option(BATCH,
+        metavar="FILE", help="Names of inputs, a line each; - is the standard input.")] = None,
+    null: Annotated[bool, option(BATCH,
+        "--null", "-0", help="Names in lists end with a NUL (find -print0).")] = False,
     jobs: choices.Jobs = None,
-    resume: Annotated[bool, typer.Option(
+    resume: Annotated[bool, option(BATCH,
         "--resume", help="Go on with a batch: do what is missing, changed, or made by another chain.")] = False,
-    hashes: Annotated[bool, typer.Option(
+    hashes: Annotated[bool, option(BATCH,
         "--hash", help="Tell changes by content, not by size and time alone; with --resume later.")] = False,
-    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first file that fails.")] = False,
+    fail_fast: Annotated[bool, option(BATCH, "--fail-fast", help="Stop at the first file that fails.")] = False,
     timeout: choices.Timeout = None,
-    report: Annotated[str | None, typer.Option(
+    report: Annotated[str | None, option(BATCH,
         metavar="FILE", help="Write what came of each file: .html a page to look at, .csv, .jsonl or JSON.")] = None,
-    failed: Annotated[str | None, typer.Option(
-        metavar="FILE", help="Write a list of the files that failed, for --files-from.")] = None,
-    in_place: Annotated[bool, typer.Option("--in-place", help="Replace the inputs; needs --backup.")] = False,
-    backup: Annotated[str | None, typer.Option(
-        metavar="SUFFIX", help="With --in-place: keep each old file under its name and SUFFIX (.bak).")] = None,
+    failed: Annotated[str | None, option(BATCH,
+        metavar="FILE", help="Write the names of files that failed, a line each.")] = None,
+    in_place: Annotated[bool, option(PLACE, "--in-place", help="Replace the inputs; needs --backup.")] = False,
+    backup: Annotated[str | None, option(PLACE,
+        metavar="SUFFIX", help="With --in-place: old files keep their name and this.")] = None,
     keep_mtime: choices.KeepMtime = False,
     device: choices.Device = "auto",
     engine: choices.Engine = "auto",
@@ -64,10 +65,14 @@ def process(
     on_truncated: choices.OnTruncated = "keep",
     on_clip: choices.OnClip = "keep",
     no_tags: choices.NoTags = False,
+    tag: choices.Tag = None,
+    cover: choices.Cover = None,
+    tags_from: Annotated[str | None, option(FORM,
+        metavar="FILE", help="Tags of each input, from a CSV: a column file, and one for each tag.")] = None,
     overwrite: choices.Overwrite = False,
     skip_existing: choices.SkipExisting = False,
     strict: choices.Strict = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")] = False,
+    dry_run: Annotated[bool, option(TELLING, "--dry-run", help="Show what would be done; write nothing.")] = False,
     as_json: choices.Json = False,
     quiet: choices.Quiet = False,
     verbose: choices.Verbose = False,
@@ -100,7 +105,8 @@ def process(
     """
     from torchfx_cli.cli.batch import run
     from torchfx_cli.cli.process_options import ProcessOptions, asked_of, check_album, settings_of
-    from torchfx_cli.cli.shorthands import is_conversion
+    from torchfx_cli.cli.shorthands import is_conversion, meant_as_output
+    from torchfx_cli.cli.tagging import changes_of
 
     options.check_together({
         "--quiet": quiet, "--verbose": verbose, "--overwrite": overwrite, "--skip-existing": skip_existing,
@@ -113,19 +119,24 @@ def process(
                          "bytes are kept")
     if verbose:
         show.be_verbose()
-    asked = asked_of(chain or [], effect or [], mono=mono, rate=rate, normalize=normalize, loudness=loudness,
-                     converts=is_conversion(inputs or [], output, name, format, subtype, bitrate, quality))
+    hint = meant_as_output(inputs or [], output)
+    asked = asked_of(chain or [], effect or [], hint=hint, mono=mono, rate=rate, normalize=normalize, loudness=loudness,
+                     converts=is_conversion(inputs or [], output, name, format, subtype, bitrate, quality, cover,
+                                            tags_from, *(tag or [])))
     settings = settings_of(
         asked.spec, device=device, engine=engine, chunk=chunk, format=format,
         subtype=subtype, bitrate=bitrate, quality=quality, dither=dither, tail=tail, start=start,
         on_nan=on_nan, on_truncated=on_truncated, on_clip=on_clip,
-        keep_mtime=keep_mtime, tags=not no_tags, overwrite=overwrite, skip_existing=skip_existing, strict=strict,
+        keep_mtime=keep_mtime, tags=not no_tags, changes=changes_of(tag or [], cover),
+        overwrite=overwrite, skip_existing=skip_existing, strict=strict,
         resume=resume, hashes=hashes, fail_fast=fail_fast, timeout_s=options.timeout_seconds(timeout), album=album)
     check_album(settings, in_place=in_place)
     given = ProcessOptions(
         settings=settings,
         inputs=inputs or [], files_from=files_from, null=null, include=include or [], exclude=exclude or [],
         output=output, name=name, chain_word=asked.word, backup=backup,
-        jobs=options.job_count(jobs), report=report, failed=failed,
+        tags_from=tags_from, jobs=options.job_count(jobs), report=report, failed=failed,
         dry_run=dry_run, as_json=as_json, quiet=quiet, verbose=verbose)
+    if hint and not quiet:
+        show.tell(f"torchfx: warning: {hint}", "yellow")
     return run(given)

@@ -21,7 +21,7 @@ from torchfx_cli.tasks.job import Settings
 
 NO_CHAIN = (
     "nothing to apply: give a chain (-c podcast-voice, -c eq.yaml), an effect (-e highpass:80), --mono, --rate, "
-    "--normalize or --loudness, another --format or --subtype, or an output with another extension; "
+    "--normalize or --loudness, another --format or --subtype, a --tag, or an output with another extension; "
     "`torchfx presets` lists chains, `torchfx filters` effects"
 )
 
@@ -40,6 +40,7 @@ class ProcessOptions:
     name: str | None
     chain_word: str
     backup: str | None
+    tags_from: str | None
     jobs: int | None
     report: str | None
     failed: str | None
@@ -64,11 +65,14 @@ class Asked:
     word: str
 
 
-def asked_of(names: list[str], effects: list[str], *, converts: bool, **shorthands: Any) -> Asked:
-    """Chains, effects and `shorthands` (see `shorthands_of`) in a row; none is needed where the format `converts`."""
+def asked_of(names: list[str], effects: list[str], *, converts: bool, hint: str = "", **shorthands: Any) -> Asked:
+    """Chains, effects and `shorthands` (see `shorthands_of`) in a row; none is needed where the format `converts`.
+
+    hint  on what may be missing where there is nothing at all.
+    """
     behind = shorthands_of(**shorthands)
     if not (names or effects or behind or converts):
-        raise UsageError(NO_CHAIN)
+        raise UsageError(hint or NO_CHAIN)
     spec = join([load_chain(find(name)) for name in names], effects, behind)
     return Asked(spec, "+".join([word for word in (chain_word(names, effects), *behind) if word]) or "converted")
 

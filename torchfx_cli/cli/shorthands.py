@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from torchfx_cli.chain.parse import parse_effect
 from torchfx_cli.cli.options import quoted
 from torchfx_cli.effects.kind import StageSpec
-from torchfx_cli.errors import ChainError
-from torchfx_cli.stream.formats import is_audio_name
+from torchfx_cli.errors import ChainError, printable
+from torchfx_cli.stream.formats import is_audio_name, not_written
 
 KINDS = {"--rate": "resample", "--normalize": "normalize", "--loudness": "loudness"}
 
@@ -37,9 +37,20 @@ def shorthands_of(*, mono: bool, rate: str | None, normalize: str | None, loudne
 
 def is_conversion(inputs: Sequence[str], output: str | None, name: str | None, *wishes: str | None) -> bool:
     """Whether outputs differ from `inputs` without a chain: by `wishes` of the format, or by their extension."""
-    renamed = [word for word in (output, name) if word and is_audio_name(word)]
+    renamed = [word for word in (output, name) if word and (is_audio_name(word) or not_written(_extension(word)))]
     differs = any(_extension(word) != _extension(path) for word in renamed for path in inputs or [""])
     return differs or any(wish is not None for wish in wishes)
+
+
+def meant_as_output(inputs: Sequence[str], output: str | None) -> str:
+    """A hint where the second of two `inputs` looks like an output, as SoX and ffmpeg take it; "" where not."""
+    if output is not None or len(inputs) != 2:
+        return ""
+    last = inputs[-1]
+    looks_so = last.endswith("/") or is_audio_name(last) or bool(not_written(_extension(last)))
+    if not looks_so or os.path.lexists(last) or any(sign in last for sign in "*?[@"):
+        return ""
+    return f"{printable(last)} does not exist; if it is meant as the output, write -o {printable(last)}"
 
 
 def _extension(path: str) -> str:

@@ -31,14 +31,14 @@ def warm(
     idle: Annotated[
         str, typer.Option(metavar="SECONDS", help="With start: end after so long without a call.")] = str(IDLE_S),
 ) -> None:
-    """Keep a process ready that does later calls without loading the program anew.
+    """Keep a process ready, so that later calls start at once.
 
     For shell loops: each call then takes a few hundredths of a second. Calls are found by their user, environment and
     version; output, messages, signals and exit codes are as ever. TORCHFX_WARM=SECONDS starts such a process with the
     first call, TORCHFX_WARM=off keeps a call away from it.
 
     \b
-      torchfx warm start                            for 10 minutes after the last call
+      torchfx warm start               for 10 minutes after the last call
       torchfx warm stop
       eval "$(torchfx warm hook)"                   in a shell or script: calls without Python's start
     """

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from torchfx_cli.cli import choices, options, show
+from torchfx_cli.cli.helping import BATCH, PLACE, option
 from torchfx_cli.errors import UsageError, printable
 
 if TYPE_CHECKING:
@@ -26,16 +27,16 @@ def watch(
     rate: choices.Rate = None,
     normalize: choices.Normalize = None,
     loudness: choices.Loudness = None,
-    output: Annotated[str | None, typer.Option(
+    output: Annotated[str | None, option(PLACE,
         "--output", "-o", metavar="FOLDER", help="Where outputs go, in the same tree; must be given.")] = None,
     name: choices.Name = None,
     include: choices.Include = None,
     exclude: choices.Exclude = None,
-    poll: Annotated[str, typer.Option(metavar="SECONDS", help="Time from one look to the next.")] = "1",
-    settle: Annotated[str, typer.Option(
+    poll: Annotated[str, option(BATCH, metavar="SECONDS", help="Time from one look to the next.")] = "1",
+    settle: Annotated[str, option(BATCH,
         metavar="SECONDS", help="A file is taken when it has not changed for so long; 15 times as long where its "
                                 "header says that it is not finished.")] = "2",
-    once: Annotated[bool, typer.Option("--once", help="Do what is there, and leave.")] = False,
+    once: Annotated[bool, option(BATCH, "--once", help="Do what is there, and leave.")] = False,
     jobs: choices.Jobs = None,
     timeout: choices.Timeout = None,
     keep_mtime: choices.KeepMtime = False,
@@ -53,14 +54,16 @@ def watch(
     on_truncated: choices.OnTruncated = "keep",
     on_clip: choices.OnClip = "keep",
     no_tags: choices.NoTags = False,
-    overwrite: Annotated[bool, typer.Option(
+    tag: choices.Tag = None,
+    cover: choices.Cover = None,
+    overwrite: Annotated[bool, option(PLACE,
         "--overwrite", help="Replace outputs that the watch did not make, or made by another chain, too.")] = False,
     strict: choices.Strict = False,
     as_json: choices.Json = False,
     quiet: choices.Quiet = False,
     verbose: choices.Verbose = False,
 ) -> None:
-    """Apply a chain to all that is put into FOLDER, as soon as it is whole.
+    """Apply a chain to what is put into FOLDER, once it is whole.
 
     \b
       torchfx watch incoming/ -c voice.yaml -o done/
@@ -71,6 +74,7 @@ def watch(
     """
     from torchfx_cli.cli.process_options import asked_of, settings_of, settled
     from torchfx_cli.cli.shorthands import is_conversion
+    from torchfx_cli.cli.tagging import changes_of
     from torchfx_cli.render.choose import check_engine
 
     options.check_together({"--quiet": quiet, "--verbose": verbose, "--bitrate": bitrate, "--quality": quality,
@@ -78,12 +82,13 @@ def watch(
     if verbose:
         show.be_verbose()
     asked = asked_of(chain or [], effect or [], mono=mono, rate=rate, normalize=normalize, loudness=loudness,
-                     converts=is_conversion([], None, name, format, subtype, bitrate, quality))
+                     converts=is_conversion([], None, name, format, subtype, bitrate, quality, cover, *(tag or [])))
     settings = settings_of(
         asked.spec, device=device, engine=engine, chunk=chunk, format=format,
         subtype=subtype, bitrate=bitrate, quality=quality, dither=dither, tail=tail, start=start,
         on_nan=on_nan, on_truncated=on_truncated, on_clip=on_clip,
-        keep_mtime=keep_mtime, tags=not no_tags, overwrite=overwrite, strict=strict,
+        keep_mtime=keep_mtime, tags=not no_tags, changes=changes_of(tag or [], cover),
+        overwrite=overwrite, strict=strict,
         poll_s=options.wait_seconds("--poll", poll), once=once, timeout_s=options.timeout_seconds(timeout))
     place = _place(folder, output, settings, name=name, include=include or [], exclude=exclude or [],
                    settle_s=options.wait_seconds("--settle", settle, zero=True),

@@ -10,6 +10,8 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
+from torchfx_cli.cli.helping import write_commands, write_options
+
 PLAIN = (str, bool, list, tuple, type(None))
 
 
@@ -19,13 +21,18 @@ class _TakesWords:
     def get_params(self, context: Any) -> list[Any]:
         return [_spared(parameter) for parameter in super().get_params(context)]  # type: ignore[misc]
 
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        write_options(self, ctx, formatter)
+
 
 class WordCommand(_TakesWords, TyperCommand):
     pass
 
 
 class WordGroup(_TakesWords, TyperGroup):
-    pass
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        write_commands(self, ctx, formatter)
+        write_options(self, ctx, formatter)
 
 
 def _spared(parameter: Any) -> Any:

@@ -160,4 +160,4 @@ def delay_of(taps: Array) -> int:
     return (len(taps) - 1) // 2 if is_symmetric else int(size.argmax())
 
 
-KIND = Kind(FirSpec, None, "- fir: {lowpass: 12 kHz, taps: 511, window: hamming}")
+KIND = Kind(FirSpec, "file", "- fir: {lowpass: 12 kHz, taps: 511, window: hamming}")

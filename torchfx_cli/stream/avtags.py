@@ -7,13 +7,9 @@ from typing import Any
 
 from av.stream import Disposition
 
+from torchfx_cli.stream.tagchanges import comment_key
+
 MAX_COVERS = 16
-# What is a Vorbis comment under another key.
-_KEYS = {
-    "track": "TRACKNUMBER", "disc": "DISCNUMBER", "album_artist": "ALBUMARTIST", "publisher": "LABEL",
-    "sort_name": "TITLESORT", "sort_artist": "ARTISTSORT", "sort_album": "ALBUMSORT",
-    "sort_album_artist": "ALBUMARTISTSORT", "sort_composer": "COMPOSERSORT", "encoded_by": "ENCODEDBY",
-}
 _OF_THE_FILE = frozenset({
     "major_brand", "minor_version", "compatible_brands", "encoder", "itunsmpb", "creation_time", "gapless_playback",
     "media_type", "wmfsdkversion", "wmfsdkneeded", "isvbr", "devicenominalspeed",
@@ -24,7 +20,7 @@ _MIMES = {"mjpeg": "image/jpeg", "png": "image/png", "gif": "image/gif", "bmp": 
 
 def comments(metadata: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """FFmpeg's `metadata` as (key, value), without what tells of the old file."""
-    return tuple((_KEYS.get(key.lower(), key.upper()), text) for key, text in metadata.items()
+    return tuple((comment_key(key), text) for key, text in metadata.items()
                  if key.lower() not in _OF_THE_FILE and text.strip())
 
 

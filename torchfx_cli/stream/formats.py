@@ -158,6 +158,15 @@ CONTAINERS: tuple[Container, ...] = (
 
 # Extensions of MPEG audio that is read and cannot be written, and those of outputs made of it.
 READ_ONLY = dict.fromkeys((".mp2", ".mpa", ".mpga"), ".wav")
+# What other tools write, and what can be written instead.
+_ELSEWHERE = {
+    **dict.fromkeys(("aac", "m4a", "m4b", "mp4", "mov", "wma", "ac3", "eac3", "dts", "amr", "mp2", "mka", "webm"),
+                    "opus, ogg or mp3"),
+    **dict.fromkeys(("wv", "wavpack", "ape", "tta", "shn", "mkv"), "flac"),
+    **dict.fromkeys(("raw", "pcm", "s16", "s16le", "f32", "f32le"), "wav or au"),
+    "vorbis": "ogg",
+    "alac": "caf (--subtype alac) or flac",
+}
 _BY_EXTENSION = {extension: row for row in CONTAINERS for extension in row.extensions}
 _BY_WORD = {row.word: row for row in CONTAINERS}
 
@@ -223,6 +232,11 @@ def extension_of(word: str) -> str:
     return _container_named(word).extensions[0]
 
 
+def tag_words() -> frozenset[str]:
+    """libsndfile's names of tags."""
+    return _ALL_TAGS
+
+
 def format_words() -> tuple[str, ...]:
     return tuple(_BY_WORD)
 
@@ -279,13 +293,20 @@ def without_rate(path: str | Path, format_word: str | None) -> str:
     return "" if RATED.intersection(container.subtypes) else container.word.upper()
 
 
+def not_written(word: str) -> str:
+    """What is to be said of a format that other tools write, "" of any other word."""
+    name = word.lower().lstrip(".")
+    return f"{name.upper()} is not written here; use {_ELSEWHERE[name]} instead" if name in _ELSEWHERE else ""
+
+
 def _container_named(word: str) -> Container:
     try:
         return _BY_WORD[word.lower().lstrip(".")]
     except KeyError:
         by_extension = _BY_EXTENSION.get("." + word.lower().lstrip("."))
         if by_extension is None:
-            raise UsageError(f"unknown format {word!r}; there are {', '.join(_BY_WORD)}") from None
+            raise UsageError(not_written(word) or f"unknown format {word!r}; there are {', '.join(_BY_WORD)}"
+                             ) from None
         return by_extension
 
 
@@ -295,7 +316,8 @@ def _container_of(path: Path, word: str | None) -> Container:
     if word is None:
         if by_name is None:
             known = " ".join(_BY_EXTENSION)
-            raise FileError(f"no audio format has the extension of {path.name}; known are {known}, or use --format")
+            raise FileError(not_written(extension) or
+                            f"no audio format has the extension of {path.name}; known are {known}, or use --format")
         return by_name
     asked = _container_named(word)
     if by_name not in (None, asked) and not (asked.word == "rf64" and by_name is _BY_WORD["wav"]):

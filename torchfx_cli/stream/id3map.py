@@ -34,7 +34,7 @@ def comments_of(frames: Iterable[Any]) -> tuple[list[tuple[str, str]], list[str]
     pairs: list[tuple[str, str]] = []
     lost: list[str] = []
     for frame in frames:
-        key = _key_of(frame)
+        key = key_of(frame)
         if key is None:
             lost.append(frame.FrameID)
         else:
@@ -42,7 +42,8 @@ def comments_of(frames: Iterable[Any]) -> tuple[list[tuple[str, str]], list[str]
     return list(dict.fromkeys(pairs)), list(dict.fromkeys(lost))
 
 
-def _key_of(frame: Any) -> str | None:
+def key_of(frame: Any) -> str | None:
+    """The key of the Vorbis comment that says the same."""
     name = frame.FrameID
     if name == "COMM" and frame.desc in UNNAMED_COMMENTS:
         return "COMMENT"

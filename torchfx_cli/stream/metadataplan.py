@@ -8,19 +8,23 @@ is where players look for them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
+from torchfx_cli.errors import FileError
 from torchfx_cli.records import dataclass
 from torchfx_cli.stream import richtags
 from torchfx_cli.stream.append import Extra
 from torchfx_cli.stream.broadcast import Made, Target, update
 from torchfx_cli.stream.chunks import Chunk
 from torchfx_cli.stream.diagnose import reading
-from torchfx_cli.stream.formats import OutputFormat
+from torchfx_cli.stream.formats import Container, OutputFormat
 from torchfx_cli.stream.metadata import lost_tags, utf8_text
 from torchfx_cli.stream.metadatasource import MetadataSource, has_texts
 from torchfx_cli.stream.richtags import RichTags, TagError
+from torchfx_cli.stream.tagchanges import NO_CHANGES, TagChanges
 from torchfx_cli.stream.taglist import BLOCK_NAMES, id3_loudness, info_names, is_loudness, tag_names
+from torchfx_cli.stream.textchunks import TEXT_CHUNKS, changed
 
 MAX_NAMES = 12
 BROADCAST = ("bext", "iXML", "axml")
@@ -56,14 +60,40 @@ def contents(metadata: MetadataSource) -> tuple[str, ...]:
 
 
 @reading()
-def pack(strings: Mapping[str, str], metadata: MetadataSource | None, out_format: OutputFormat, fs: int, channels: int
-         ) -> MetadataPlan:
-    """The plan of an output of `channels` at `fs` Hz; `strings` as from `read_tags`."""
+def pack(strings: Mapping[str, str], metadata: MetadataSource | None, out_format: OutputFormat, fs: int, channels: int,
+         changes: TagChanges = NO_CHANGES) -> MetadataPlan:
+    """The plan of an output of `channels` at `fs` Hz; `strings` as from `read_tags`.
+
+    Raises FileError where it cannot hold what `changes` give it.
+    """
+    container = out_format.container
+    check_changes(changes, container)
+    if metadata is not None and metadata.fits(container.word):
+        target = Target(fs, channels, out_format, metadata.timeline is not None)
+        plan = _same_kind(strings, metadata, target)
+        return _retagged(plan, strings, changes, container) if changes else plan
+    strings = changes.in_strings(strings)
     if metadata is None:
-        return MetadataPlan(strings, warnings=_named(lost_tags(strings, out_format.container)))
-    if metadata.fits(out_format.container.word):
-        return _same_kind(strings, metadata, Target(fs, channels, out_format, metadata.timeline is not None))
-    return _other_kind(strings, metadata, out_format)
+        return _made(strings, changes, container)
+    return _other_kind(strings, metadata, out_format, changes)
+
+
+def check_changes(changes: TagChanges, container: Container) -> None:
+    """Raise FileError where an output of this kind cannot hold what `changes` give it."""
+    word = container.word
+    changes.check_held(container, takes_rich=word in _REWRITTEN or word in _ID3_CHUNKS)
+    beyond = changes.beyond(container)
+    if beyond and not richtags.is_available():
+        raise FileError(f"{word.upper()} takes {_list(beyond)} only with mutagen: pip install mutagen")
+
+
+def _made(strings: Mapping[str, str], changes: TagChanges, container: Container) -> MetadataPlan:
+    """Of an output that takes nothing from its input, but what was given."""
+    lost = lost_tags(strings, container)
+    if not (changes.beyond(container) or (changes and _is_vague(strings, container))):
+        return MetadataPlan(strings, warnings=_named(lost))
+    tags = RichTags().changed(changes).filled(_plain_texts(strings))
+    return _with_tags(strings, tags, [], (), container.word)
 
 
 def _same_kind(strings: Mapping[str, str], metadata: MetadataSource, target: Target) -> MetadataPlan:
@@ -79,6 +109,37 @@ def _same_kind(strings: Mapping[str, str], metadata: MetadataSource, target: Tar
         warnings=(*_named((*lost, *unmoved), why), *warnings),
         notes=(*notes, *((f"the loudness values in {' and '.join(loud)} are those of the input",) if loud else ())),
     )
+
+
+def _retagged(plan: MetadataPlan, strings: Mapping[str, str], changes: TagChanges, container: Container
+              ) -> MetadataPlan:
+    """`plan` with its chunks of texts and its ID3 tag changed; such a tag is made where nothing else holds all."""
+    texts, tag, others = list[tuple[bytes, bytes]](), b"", list[Extra]()
+    for extra in plan.extras:
+        content = b"".join(extra.content()) if extra.name in TEXT_CHUNKS else b""
+        if content and (extra.name != b"LIST" or content.startswith(b"INFO")):
+            texts.append((extra.name, content))
+        elif extra.name in _ID3_CHUNKS.values():
+            tag = b"".join(extra.content())
+        else:
+            others.append(extra)
+    texts = [] if plan.strings else changed(texts, changes, container)  # those of a chunk that is cut off
+    others += [_extra(*chunk) for chunk in texts]
+    if tag or changes.beyond(container):
+        others += _changed_id3(tag, strings, changes, container)
+    return replace(plan, strings=changes.in_strings(plan.strings) if plan.strings else {}, extras=tuple(others))
+
+
+def _changed_id3(tag: bytes, strings: Mapping[str, str], changes: TagChanges, container: Container) -> list[Extra]:
+    if not richtags.is_available():
+        raise FileError("its ID3 tag can be changed only with mutagen: pip install mutagen")
+    try:
+        with richtags.damage_told():
+            old = richtags.read_frames(tag) if tag else RichTags().filled(_plain_texts(strings))
+            tags = old.changed(changes)
+            return [_extra(_ID3_CHUNKS[container.word], richtags.as_id3(tags))] if tags != RichTags() else []
+    except TagError as error:
+        raise FileError(f"its ID3 tag cannot be changed: {error}") from None
 
 
 def _made_true(made: Made, extras: Sequence[Extra], target: Target
@@ -121,10 +182,12 @@ def _extra(name: bytes, content: bytes) -> Extra:
     return Extra(name, len(content), lambda: (content,))
 
 
-def _other_kind(strings: Mapping[str, str], metadata: MetadataSource, out_format: OutputFormat) -> MetadataPlan:
+def _other_kind(strings: Mapping[str, str], metadata: MetadataSource, out_format: OutputFormat, changes: TagChanges
+                ) -> MetadataPlan:
     word, names = out_format.container.word, tag_names(metadata)
     measured = [name for name in names if is_loudness(name)]
     richer = [name for name in names if name not in measured and name not in BLOCK_NAMES]
+    richer += changes.beyond(out_format.container)
     dropped = lost_tags(strings, out_format.container)
     blocks = [name for name in names if name in BLOCK_NAMES]
     others = [*info_names(metadata), *blocks, *metadata.foreign_chunks()]
@@ -132,13 +195,15 @@ def _other_kind(strings: Mapping[str, str], metadata: MetadataSource, out_format
         others += [name for name in (*dropped, *richer) if name.lower() == "software"]
     notes = (f"dropped, because filtering changes it: {_list(measured)}",) if measured else ()
     takes = word in _REWRITTEN or word in _ID3_CHUNKS
-    if not (takes and (richer or dropped)):
+    if not (takes and (richer or dropped or _is_vague(strings, out_format.container))):
         return MetadataPlan(strings, warnings=_named((*dropped, *richer, *others)), notes=notes)
     if not richtags.is_available():
         return MetadataPlan(strings, warnings=_named((*dropped, *richer, *others), richtags.HINT), notes=notes)
     try:
-        tags = richtags.read(metadata).filled(_texts(strings, metadata))
+        tags = richtags.read(metadata).changed(changes).filled(_texts(strings, metadata))
     except TagError as error:
+        if changes.beyond(out_format.container):
+            raise FileError(f"its tags cannot be changed: {error}") from None
         why = f"; {error}"
         return MetadataPlan(strings, warnings=_named((*dropped, *richer, *others), why), notes=notes)
     if metadata.timeline is not None:
@@ -149,10 +214,19 @@ def _other_kind(strings: Mapping[str, str], metadata: MetadataSource, out_format
     return _with_tags(strings, tags, others, notes, word)
 
 
+def _is_vague(strings: Mapping[str, str], container: Container) -> bool:
+    """Whether LAME would put letters into an MP3 that not all players read: of ID3v1, which names no encoding."""
+    return container.word == "mp3" and richtags.is_available() and not "".join(strings.values()).isascii()
+
+
 def _texts(strings: Mapping[str, str], metadata: MetadataSource) -> dict[str, str]:
     """`strings` as proper text; an MP3 calls its encoder its software."""
     skipped = "software" if metadata.container == "MP3" else ""
-    return {name: utf8_text(text) for name, text in strings.items() if name != skipped}
+    return _plain_texts({name: text for name, text in strings.items() if name != skipped})
+
+
+def _plain_texts(strings: Mapping[str, str]) -> dict[str, str]:
+    return {name: utf8_text(text) for name, text in strings.items()}
 
 
 def _with_tags(strings: Mapping[str, str], tags: RichTags, others: list[str], notes: tuple[str, ...],

@@ -27,6 +27,7 @@ from torchfx_cli.stream.outpipe import OutPipe
 from torchfx_cli.stream.sound import Block, LibraryError
 from torchfx_cli.stream.speakertags import untold, wave_patches
 from torchfx_cli.stream.stdio import STDIO, audio_descriptor
+from torchfx_cli.stream.tagchanges import NO_CHANGES, TagChanges
 from torchfx_cli.stream.writer import Written
 
 # Formats whose beginning can stay as it is when the end is known.
@@ -48,10 +49,11 @@ class PipeOutput:
     """
 
     def __init__(self, fs: int, channels: int, out_format: OutputFormat, tags: Mapping[str, str],
-                 sample_bytes: int | None, metadata: MetadataSource | None) -> None:
+                 sample_bytes: int | None, metadata: MetadataSource | None, changes: TagChanges = NO_CHANGES) -> None:
         self.fs, self.channels, self.format = fs, channels, out_format
         self.frames = 0
-        plan = pack(tags, None, out_format, fs, channels)
+        changes.check_held(out_format.container, takes_rich=False)
+        plan = pack(changes.in_strings(tags), None, out_format, fs, channels)
         lost = () if metadata is None else contents(metadata)
         self.warnings = [*plan.warnings, *([f"not carried over into a pipe: {', '.join(lost)}"] if lost else [])]
         words = untold(out_format, in_pipe=True)

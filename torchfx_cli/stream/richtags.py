@@ -17,9 +17,10 @@ from typing import Any
 
 from torchfx_cli.records import dataclass
 from torchfx_cli.stream.id3limits import TagError, read_id3
-from torchfx_cli.stream.id3map import apic_of, comments_of, frames_of, picture_of
+from torchfx_cli.stream.id3map import apic_of, comments_of, frames_of, key_of, picture_of
 from torchfx_cli.stream.metadatasource import MAX_BYTES, MAX_VALUES, MetadataSource
 from torchfx_cli.stream.sound import PartedFile
+from torchfx_cli.stream.tagchanges import Cover, TagChanges
 from torchfx_cli.stream.taglist import comment_count, flac_blocks, id3_of, is_loudness, is_of_the_file, tag_bytes
 
 FLAC_BLOCK_BYTES = (1 << 24) - 4096  # a block's size has 24 bits; the rest is for mime and description
@@ -52,6 +53,21 @@ class RichTags:
         return replace(self, comments=self.comments + more)
 
 
+    def changed(self, changes: TagChanges) -> RichTags:
+        """With `changes` in comments, pictures and frames alike."""
+        frames = tuple(frame for frame in self.frames if key_of(frame) not in changes.keys)
+        found = replace(self, comments=changes.in_comments(self.comments), frames=frames)
+        return found if changes.cover is None else found._with_cover(changes.cover)
+
+    def _with_cover(self, cover: Cover) -> RichTags:
+        """A front cover and a picture of no kind (0) make room for it; all do for none."""
+        gone = (0, 3) if cover.data else range(256)
+        pictures = tuple(picture for picture in self.pictures if picture.type not in gone)
+        frames = tuple(frame for frame in self.frames if frame.FrameID != "APIC" or frame.type not in gone)
+        made = (_cover(cover.mime, cover.data),) if cover.data else ()
+        return replace(self, pictures=(*made, *pictures), frames=(*frames, *map(apic_of, made)) if frames else ())
+
+
 def is_available() -> bool:
     return importlib.util.find_spec("mutagen") is not None
 
@@ -69,7 +85,7 @@ def read(metadata: MetadataSource) -> RichTags:
             return _read_flac(metadata.fd)
         if metadata.container == "OGG":
             return _read_ogg(metadata)
-        return _read_id3(id3_of(metadata))
+        return read_frames(id3_of(metadata))
 
 
 @contextmanager
@@ -130,7 +146,7 @@ def _is_kept(name: str) -> bool:
     return not is_loudness(name) and not is_of_the_file(name)
 
 
-def _read_id3(tag: bytes) -> RichTags:
+def read_frames(tag: bytes) -> RichTags:
     if not tag:
         return RichTags()
     found = read_id3(tag)
@@ -239,7 +255,8 @@ def _check(tags: RichTags, fd: int, head: bytes) -> None:
     """Raise TagError where `tags` cannot be read back from a file that begins with `head`."""
     container = {b"fLaC": "FLAC", b"OggS": "OGG"}.get(head, "MP3")
     found = read(MetadataSource(fd, os.fstat(fd).st_size, container, 0, None))
-    missing = [] if container == "MP3" else [key for key, value in tags.comments if (key, value) not in found.comments]
+    missing = [] if container == "MP3" else [key for key, value in tags.comments
+                                             if (key, value) not in found.comments and _is_kept(key)]
     if missing or _hashes(found) != _hashes(tags):
         raise TagError("the tags that read back are not those that were written")
 

@@ -263,6 +263,25 @@ def _move_caf_regn(content: bytes, timeline: Timeline, points: Points) -> bytes:
     return struct.pack(">II", smpte, len(moved)) + b"".join(moved) if moved else b""
 
 
+def markers_of(kind: str, chunks: Sequence[tuple[str, bytes]]) -> list[tuple[float, int, bytes]]:
+    """Frame, length in frames (0 for a point) and name of each marker of a file of this kind, in their order there.
+
+    Raises struct.error or ValueError for a chunk that is damaged.
+    """
+    if kind == "AIFF":
+        return [(at, 0, name[1 : 1 + name[0]]) for _, content in chunks for _, at, name in _marks(content)]
+    if kind == "CAF":
+        return [(_MARKER.unpack_from(content, 8 + _MARKER.size * place)[1], 0, b"") for _, content in chunks
+                for place in range(struct.unpack_from(">II", content)[1])]
+    labels: dict[int, bytes] = {}
+    lengths: dict[int, int] = {}
+    for content in (content for name, content in chunks if name == "LIST-adtl"):
+        labels |= {struct.unpack_from("<I", body)[0]: body[4:] for name, body in _labels(content) if name == b"labl"}
+        lengths |= dict(_regions(content))
+    cues = [cue for name, content in chunks if name == "cue" for cue in _cues(content)]
+    return [(_cue_at(cue), lengths.get(cue[0], 0), labels.get(cue[0], b"")) for cue in cues]
+
+
 # The kind of a file, and a chunk's name.
 MOVERS: Mapping[str, Mapping[str, Mover]] = {
     "WAV": {

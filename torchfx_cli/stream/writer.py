@@ -33,6 +33,7 @@ from torchfx_cli.stream.metadatasource import MetadataSource
 from torchfx_cli.stream.oggserial import renumber
 from torchfx_cli.stream.sound import Block, LibraryError
 from torchfx_cli.stream.speakertags import chunk_for, tell, untold
+from torchfx_cli.stream.tagchanges import NO_CHANGES, TagChanges
 from torchfx_cli.stream.verify import what_is_wrong
 
 __all__ = ["Output", "Written", "remove_stale"]
@@ -57,6 +58,7 @@ class Output:
     overwrite       see `AtomicFile`.
     times_ns        time of access and of modification that the output shall have, in ns.
     mode            its permissions, as far as the umask allows them.
+    changes         tags that it gets, whatever its input says.
     attributes      of the file that it replaces, to be kept; it has them from the start, so what is private stays so.
 
     Raises WriteError where this output cannot be written, RunError where none could be (disk full, folder gone).
@@ -66,11 +68,11 @@ class Output:
                  tags: Mapping[str, str] | None = None, expected_bytes: int | None = None, *,
                  overwrite: bool = False, metadata: MetadataSource | None = None,
                  times_ns: tuple[int, int] | None = None, mode: int = 0o666,
-                 attributes: Attributes | None = None) -> None:
+                 attributes: Attributes | None = None, changes: TagChanges = NO_CHANGES) -> None:
         self.path = Path(path)
         self.fs, self.channels, self.format = fs, channels, out_format
         self.frames = 0
-        self._metadata = pack(tags or {}, metadata, out_format, fs, channels)
+        self._metadata = pack(tags or {}, metadata, out_format, fs, channels, changes)
         self._chan = chunk_for(out_format)
         self.warnings, self.notes = list(self._metadata.warnings), list(self._metadata.notes)
         words = untold(out_format)

@@ -69,6 +69,7 @@ def open_output(source: Source, todo: JobPlan, settings: Settings) -> Output | P
             facts.tags if settings.tags else {},
             todo.output_bytes if facts.container != "MP3" else None,  # of an MP3 it is an estimate
             metadata=_metadata(source, todo) if settings.tags else None,
+            changes=todo.job.changes(settings),
         )
     return Output(
         todo.job.output,
@@ -82,6 +83,7 @@ def open_output(source: Source, todo: JobPlan, settings: Settings) -> Output | P
         times_ns=(source.stat.st_atime_ns, source.stat.st_mtime_ns) if settings.keep_mtime else None,
         mode=source.stat.st_mode & 0o666 | 0o600,  # no stranger may read more of the output than of the input
         attributes=attributes_of(todo.job.output) if todo.job.backup else None,
+        changes=todo.job.changes(settings),
     )
 
 

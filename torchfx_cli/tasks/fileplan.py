@@ -19,6 +19,7 @@ from torchfx_cli.stream.bitrate import rated
 from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.foreign import OGG_FLAC
 from torchfx_cli.stream.formats import OutputFormat, choose_output
+from torchfx_cli.stream.metadataplan import check_changes
 from torchfx_cli.stream.pipereader import open_stdin
 from torchfx_cli.stream.reader import Source, open_source
 from torchfx_cli.stream.speakers import mask_of
@@ -78,6 +79,8 @@ def plan_file(job: Job, facts: FileFacts, settings: Settings) -> JobPlan:
     word = settings.format or (PIPE_FORMAT if job.output == STDIO else None)
     behind = _facts_behind(settings.chain, facts)
     output_format = choose_output(job.output, behind, word, settings.subtype)
+    if job.output != STDIO:
+        check_changes(job.changes(settings), output_format.container)
     output_format = rated(output_format, behind.fs, behind.channels, settings.rate, facts.kbps, facts.channels)
     plan = _plan(settings.chain, _signal(facts), facts.sample_format, output_format.sample_format,
                  settings.dither, settings.tail_s, settings.start or settings.chain.start)

@@ -11,6 +11,7 @@ from torchfx_cli.plan.assemble import Dither
 from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Start
 from torchfx_cli.stream.bitrate import AS_INPUT, RateWish
+from torchfx_cli.stream.tagchanges import NO_CHANGES, TagChanges
 
 OnNan = Literal["fail", "repair"]
 OnTruncated = Literal["fail", "keep"]
@@ -26,6 +27,7 @@ class Settings:
     on_truncated  an input that is cut off: the file fails, or what there is of it is done, with a warning.
     on_clip       an output above full scale: the file fails, is clipped with a warning, or is turned down as a whole.
     keep_mtime    outputs get the time of their inputs.
+    tags          outputs get those of their inputs, and `changes` in any case.
     noted         the name of the journal in their root in which outputs are noted before they get their names; with
                   `hashes`, by content.
     is_batch      noted in the journal; otherwise a file or two, without one where none is kept.
@@ -60,6 +62,7 @@ class Settings:
     on_clip: OnClip = "keep"
     keep_mtime: bool = False
     tags: bool = True
+    changes: TagChanges = NO_CHANGES
     noted: str = ""
     hashes: bool = False
     is_batch: bool = False
@@ -84,6 +87,7 @@ class Settings:
         shaping = (
             __version__, self.chain.digest, self.format, self.subtype, self.rate, self.dither, self.tail_s,
             self.start or self.chain.start, self.on_nan, self.on_truncated, self.on_clip, self.keep_mtime, self.tags,
+            self.changes,
         )
         return hashlib.sha256(repr(shaping).encode()).hexdigest()[:16]
 
@@ -98,6 +102,7 @@ class Job:
     overwrite  this output may be replaced, whatever the settings say.
     number     of the input, where outputs are numbered and that is to be kept.
     readings   what the meters of stages that are shared read of the album of the input, in the order of the chain.
+    values     tags of this output, (key, text) as in `TagChanges`; what the settings say goes over them.
     backup     where the old bytes are kept of an input that is its own output.
     has_backup they are there already, as a killed run has left them.
     """
@@ -112,9 +117,17 @@ class Job:
     fault: str | None = None
     number: int | None = None
     readings: tuple[Any, ...] = ()
+    values: tuple[tuple[str, str], ...] = ()
 
     def work(self, work: str) -> str:
-        """The digest `work` of the settings, and of what was read of the album: another gain is other work."""
+        """The digest `work` of the settings, and of what is the file's own: another gain or tag is other work."""
+        own = (self.readings, self.values) if self.values else self.readings
+        if not own:
+            return work
         import hashlib
 
-        return work if not self.readings else hashlib.sha256(repr((work, self.readings)).encode()).hexdigest()[:16]
+        return hashlib.sha256(repr((work, own)).encode()).hexdigest()[:16]
+
+    def changes(self, settings: Settings) -> TagChanges:
+        """The tags that its output gets, whatever its input says."""
+        return settings.changes.over(TagChanges(self.values))

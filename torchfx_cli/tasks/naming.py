@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.stream.foreign import EXTENSIONS
-from torchfx_cli.stream.formats import READ_ONLY, is_audio_name
+from torchfx_cli.stream.formats import READ_ONLY, is_audio_name, not_written
 from torchfx_cli.tasks.folders import DEFAULT_FOLDER
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ def is_folder(output: str, *, named: bool = False) -> bool:
         return False
     if named and os.path.splitext(output)[1]:
         shown = printable(output)
-        raise UsageError(f"no audio format has the extension of {shown}; for a folder write {shown}/")
+        reason = not_written(os.path.splitext(output)[1]) or f"no audio format has the extension of {shown}"
+        raise UsageError(f"{reason}; for a folder write {shown}/")
     return True
 
 
