@@ -29,7 +29,7 @@ def presets(
 
     \b
       torchfx presets podcast-voice
-      torchfx presets --new my-voice --from podcast-voice     for process -c my-voice
+      torchfx presets --new my-voice --from podcast-voice
     """
     from torchfx_cli.chain.presets import list_presets
     from torchfx_cli.chain.values import nearest
