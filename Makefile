@@ -1,11 +1,11 @@
-# make demo | test | lint | bench | fuzz | gpu-check | clean. Everything goes into .venv; the user's Python stays as it is.
+# make demo | test | lint | docs | bench | fuzz | gpu-check | clean. Everything goes into .venv; the user's Python stays as it is.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := pyproject.toml setup.py constraints.txt $(wildcard torchfx_cli/kernel/*.[ch] torchfx_cli/warm/*.c)
 
-.PHONY: demo test lint bench fuzz gpu-check clean
+.PHONY: demo test lint docs bench fuzz gpu-check clean
 
 demo: $(VENV)/.installed
 	$(RUN) benchmarks/demo.py
@@ -16,6 +16,11 @@ test: $(VENV)/.installed-test
 lint: $(VENV)/.installed-test
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
+
+# Dead links and references are errors.
+docs: $(VENV)/.installed-docs
+	$(RUN) -m sphinx -q -W --keep-going -n -b html docs build/docs
+	@echo build/docs/index.html
 
 bench: $(VENV)/.installed-test
 	$(RUN) benchmarks/kernel.py
@@ -44,7 +49,12 @@ $(VENV)/.installed-test: $(SOURCES) | $(VENV)/bin/python
 	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[test]'
 	touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-docs: $(SOURCES) | $(VENV)/bin/python
+	$(PIP) setuptools
+	$(PIP) --no-build-isolation --config-settings editable_mode=compat --editable '.[docs]'
+	touch $@ $(VENV)/.installed
+
 clean:
-	rm -rf $(VENV) build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) docs/generated build dist demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find torchfx_cli tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 	rm -f torchfx_cli/kernel/_kernel*.so torchfx_cli/warm/client

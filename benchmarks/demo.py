@@ -6,6 +6,7 @@ shows the level of what should have gone and of what should have stayed, measure
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ import soundfile
 FS = 48_000
 SECONDS = 12
 FOLDER = Path("demo")
-COMMAND = Path(sys.executable).with_name("torchfx").relative_to(Path.cwd())
+COMMAND = Path(os.path.relpath(Path(sys.executable).with_name("torchfx")))
 CHAINS = ("hum-removal-50hz", "podcast-voice")
 
 # First three formants in Hz of a few vowels (Peterson & Barney 1952, men), spoken one after another.
@@ -39,9 +40,9 @@ BANDS = (
 )
 
 
-def voice(rng: np.random.Generator) -> np.ndarray:
+def voice(rng: np.random.Generator, seconds: float = SECONDS) -> np.ndarray:
     """[frames]: a buzz of falling pitch, shaped by formant resonators, in syllables."""
-    time = np.arange(SECONDS * FS) / FS
+    time = np.arange(int(seconds * FS)) / FS
     pitch = 118 + 14 * np.sin(2 * np.pi * 0.45 * time) + 5 * np.sin(2 * np.pi * 5.1 * time)
     phase = np.cumsum(pitch) / FS
     buzz = sum(np.cos(2 * np.pi * k * phase) / k**1.1 for k in range(1, 36))
@@ -61,8 +62,8 @@ def formants(buzz: np.ndarray, centres: tuple[int, ...]) -> np.ndarray:
     return np.fft.irfft(np.fft.rfft(buzz) * gain, len(buzz))
 
 
-def disturbances(rng: np.random.Generator) -> np.ndarray:
-    time = np.arange(SECONDS * FS) / FS
+def disturbances(rng: np.random.Generator, seconds: float = SECONDS) -> np.ndarray:
+    time = np.arange(int(seconds * FS)) / FS
     hum = sum(0.012 / k * np.sin(2 * np.pi * 50 * k * time + k) for k in (1, 2, 3, 4, 5))
     rumble = np.cumsum(rng.standard_normal(len(time)))
     rumble -= np.convolve(rumble, np.ones(9601) / 9601, "same")

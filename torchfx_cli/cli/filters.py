@@ -53,9 +53,7 @@ def _print_kind(record: dict[str, Any]) -> None:
     from torchfx_cli.effects.beside import BESIDE
 
     show.say(f"{record['kind']}: {record['doc']}", "")
-    rows = [
-        (param["key"], param["unit"], _range(param), _default(param), _meaning(param)) for param in record["params"]
-    ]
+    rows = key_rows(record)
     if rows:
         show.table(("key", "unit", "allowed", "default", "meaning"), rows, indent="  ")
         show.say("")
@@ -65,6 +63,13 @@ def _print_kind(record: dict[str, Any]) -> None:
         show.say(f"A bare value is its {record['shorthand']}.")
     show.say(f"In a chain file:      {record['example']}")
     show.say(f"On the command line:  -e \"{inline(record['example'])}\"")
+
+
+def key_rows(record: dict[str, Any]) -> list[tuple[str, ...]]:
+    """(key, unit, what is allowed, default, meaning) of each key of a kind."""
+    return [
+        (param["key"], param["unit"], _range(param), _default(param), _meaning(param)) for param in record["params"]
+    ]
 
 
 def _range(param: dict[str, Any]) -> str:

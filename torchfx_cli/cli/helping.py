@@ -34,6 +34,11 @@ def option(group: str, *names: str, **rest: Any) -> Any:
 
 
 def write_options(command: Any, context: Any, formatter: Any) -> None:
+    for title, records in rows_of(command, context):
+        _write_table(formatter, title, records)
+
+
+def rows_of(command: Any, context: Any) -> list[tuple[str, list[tuple[str, str]]]]:
     """The arguments and options of `command` in groups; --help, which has none, stands among the messages."""
     parameters = command.get_params(context)
     other = TELLING if any(map(_group_of, parameters)) else OTHERS
@@ -43,9 +48,7 @@ def write_options(command: Any, context: Any, formatter: Any) -> None:
         if record is not None:
             argument = parameter.param_type_name == "argument"
             rows[ARGUMENTS if argument else _group_of(parameter) or other].append(record)
-    for title, records in rows.items():
-        if records:
-            _write_table(formatter, title, records)
+    return [(title, records) for title, records in rows.items() if records]
 
 
 def write_commands(group: Any, context: Any, formatter: Any) -> None:

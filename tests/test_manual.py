@@ -1,0 +1,165 @@
+"""What README and manual say can be done: their chains are read, their commands run, their references are current."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from support import pages
+
+from torchfx_cli.__main__ import main
+from torchfx_cli.chain.parse import parse_chain
+from torchfx_cli.cli.app import app
+from torchfx_cli.effects.table import KINDS
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+# How a command ends that shows what a failure or a difference looks like.
+CODES = {"corpus/": (0, 3), "torchfx diff": (0, 1), "torchfx info podcast/ --stats --require": (3,), "bad.yaml": (2,),
+         "in-the-way.yaml": (2,)}
+
+
+@pytest.fixture(scope="session")
+def practice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the pages speak of: the recordings to practise on, and small files of any other name."""
+    folder = tmp_path_factory.mktemp("practice")
+    sys.path.insert(0, str(DOCS))
+    import practice as made
+
+    sys.path.remove(str(DOCS))
+    made.make(folder)
+    noise = (np.random.default_rng(1).standard_normal((4800, 2)) * 3000).astype(np.int16)
+    for name in ("in.wav", "other.wav", "episode.wav", "take1.wav", "take2.wav", "recordings/a.wav",
+                 "recordings/x/b_raw.wav", "raw/x/c.flac", "incoming/d.wav"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(folder / name, noise, 48_000)
+    (folder / "eq.yaml").write_text(next(block.text for block in pages.blocks_of(ROOT / "README.md")
+                                         if block.language == "yaml"))
+    (folder / "bad.yaml").write_text("chain:\n  - highpas: 80\n  - notch: 50 dB\n"
+                                     "  - peaking: {frequency: 1 kHz, gain: 1, gain: 2}\n")
+    (folder / "ParametricEQ.txt").write_text("Preamp: -3 dB\nFilter 1: ON PK Fc 100 Hz Gain 3 dB Q 1\n")
+    (folder / "cover.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
+    (folder / "tags.csv").write_text("file,title\na.wav,Dawn\n")
+    (folder / "names.txt").write_text("other.wav\n")
+    (folder / "failed.txt").write_text("recordings/./a.wav\n")
+    return folder
+
+
+@pytest.fixture
+def folder(practice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    here = tmp_path / "here"
+    shutil.copytree(practice, here)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("COLUMNS", "100")
+    return here
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_of_a_page_does_what_it_says(page: Path, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    def run(command: str) -> tuple[int, str]:
+        words = pages.words_of(command)
+        if words is None:
+            return pages.in_shell(command)
+        capfd.readouterr()
+        code = main(words)
+        return code, "".join(capfd.readouterr())
+
+    names: dict[str, Any] = {}
+    for block in pages.blocks_of(page):
+        where = f"{page.name}:{block.line}"
+        if block.language in ("sh", "console"):
+            for command, wanted in block.commands:
+                run_command(run, command, wanted, where, block.reason)
+        elif block.reason is not None:
+            continue
+        elif block.language == "yaml":
+            read_chain(block, where)
+        elif block.language == "python":
+            pages.run_python(block.text, names, where)
+
+
+def run_command(run: pages.Runner, command: str, wanted: list[str], where: str, reason: str | None) -> None:
+    if reason is not None or pages.is_left_out(command):
+        if re.search(r"\btorchfx [a-z]", command):
+            pages.check_options(command, app().commands)
+        return
+    code, printed = run(command)
+    allowed = next((codes for words, codes in CODES.items() if words in command), (0,))
+    assert code in allowed, f"{where}: {command}: exit code {code}\n{printed}"
+    if wanted:
+        assert pages.unlike(printed, wanted) == [], f"{where}: {command}\n{printed}"
+
+
+def read_chain(block: pages.Block, where: str) -> None:
+    if block.file is not None:
+        Path(block.file).write_text(block.text, encoding="utf-8")
+    text = block.text if re.search("^chain:", block.text, re.M) else "chain:\n" + re.sub("^", "  ", block.text, flags=re.M)
+    assert parse_chain(text, where).stages
+
+
+def test_no_block_is_in_a_language_that_nothing_runs() -> None:
+    languages = {block.language for page in PAGES for block in pages.blocks_of(page)}
+    assert languages <= {"sh", "console", "yaml", "python", "text", "toctree"}
+
+
+def test_the_python_page_makes_what_it_says() -> None:
+    ...
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_link_of_a_page_leads_to_a_file(page: Path) -> None:
+    """Sphinx holds links and anchors of the manual together; this holds those that leave it, as from README."""
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    made = {"generated/stages.md", "generated/commands.md"}
+    assert [link for link in links if "://" not in link and link not in made
+            and not (page.parent / link).exists()] == []
+
+
+def test_the_man_page_is_what_the_commands_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS))
+    import commandpages
+
+    assert (DOCS / "torchfx.1").read_text(encoding="utf-8") == commandpages.man(), \
+        "run python docs/commandpages.py"
+
+
+def test_every_kind_has_its_place_among_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS))
+    import stagepages
+
+    assert [kind for kinds in stagepages.GROUPS.values() for kind in kinds if kind not in KINDS] == []
+    text = stagepages.markdown({})
+    assert [kind for kind in KINDS if f"({stagepages.slug(kind)})=" not in text] == []
+
+
+@pytest.mark.skipif(not all(map(find_spec, ("sphinx", "myst_parser", "furo"))), reason="make docs installs Sphinx")
+def test_the_manual_is_built_without_a_warning(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-n", "-b", "dummy", str(DOCS),
+                           str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_verbs_that_the_pages_name_are_in_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    named = {verb for page in PAGES for verb in re.findall(r"`make ([\w-]+)`", page.read_text(encoding="utf-8"))}
+    assert [verb for verb in named if not re.search(rf"^{verb}:", makefile, re.M)] == []
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_knows_what_to_do_for_each_verb_without_doing_it() -> None:
+    for verb in ("demo", "test", "lint", "docs", "clean"):
+        subprocess.run(["make", "-n", verb], cwd=ROOT, check=True, capture_output=True)
+
+
