@@ -15,6 +15,7 @@ from torchfx_cli.cli.export import export
 from torchfx_cli.cli.filters import filters
 from torchfx_cli.cli.import_ import import_
 from torchfx_cli.cli.info import info
+from torchfx_cli.cli.plot import plot
 from torchfx_cli.cli.presets import presets
 from torchfx_cli.cli.process import process
 from torchfx_cli.cli.warm import warm
@@ -34,7 +35,7 @@ def app() -> Any:
     program = typer.Typer(
         cls=WordGroup, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=HELP_NAMES)
     program.callback(invoke_without_command=True)(_program)
-    for command in (process, watch, presets, filters, import_, export, devices, info, bench, warm):
+    for command in (process, watch, presets, filters, import_, export, plot, devices, info, bench, warm):
         program.command(command.__name__.strip("_"), cls=WordCommand)(command)
     return typer.main.get_command(program)
 

@@ -15,6 +15,7 @@ MAX_TAIL_S = 3600.0
 MAX_TIMEOUT_S = 1e6
 MAX_JOBS = 256
 MAX_RATE_HZ = 10_000_000
+MAX_CHANNELS = 64
 KBPS = 6, 4000
 # Two of these say different things about the same outputs.
 CONTRADICTIONS = (
@@ -67,6 +68,23 @@ def rate_wish(bitrate: str | None, quality: str | None) -> RateWish:
 def sample_rate(value: str) -> float:
     """Hz of --rate."""
     return _number("--rate", value, 1, MAX_RATE_HZ, " Hz")
+
+
+def whole_rate(value: str) -> int:
+    """Hz of --rate where a whole number is needed, as files have one."""
+    return _whole("--rate", value, MAX_RATE_HZ, " Hz")
+
+
+def channel_count(value: str) -> int:
+    """Channels of --channels: 1 to `MAX_CHANNELS`."""
+    return _whole("--channels", value, MAX_CHANNELS)
+
+
+def _whole(option: str, value: str, high: int, unit: str = "") -> int:
+    number = _number(option, value, 1, high, unit)
+    if number != int(number):
+        raise UsageError(f"{option}: found {quoted(value)}; allowed is a whole number from 1 to {high}{unit}")
+    return int(number)
 
 
 def _number(option: str, value: str, low: float, high: float, unit: str = "") -> float:
