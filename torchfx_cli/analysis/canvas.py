@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from math import floor
 
 import numpy as np
 
 from torchfx_cli.analysis.curve import Array
-from torchfx_cli.analysis.panels import Panel, Series, decades_of, short, ticks_of
-from torchfx_cli.samples import hertz
+from torchfx_cli.analysis.panels import Panel, Series, bold_of, short, ticks_of, x_ticks_of
 
 BRAILLE = 0x2800
 # The bit of each dot of a braille character: [row, column].
@@ -64,20 +64,21 @@ class Canvas:
         """A curve; `x` from 0 to 1 rising, `y` from 0 (below) to 1, NaN for a gap. `every`: of so many columns one."""
         down, across = self.shape
         fine = np.unique(np.concatenate([np.linspace(0.0, 1.0, across * FINE + 1), x[(x >= 0.0) & (x <= 1.0)]]))
-        values = np.interp(fine, x, y, left=np.nan, right=np.nan)
-        rows = np.round((1.0 - np.clip(values, -1.0, 2.0)) * (down - 1))
+        values = np.clip(np.interp(fine, x, y, left=np.nan, right=np.nan), -1.0, 2.0)
+        rows = (1.0 - values) * down - 0.5
+        rows = np.where((values >= 0.0) & (values <= 1.0), np.clip(rows, 0.0, down - 1.0), rows)
         columns = np.minimum((fine * across).astype(int), across - 1)
+        last: tuple[int, int] | None = None
         for column in range(0, across, every):
             inside = rows[columns == column]
-            before = rows[columns == column - 1][-1:] if every == 1 else inside[:0]
-            inside = np.concatenate([inside, before])
-            inside = inside[np.isfinite(inside)]
-            if len(inside):
-                low, high = int(inside.min()), int(inside.max())
-                if len(before) and before[0] != inside[0] and high - low > 1:  # the column before has that dot
-                    low, high = (low + (low == before[0]), high - (high == before[0]))
+            span = _span(inside[np.isfinite(inside)])
+            if span is not None:
+                low, high = span
+                if last is not None and every == 1:  # no gap to the column before
+                    low, high = min(low, last[1] + 1), max(high, last[0] - 1)
                 for row in range(max(low, 0), min(high, down - 1) + 1):
                     self._set(row, column, code)
+            last = span
 
     def _set(self, row: int, column: int, code: str) -> None:
         down, across = self._dot.shape
@@ -107,6 +108,16 @@ class Canvas:
         return self._style.painted(character, str(self._codes[row, column]))
 
 
+def _span(rows: Array) -> tuple[int, int] | None:
+    """The first and the last row that a curve goes through; one where it hardly moves, so that it stays thin."""
+    if not len(rows):
+        return None
+    low, high = float(rows.min()), float(rows.max())
+    if high - low <= 1.0:
+        low = high = (low + high) / 2.0
+    return floor(low + 0.5), floor(high + 0.5)
+
+
 def drawn(panel: Panel, columns: int, about: int, style: Style) -> list[str]:
     """A panel `columns` wide: a title, `about` so many rows of curves, and two lines for the axis.
 
@@ -121,7 +132,7 @@ def drawn(panel: Panel, columns: int, about: int, style: Style) -> list[str]:
     canvas = Canvas(inner, rows, style)
     for code, every, at, values in _curves(panel, style):
         canvas.curve(_across(panel, at), _up(values, limits), code, every)
-    bold = _bold(panel)
+    bold = bold_of(panel)
     for n in range(len(bold) if len(bold) > 1 else 0):
         x, y, away = _spot(panel, limits, n)
         if away > APART or panel.role != "impulse":
@@ -142,19 +153,20 @@ def _curves(panel: Panel, style: Style) -> Iterator[tuple[str, int, Array, Array
     for one in panel.series:
         if one.is_faint and (one_chain or style.has_colours):
             yield FAINT, STEPPED, one.x, one.y
-    for one in _bold(panel):
+    for one in bold_of(panel):
         yield _colour(panel, one), 1, one.x, one.y
 
 
 def legend(panel: Panel, names: Sequence[str], style: Style) -> list[str]:
     """A line for each curve that has a letter, of chains called `names`."""
-    bold = _bold(panel)
+    bold = bold_of(panel)
     if len(bold) < 2:
         return []
     lines = []
     for n, one in enumerate(bold):
         name = ": ".join(word for word in (names[one.chain] * (len(names) > 1), one.name) if word)
-        lines.append(" " * MARGIN + style.painted(LETTERS[n % 26], _colour(panel, one)) + f"  {name}")
+        letter = style.painted(LETTERS[n % 26], _colour(panel, one))
+        lines.append(f"{' ' * MARGIN}{letter}  {name[: style.width - MARGIN - 3]}")
     return lines
 
 
@@ -180,14 +192,10 @@ def page(panels: Sequence[Panel], names: Sequence[str], style: Style) -> list[st
     return [line.rstrip() for line in lines[:-1]]
 
 
-def _bold(panel: Panel) -> list[Series]:
-    return [one for one in panel.series if not one.is_faint]
-
-
 def _colour(panel: Panel, one: Series) -> str:
     """Of its chain; of its own where there is one chain."""
     chains = {other.chain for other in panel.series}
-    number = one.chain if len(chains) > 1 or one.is_faint else _bold(panel).index(one)
+    number = one.chain if len(chains) > 1 or one.is_faint else bold_of(panel).index(one)
     return COLOURS[number % len(COLOURS)]
 
 
@@ -207,7 +215,7 @@ def _up(y: Array, limits: tuple[float, float]) -> Array:
 def _spot(panel: Panel, limits: tuple[float, float], number: int) -> tuple[float, float, float]:
     """Where a curve is farthest from the others, and how far."""
     at = np.linspace(0.06, 0.94, 40)
-    values = np.array([np.interp(at, _across(panel, one.x), _up(one.y, limits)) for one in _bold(panel)])
+    values = np.array([np.interp(at, _across(panel, one.x), _up(one.y, limits)) for one in bold_of(panel)])
     mine = values[number]
     with np.errstate(invalid="ignore"):
         away = np.min(np.abs(np.delete(values, number, axis=0) - mine), axis=0)
@@ -221,7 +229,7 @@ def _with_axes(rows: Sequence[str], labels: Mapping[int, str], panel: Panel, inn
     made = [f"{labels.get(n, ''):>{MARGIN - 1}}{tick if n in labels else bar}{row}" for n, row in enumerate(rows)]
     axis, words = [line] * inner, [" "] * (inner + MARGIN)
     free = 0
-    for value, word in _x_ticks(panel, inner):
+    for value, word in x_ticks_of(panel, (1, 2, 5) if inner >= 60 else (1,), max(2, inner // 9)):
         column = min(int(float(_across(panel, np.array([value]))[0]) * inner), inner - 1)
         first = min(max(MARGIN + column - len(word) // 2, 0), len(words) - len(word))
         if first >= free:
@@ -229,13 +237,3 @@ def _with_axes(rows: Sequence[str], labels: Mapping[int, str], panel: Panel, inn
             words[first : first + len(word)] = word
             free = first + len(word) + 1
     return [*made, " " * (MARGIN - 1) + corner + "".join(axis), "".join(words) + " "]
-
-
-def _x_ticks(panel: Panel, inner: int) -> list[tuple[float, str]]:
-    low, high = panel.x_limits
-    if panel.is_log:
-        values = decades_of(low, high, (1, 2, 5) if inner >= 60 else (1,))
-    else:
-        values = ticks_of(low, high, max(2, inner // 9))
-    last = hertz(values[-1]) if panel.is_log else f"{short(values[-1])} {panel.x_unit}"
-    return [*((value, short(value)) for value in values[:-1]), (values[-1], last)]

@@ -1,7 +1,4 @@
-"""Panels as a picture: the response large above, everything else two abreast. Only this file draws with matplotlib.
-
-Figures are made without pyplot, which would look for a screen.
-"""
+"""Panels as a picture: the response large above, everything else two abreast."""
 
 from __future__ import annotations
 
@@ -10,41 +7,56 @@ from typing import Any
 
 import numpy as np
 
-from torchfx_cli.analysis.panels import Panel, Series, decades_of, panels_of, short, step_of
-from torchfx_cli.analysis.picture import FAINT, GUIDE, INK
+from torchfx_cli.analysis.panels import Panel, Series, bold_of, panels_of, short, ticks_of, x_ticks_of
+from torchfx_cli.analysis.picture import FAINT, GUIDE, INK, blank
 from torchfx_cli.analysis.response import ChainView
 
 MAKER = "torchfx plot"  # stands near the beginning of each picture
 COLOURS = ("#1f5fbf", "#e07b00", "#5c9a00", "#b3366b", "#7a4fbf", "#009c9c", "#a0712a", "#4d4d4d")
 STAGES = ("#8fb0de", "#e9b77f", "#aecb7f", "#d79ab5", "#bda7df", "#7fcdcd", "#cfb894", "#a6a6a6")
-WIDTH_IN, LARGE_IN, SMALL_IN = 9.6, 3.3, 2.3
+WIDTH_IN, LARGE_IN, SMALL_IN = 9.6, 3.4, 2.3
+LEFT_IN, RIGHT_IN, ABOVE_IN, BELOW_IN = 0.55, 0.25, 0.3, 0.35  # around the axes of a panel
+LEGEND_IN, HEAD_IN, NOTE_IN = 2.3, 0.3, 0.15
 MOST_NAMED = 16
-MOST_LETTERS = 46
+MOST_LETTERS, WIDEST_LETTERS = 40, 150
 FEW_POINTS = 100  # of which each sample is seen
 
 
 def figure_of(views: Sequence[ChainView], notes: Sequence[str] = ()) -> Any:
-    """A figure of matplotlib with all panels of `views`, and `notes` at the foot."""
-    from matplotlib.figure import Figure
+    """A figure of matplotlib with all panels of `views`, and `notes` at the foot.
 
+    Places are in inches and not left to a layout engine, which would draw everything twice to know them.
+    """
     panels = panels_of(views)
+    names = [view.name for view in views]
     large = [panel for panel in panels if panel.role == "magnitude"]
     small = [panel for panel in panels if panel.role != "magnitude"]
-    rows = (len(small) + 1) // 2
-    height_in = LARGE_IN * len(large) + SMALL_IN * rows + 0.16 * len(notes) + 0.5
-    figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained", facecolor="white")
-    heights = [LARGE_IN] * len(large) + [SMALL_IN] * rows
-    places = figure.add_gridspec(len(heights), 2, height_ratios=heights) if heights else None
-    names = [view.name for view in views]
-    for n, panel in enumerate([*large, *small]):
-        row, column = divmod(n - len(large), 2) if n >= len(large) else (-1, 0)
-        is_wide = n < len(large) or (n == len(panels) - 1 and not column)
-        place = places[row + len(large), slice(None) if is_wide else column]  # type: ignore[index]
-        _draw(figure.add_subplot(place), panel, names)
-    figure.suptitle(" · ".join(names), fontsize=10, color=INK, x=0.01, ha="left")
-    if notes:
-        figure.supxlabel("\n".join(notes), fontsize=7, color="#666666", x=0.01, ha="left")
+    rows = [[panel] for panel in large] + [small[n : n + 2] for n in range(0, len(small), 2)]
+    foot_in = 0.25 + NOTE_IN * len(notes)
+    heights_in = [LARGE_IN if row[0].role == "magnitude" else SMALL_IN for row in rows]
+    height_in = sum(heights_in) + foot_in + HEAD_IN
+    figure = blank(WIDTH_IN, height_in)
+    top_in = height_in - HEAD_IN
+    for row, row_in in zip(rows, heights_in, strict=True):
+        wide_in = WIDTH_IN - LEFT_IN - (LEGEND_IN if _has_legend(row[0]) and row[0].role == "magnitude" else RIGHT_IN)
+        each_in = (wide_in - (LEFT_IN + RIGHT_IN) * (len(row) - 1)) / len(row)
+        for n, panel in enumerate(row):
+            left_in = LEFT_IN + n * (each_in + LEFT_IN + RIGHT_IN)
+            bottom_in, tall_in = top_in - row_in + BELOW_IN, row_in - BELOW_IN - ABOVE_IN
+            axis = figure.add_axes((left_in / WIDTH_IN, bottom_in / height_in, each_in / WIDTH_IN, tall_in / height_in))
+            _draw(axis, panel, names)
+        top_in -= row_in
+    figure.text(0.1 / WIDTH_IN, 1.0 - 0.1 / height_in, _cut(" · ".join(names), WIDEST_LETTERS), fontsize=10, color=INK,
+                va="top")
+    for n, note in enumerate(reversed(notes)):
+        figure.text(0.1 / WIDTH_IN, (0.1 + NOTE_IN * n) / height_in, _cut(note, WIDEST_LETTERS), fontsize=7,
+                    color="#666666")
     return figure
+
+
+def _has_legend(panel: Panel) -> bool:
+    named = len(panel.series) if len({one.chain for one in panel.series}) == 1 else len(bold_of(panel))
+    return 1 < named <= MOST_NAMED
 
 
 def _draw(axis: Any, panel: Panel, names: Sequence[str]) -> None:
@@ -53,7 +65,7 @@ def _draw(axis: Any, panel: Panel, names: Sequence[str]) -> None:
         if panel.role == "magnitude":
             axis.annotate(word, (edge, 0.0), xycoords=("data", "axes fraction"), xytext=(-3, 3), ha="right",
                           va="bottom", textcoords="offset points", fontsize=7, color="#8a8a8a")
-    bold = [one for one in panel.series if not one.is_faint]
+    bold = bold_of(panel)
     faint = [one for one in panel.series if one.is_faint]
     several = len({one.chain for one in panel.series}) > 1
     for n, one in enumerate(faint):
@@ -68,7 +80,7 @@ def _draw(axis: Any, panel: Panel, names: Sequence[str]) -> None:
                   label=_cut(_label(one, names, several, bool(faint))))
     _decorate(axis, panel)
     named = [line for line in axis.get_lines() if not line.get_label().startswith("_")]
-    if panel.role in ("magnitude", "levels", "envelope") and 1 < len(named) <= MOST_NAMED:
+    if panel.role in ("magnitude", "levels", "envelope") and _has_legend(panel):
         _legend(axis, panel, named)
 
 
@@ -81,8 +93,8 @@ def _label(one: Series, names: Sequence[str], several: bool, has_stages: bool) -
     return ": ".join(word for word in words if word) or "_"
 
 
-def _cut(name: str) -> str:
-    return name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}…"
+def _cut(name: str, letters: int = MOST_LETTERS) -> str:
+    return name if len(name) <= letters else f"{name[: letters - 1]}…"
 
 
 def _legend(axis: Any, panel: Panel, lines: Sequence[Any]) -> None:
@@ -93,25 +105,19 @@ def _legend(axis: Any, panel: Panel, lines: Sequence[Any]) -> None:
 
 
 def _decorate(axis: Any, panel: Panel) -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, MultipleLocator, NullLocator
-
-    axis.set_title(panel.title, fontsize=9, color=INK, loc="left")
     if panel.is_log:
         axis.set_xscale("log")
-        axis.xaxis.set_major_locator(FixedLocator(decades_of(*panel.x_limits, (1, 2, 5) if panel.role == "magnitude"
-                                                             else (1,))))
-        axis.xaxis.set_minor_locator(FixedLocator(decades_of(*panel.x_limits, range(1, 10)))
-                                     if panel.role != "magnitude" else NullLocator())
-        axis.xaxis.set_minor_formatter(FuncFormatter(lambda value, place: ""))
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, place: short(value)))
+        axis.minorticks_off()
     low, high = panel.y_limits
     room = 0.02 * (high - low)
     axis.set_xlim(*panel.x_limits)
     axis.set_ylim(low - room, high + room)
-    axis.yaxis.set_major_locator(MultipleLocator(step_of(high - low, 7 if panel.role == "magnitude" else 4)))
-    axis.set_xlabel(panel.x_unit, fontsize=8, color=INK, loc="right", labelpad=1)
-    axis.tick_params(which="both", colors=INK, length=3, labelsize=8)
-    axis.tick_params(which="minor", length=1.5)
+    is_large = panel.role == "magnitude"
+    x_ticks, y_ticks = x_ticks_of(panel, (1, 2, 5) if is_large else (1,), 8), ticks_of(low, high, 7 if is_large else 4)
+    axis.set_xticks([value for value, _ in x_ticks], [word for _, word in x_ticks], fontsize=8)
+    axis.set_yticks(y_ticks, [short(value) for value in y_ticks], fontsize=8)
+    axis.text(0.0, 1.03, panel.title, transform=axis.transAxes, fontsize=9, color=INK)
+    axis.tick_params(colors=INK, length=3)
     axis.grid(color=FAINT, linewidth=0.6)
     if low < 0.0 < high and panel.role != "levels":
         axis.axhline(0.0, color=GUIDE, linewidth=0.8, zorder=1)

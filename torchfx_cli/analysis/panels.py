@@ -236,3 +236,16 @@ def short(value: float) -> str:
     if abs(value) >= 1000.0:
         return f"{value / 1000.0:.4g}k"
     return f"{value:.4g}" if abs(value) > 1e-12 else "0"
+
+
+def x_ticks_of(panel: Panel, marks: Sequence[int], about: int) -> list[tuple[float, str]]:
+    """Ticks of the lower axis: `marks` of each decade, or `about` so many; the last one with the unit."""
+    low, high = panel.x_limits
+    values = decades_of(low, high, marks) if panel.is_log else ticks_of(low, high, about)
+    last = hertz(values[-1]) if panel.is_log else f"{short(values[-1])} {panel.x_unit}"
+    return [*((value, short(value)) for value in values[:-1]), (values[-1], last)]
+
+
+def bold_of(panel: Panel) -> list[Series]:
+    """Those that do not stand behind others."""
+    return [one for one in panel.series if not one.is_faint]

@@ -1,4 +1,7 @@
-"""Pictures as files: which kinds there are, how they are made of a figure, and how an own one is known again."""
+"""Pictures as files: which kinds there are, how they are made of a figure, and how an own one is known again.
+
+Figures are made without pyplot, which would look for a screen.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +27,20 @@ def check(option: str, name: str, suffixes: Sequence[str] = SUFFIXES) -> None:
         raise UsageError(f"{option} {printable(name)}: the name has to end in {', '.join(others)} or {last}")
 
 
-def encoded(figure: Any, name: str, maker: str, dpi: int = 200) -> bytes:
+def blank(width_in: float, height_in: float) -> Any:
+    """An empty figure of matplotlib."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width_in, height_in), facecolor="white")
+
+
+def encoded(figure: Any, name: str, maker: str, dpi: int = 160) -> bytes:
     """A figure of matplotlib as the file `name` holds it, with the name of its `maker`."""
+    from matplotlib import rc_context
+
     out, kind = BytesIO(), name[-3:].lower()
-    figure.savefig(out, format=kind, dpi=dpi, metadata={MAKER_KEYS[kind]: maker} | UNDATED[kind])
+    with rc_context({"svg.hashsalt": maker}):
+        figure.savefig(out, format=kind, dpi=dpi, metadata={MAKER_KEYS[kind]: maker} | UNDATED[kind])
     return out.getvalue()
 
 
