@@ -159,9 +159,17 @@ def test_a_rate_that_changes_on_the_way_has_the_band_of_both() -> None:
     assert at(found, 12_000.0) < -160
 
 
-def test_an_unusual_rate_is_shown_up_to_half_of_the_lower_one() -> None:
-    found = seen("resample:47999")
-    assert abs(at(found, 1000.0)) < 1e-6
+@pytest.mark.parametrize(("fs", "rate", "highest_hz"), [(FS, 47_999, 23_999.5), (FS, 12, 6.0), (8000, 11_025, 5512.5)])
+def test_rates_with_little_in_common_are_shown_up_to_half_of_the_lower_one(fs: int, rate: int, highest_hz: float
+                                                                          ) -> None:
+    found = seen(f"resample:{rate}", fs=fs)
+    assert found.frequencies_hz[-1] == highest_hz
+    assert abs(at(found, highest_hz / 20.0)) < 1e-6
+
+
+def test_where_nothing_passes_there_is_no_line() -> None:
+    found = seen("gain:1", "mix:[[0, 0], [0, 0]]", channels=2)
+    assert (found.lines, found.impulses, found.left_out) == ((), (), ())
 
 
 @pytest.mark.parametrize("knee", [0.0, 6.0])
@@ -209,9 +217,12 @@ def test_what_depends_on_the_sound_is_named() -> None:
     np.testing.assert_allclose(found.lines[0].curve.h, seen("highpass:80").lines[0].curve.h, rtol=1e-12)
 
 
-def test_a_notch_is_found_however_narrow_it_is() -> None:
-    found = seen("notch: {frequency: 1234.5 Hz, q: 1000}")
-    assert found.lines[0].curve.magnitude_db.min() < -200
+@pytest.mark.parametrize("effect", ["notch: {frequency: 1234.5 Hz, q: 1000}",
+                                    "notch: {frequency: 1234.5 Hz, q: 200, zero_phase: true}"])
+def test_a_notch_is_found_however_narrow_it_is(effect: str) -> None:
+    found = seen(effect)
+    assert found.lines[0].curve.magnitude_db.min() < -60
+    assert abs(found.frequencies_hz[np.argmin(found.lines[0].curve.magnitude_db)] - 1234.5) < 0.01
     assert np.isfinite(found.lines[0].curve.group_delay_s[found.lines[0].curve.h != 0.0]).all()
 
 

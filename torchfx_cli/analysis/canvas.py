@@ -145,8 +145,7 @@ def drawn(panel: Panel, columns: int, about: int, style: Style) -> list[str]:
 def _curves(panel: Panel, style: Style) -> Iterator[tuple[str, int, Array, Array]]:
     """Code, every so many columns, x and y: what lies behind others first."""
     ends = np.array(panel.x_limits)
-    if panel.role != "levels":
-        yield FAINT, 4, ends, np.zeros(2)
+    yield FAINT, 4, ends, ends if panel.role == "levels" else np.zeros(2)
     for edge, _ in panel.x_marks:
         yield FAINT, 1, np.array([edge, edge * (1.0 + 1e-9)]), np.array([-1e9, 1e9])
     one_chain = len({one.chain for one in panel.series}) == 1
@@ -228,12 +227,11 @@ def _with_axes(rows: Sequence[str], labels: Mapping[int, str], panel: Panel, inn
     bar, tick, corner, line, mark = "│┤└─┬" if style.is_utf8 else "|++-+"
     made = [f"{labels.get(n, ''):>{MARGIN - 1}}{tick if n in labels else bar}{row}" for n, row in enumerate(rows)]
     axis, words = [line] * inner, [" "] * (inner + MARGIN)
-    free = 0
-    for value, word in x_ticks_of(panel, (1, 2, 5) if inner >= 60 else (1,), max(2, inner // 9)):
+    ticks = x_ticks_of(panel, (1, 2, 5) if inner >= 60 else (1,), max(2, inner // 9))
+    for value, word in [*ticks[-1:], *ticks[:-1]]:  # the last one, with the unit, finds room before all others
         column = min(int(float(_across(panel, np.array([value]))[0]) * inner), inner - 1)
         first = min(max(MARGIN + column - len(word) // 2, 0), len(words) - len(word))
-        if first >= free:
+        if not "".join(words[max(first - 1, 0) : first + len(word) + 1]).strip():
             axis[column] = mark
             words[first : first + len(word)] = word
-            free = first + len(word) + 1
     return [*made, " " * (MARGIN - 1) + corner + "".join(axis), "".join(words) + " "]

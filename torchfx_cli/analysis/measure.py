@@ -31,7 +31,8 @@ QUIET = 2.0**-40  # a power of two, so that dividing by it loses nothing
 MARGIN_FRAMES = 1024  # heard beside the tail, before the impulse and behind it, of the lower rate
 MAX_SAMPLES = 1 << 20  # in all channels, before an impulse and behind it
 NOTHING = 1e-13  # of the highest sample of a response
-MAX_PHASES = 4096
+MAX_INTERLEAVED_SAMPLES = 1 << 22  # the same of all interleaved impulses together
+MOST_POINTS = 4000  # of an envelope
 TONES_HZ = (100.0, 1000.0, 8000.0)
 LEVELS_DB = tuple(range(-80, 1, 2))
 SILENT_DB = -200.0
@@ -72,21 +73,25 @@ def _engine(stages: Sequence[Stage], source: Signal) -> NativeEngine:
 def impulses(stages: Sequence[Stage], source: Signal, interleaved: bool = True) -> dict[Path, Impulse]:
     """The impulse responses of `stages` in a row, for each way from channel to channel on which something comes."""
     target = output_of(stages, source)
-    ratio = Fraction(float(target.fs)) / Fraction(float(source.fs))
-    phases = ratio.denominator if interleaved and ratio.denominator <= MAX_PHASES else 1
-    most = MAX_SAMPLES // max(source.channels, target.channels)
-    margin = MARGIN_FRAMES * ceil(max(1.0, source.fs / target.fs))
-    ring_frames = min(ceil(ringing_s(stages, source) * source.fs), most) + margin
-    slot = _Slot(ratio, phases, ceil(ring_frames / phases) * phases)
-    rate = float(target.fs) * phases
+    slot = _Slot.of(stages, source, interleaved)
+    rate = float(target.fs) * slot.phases
     found: dict[Path, Impulse] = {}
     for heard in range(source.channels):
-        made = played(stages, source, (slot.sound(phase, heard, source.channels) for phase in range(phases))) / QUIET
+        sound = (slot.sound(phase, heard, source.channels) for phase in range(slot.phases))
+        made = played(stages, source, sound) / QUIET
         for place in range(target.channels):
             first, values = _trimmed(slot.woven(made[:, place]))
             if len(values):
                 found[place, heard] = Impulse(values, (first - slot.origin) / rate, 1.0 / rate, source.fs / rate)
     return found
+
+
+def highest_hz(stage: Stage, source: Signal) -> float:
+    """Up to which frequency the response of a stage can be measured: half of the higher rate where impulses can be
+    interleaved, and of the lower one where two rates have too little in common."""
+    rates = source.fs, stage.output(source).fs
+    slot = _Slot.of([stage], source, True)
+    return float(max(rates) if slot.phases == slot.ratio.denominator else min(rates)) / 2.0
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,19 @@ class _Slot:
     ratio: Fraction
     phases: int
     before: int
+
+    @classmethod
+    def of(cls, stages: Sequence[Stage], source: Signal, interleaved: bool) -> _Slot:
+        """For `stages` to ring in; with one impulse only, where more would take too long."""
+        target = output_of(stages, source)
+        ratio = Fraction(float(target.fs)) / Fraction(float(source.fs))
+        channels = max(source.channels, target.channels)
+        margin = MARGIN_FRAMES * ceil(max(1.0, source.fs / target.fs))
+        before = min(ceil(ringing_s(stages, source) * source.fs), MAX_SAMPLES // channels) + margin
+        phases = ratio.denominator
+        if not interleaved or phases * before * channels > MAX_INTERLEAVED_SAMPLES:
+            phases = 1
+        return cls(ratio, phases, ceil(before / phases) * phases)
 
     @property
     def origin(self) -> float:
@@ -197,4 +215,5 @@ def envelope(stage: Stage, source: Signal) -> tuple[Array, Array]:
     frames, step = stage.envelope_frames(source), block_frames(source.channels)
     sound = (np.ones((min(step, frames - at), source.channels)) for at in range(0, frames, step))
     made = played([stage], source, sound)
-    return np.arange(len(made)) / stage.output(source).fs, made
+    shown = np.unique(np.linspace(0, max(0, len(made) - 1), min(len(made), MOST_POINTS)).astype(int))
+    return shown / stage.output(source).fs, made[shown]

@@ -15,7 +15,7 @@ from torchfx_cli.samples import hertz
 
 Role = Literal["magnitude", "phase", "delay", "impulse", "levels", "envelope"]
 
-DEEP_DB = 80.0  # below the highest level: how far an axis goes down at most
+DEEP_DB = 60.0  # below the highest level: how far an axis goes down at most
 SHALLOW_DB = 30.0  # so far it does where anything goes down there, however narrow
 REJECTION_DB = 220.0  # so far where a rate changes
 LEAST_DB = 12.0
@@ -58,7 +58,7 @@ class Panel:
 def panels_of(views: Sequence[ChainView]) -> list[Panel]:
     """What there is to draw of some chains, side by side."""
     found: list[Panel] = []
-    if any(stage.lines for view in views for stage in view.stages):
+    if any(stage.lines for view in views for stage in view.stages) and any(view.lines for view in views):
         found += _responses(views)
         found += _impulses(views)
     return found + list(_levels(views)) + list(_envelopes(views))
@@ -66,8 +66,10 @@ def panels_of(views: Sequence[ChainView]) -> list[Panel]:
 
 def notes_of(view: ChainView) -> Iterator[str]:
     """What the panels leave out, in lines."""
-    own = [stage.label for stage in view.stages if not stage.lines and not stage.is_empty]
+    own = [stage.label for stage in view.stages if not stage.is_empty and "response" not in stage.pictures]
     without = [stage.label for stage in view.stages if stage.is_empty]
+    if not view.lines:
+        yield "nothing comes out"
     if own and len(own) + len(without) < len(view.stages):
         yield f"not in the response: {'; '.join(own)}"
     if without:

@@ -9,6 +9,7 @@ import numpy as np
 
 from torchfx_cli.analysis.curve import Array
 from torchfx_cli.analysis.response import ChainView, Line, StageView, Trace
+from torchfx_cli.design.decay import FLOOR
 
 
 def record_of(view: ChainView) -> dict[str, Any]:
@@ -19,7 +20,7 @@ def record_of(view: ChainView) -> dict[str, Any]:
         "output_rate": view.target.fs, "output_channels": view.target.channels,
         "frequencies_hz": _numbers(view.frequencies_hz),
         "response": [_line(line) for line in view.lines],
-        "impulse": [_trace(trace, "time_s", "value") for trace in view.impulses],
+        "impulse": [_trace(_cut(trace), "time_s", "value") for trace in view.impulses],
         "not_in_response": list(view.left_out),
         "stages": [_stage(stage) for stage in view.stages],
     }
@@ -42,6 +43,13 @@ def _line(line: Line) -> dict[str, Any]:
 
 def _trace(trace: Trace, x: str, y: str) -> dict[str, Any]:
     return {"for": trace.name, x: _numbers(trace.x), y: _numbers(trace.y)}
+
+
+def _cut(trace: Trace) -> Trace:
+    """An impulse response as far as it is above -120 dB of its peak."""
+    heard = np.flatnonzero(np.abs(trace.y) > FLOOR * np.abs(trace.y).max(initial=0.0))
+    part = slice(heard[0], heard[-1] + 1) if len(heard) else slice(0)
+    return Trace(trace.name, trace.x[part], trace.y[part])
 
 
 def _numbers(values: Array) -> Sequence[float | None]:

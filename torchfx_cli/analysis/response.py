@@ -17,7 +17,7 @@ from torchfx_cli.analysis import measure
 from torchfx_cli.analysis.curve import Array, Curve, bends_hz, flat, of_linear
 from torchfx_cli.analysis.measure import SILENT_DB, Impulse, Levels, Path
 from torchfx_cli.chain.spec import ChainSpec, design_chain
-from torchfx_cli.design.stage import Stage, output_of
+from torchfx_cli.design.stage import Picture, Stage, output_of
 from torchfx_cli.design.stages import linear
 from torchfx_cli.samples import Signal, hertz
 
@@ -59,6 +59,7 @@ class StageView:
     """
 
     label: str
+    pictures: tuple[Picture, ...]
     source: Signal
     target: Signal
     lines: tuple[Line, ...] = ()
@@ -68,7 +69,7 @@ class StageView:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to see of it without a sound."""
-        return not (self.lines or self.levels or self.envelope)
+        return not self.pictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +96,7 @@ def view(chain: ChainSpec, name: str, fs: float, channels: int) -> ChainView:
     source = Signal(fs, channels)
     stages = design_chain(chain, fs, channels)
     placed = list(_placed(stages, source))
-    frequencies_hz = grid_hz(placed)
+    frequencies_hz = grid_hz(placed, source)
     total = {(channel, channel): flat(frequencies_hz) for channel in range(channels)}
     views = []
     for stage, heard in placed:
@@ -108,17 +109,29 @@ def view(chain: ChainSpec, name: str, fs: float, channels: int) -> ChainView:
                      tuple(stage.label for stage in stages if "response" not in stage.pictures))
 
 
-def grid_hz(placed: Sequence[tuple[Stage, Signal]]) -> Array:
+def grid_hz(placed: Sequence[tuple[Stage, Signal]], source: Signal) -> Array:
     """Frequencies up to half of the highest rate on the way: some for each octave, some evenly, and all bends."""
-    rates = [rate for stage, heard in placed for rate in (heard.fs, stage.output(heard).fs)]
-    highest = max(rates, default=48_000.0) / 2.0
+    responding = [(stage, heard) for stage, heard in placed if "response" in stage.pictures]
+    highest = source.fs / 2.0
+    for stage, heard in responding:
+        end = stage.output(heard).fs
+        if end != heard.fs:
+            known = measure.highest_hz(stage, heard)
+            highest = max(highest, known) if known >= max(end, heard.fs) / 2.0 else known
     lowest = min(LOWEST_HZ, highest / 1000.0)
-    bends = [bends_hz(linear([stage]), heard.fs) for stage, heard in placed if stage.is_linear]
+    bends = [bends_hz(linear([part]), heard.fs) for stage, heard in responding for part in _linear_parts(stage)]
     found = np.concatenate([np.geomspace(lowest, highest, LOG_POINTS), np.linspace(lowest, highest, EVEN_POINTS),
                             *bends])
     found[LOG_POINTS - 1] = highest
     made: Array = np.unique(found[(found >= lowest) & (found <= highest)])
     return made
+
+
+def _linear_parts(stage: Stage) -> Iterator[Stage]:
+    if stage.is_linear:
+        yield stage
+    for inner in stage.inner:
+        yield from _linear_parts(inner)
 
 
 def _placed(stages: Iterable[Stage], source: Signal) -> Iterator[tuple[Stage, Signal]]:
@@ -230,7 +243,7 @@ def _channels(channels: Sequence[int]) -> str:
 
 def _view(stage: Stage, source: Signal, paths: Paths | None) -> StageView:
     return StageView(
-        stage.label or stage.describe(), source, stage.output(source),
+        stage.label or stage.describe(), stage.pictures, source, stage.output(source),
         () if paths is None else _lines(paths, source.channels),
         _levels(stage, source) if "levels" in stage.pictures else (),
         _envelope(stage, source) if "envelope" in stage.pictures else ())

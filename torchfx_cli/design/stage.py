@@ -81,6 +81,7 @@ class Stage(ABC):
     minds_end       what it does depends on where the sound ends: a tail that later stages need comes behind it.
     turns_time      frames come out in another order, so that `place` cannot tell where.
     pictures        what `analysis` draws of it, as it measures it; () where all depends on the sound.
+    inner           stages that it is made of, which say where its response may bend.
     """
 
     label: str
@@ -96,6 +97,7 @@ class Stage(ABC):
     minds_end: bool = False
     turns_time: ClassVar[bool] = False
     pictures: tuple[Picture, ...] = ("response",)
+    inner: tuple[Stage, ...] = ()
 
     def output(self, source: Signal) -> Signal:
         """The signal behind this stage."""
@@ -188,9 +190,13 @@ class Branched(Stage):
         return any(stage.is_noted for branch in self.branches for stage in branch)
 
     @property
+    def inner(self) -> tuple[Stage, ...]:  # type: ignore[override]
+        return tuple(stage for branch in self.branches for stage in branch)
+
+    @property
     def pictures(self) -> tuple[Picture, ...]:  # type: ignore[override]
         """The response at rest, and what its branches have."""
-        found = [picture for branch in self.branches for stage in branch for picture in stage.pictures]
+        found = [picture for stage in self.inner for picture in stage.pictures]
         return tuple(dict.fromkeys(("response", *found)))
 
     def for_output(self, sink: SampleFormat) -> Stage:
