@@ -119,7 +119,7 @@ def test_nothing_to_draw_is_said() -> None:
 
 
 def test_a_missing_matplotlib_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plot, "find_spec", lambda name: None)
+    monkeypatch.setattr("torchfx_cli.analysis.picture.find_spec", lambda name: None)
     with pytest.raises(UsageError, match="pip install matplotlib") as told:
         plot.check("bench.png")
     assert "\n" not in str(told.value)

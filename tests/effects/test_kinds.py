@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from torchfx_cli.analysis.response import view
 from torchfx_cli.chain.parse import join, parse_chain
 from torchfx_cli.chain.spec import design_chain
 from torchfx_cli.cli.reporter import plan_lines
@@ -325,6 +326,9 @@ def test_a_made_up_kind_is_a_file_and_a_line(monkeypatch: pytest.MonkeyPatch, tm
     todo = describe_job(Job(tmp_path / "in.wav", tmp_path / "new.wav"), Settings(join([], ["gain:-3", "every_other"])))
     assert plan_lines(todo, "torch on cuda:1")[-2:] == ["    1  gain -3 dB, on cuda:1", "    2  every other, on cpu"]
     vars(library.effect).pop("EveryOther")
+    seen = view(join([], ["every_other:1"]), "new", FS, 1)  # all passes, half of it folded down, a frame early
+    np.testing.assert_allclose(seen.lines[0].curve.magnitude_db, 0.0, atol=1e-9)
+    np.testing.assert_allclose(seen.lines[0].curve.group_delay_s, -1 / FS, rtol=1e-9)
 
 
 @dataclass(frozen=True, kw_only=True)

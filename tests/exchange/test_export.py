@@ -110,4 +110,4 @@ def test_taps_of_camilladsp_are_named_as_seen_from_the_chain_file(tmp_path: Path
         "filters: {a: {type: Conv, parameters: {type: Raw, filename: taps.txt, format: TEXT}}}\n"
         "pipeline: [{type: Filter, names: [a]}]\n")
     assert main(["import", str(tmp_path / "room" / "c.yml"), "-o", str(tmp_path / "eq.yaml")]) == 0
-    assert 'file: "room/taps.txt"' in (tmp_path / "eq.yaml").read_text()
+    assert '- fir: "room/taps.txt"' in (tmp_path / "eq.yaml").read_text()

@@ -17,13 +17,13 @@ from support.rounds import ROUNDS
 from support.strace import needs_strace
 
 OLD = b"the old output"
-PART = ".torchfx-0-0-bb6541f5.part"
+PART = ".torchfx-0-00-39b7bcf3.part"
 SCRIPT = """
-import os, secrets, sys
+import os, sys
 from pathlib import Path
 from support.rewrite import rewrite
 from torchfx_cli.errors import TorchfxError
-os.getpid, secrets.token_hex = lambda: 0, lambda count: "0"
+os.getpid, os.urandom = lambda: 0, lambda count: bytes(1)
 try:
     rewrite(Path(sys.argv[1]), Path(sys.argv[2]))
 except TorchfxError as error:

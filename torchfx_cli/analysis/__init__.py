@@ -1,1 +1,1 @@
-"""Looks at chains and files, and changes none: responses, spectra, differences."""
+"""Looks at chains and files, and changes none: responses, spectra, differences, and pictures of them."""

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from importlib.util import find_spec
-from io import BytesIO
 from typing import Any
 
+from torchfx_cli.analysis import picture
+from torchfx_cli.analysis.picture import FAINT, GUIDE, INK
 from torchfx_cli.bench.records import Results
 from torchfx_cli.bench.series import Crossover, Series, crossovers, panels
 from torchfx_cli.errors import UsageError, printable
 
 SUFFIXES = (".png", ".svg")
 MAKER = "torchfx bench"  # stands near the beginning of each picture
-MAKER_KEYS = {"png": "Software", "svg": "Creator"}
 COLOURS = {"cuda": "#5c9a00", "native": "#1f5fbf", "cpu": "#e07b00", "scipy": "#8a8a8a", "scipy-sos": "#4d4d4d"}
 OTHER_COLOURS = ("#b3366b", "#7a4fbf", "#009c9c", "#a0712a", "#d1495b")
 MARKERS = {"cuda": "D", "native": "o", "cpu": "s", "scipy": "^", "scipy-sos": "v"}
-INK, FAINT, GUIDE = "#222222", "#ececec", "#c4c4c4"
 REALTIMES = (1, 10, 100, 1_000, 10_000, 100_000)
 PANEL_IN = (3.3, 3.2)  # inches
 MOST_COLUMNS = 5
@@ -31,10 +29,7 @@ LEAST_GAP = 0.14  # of a panel's width, between the names of two durations
 
 def check(name: str) -> None:
     """Raise UsageError where `drawn` could not draw a picture of that name: matplotlib, the suffix."""
-    if find_spec("matplotlib") is None:
-        raise UsageError('--plot: matplotlib is not installed; pip install matplotlib')
-    if not name.lower().endswith(SUFFIXES):
-        raise UsageError(f"--plot {printable(name)}: the name has to end in {' or '.join(SUFFIXES)}")
+    picture.check("--plot", name, SUFFIXES)
 
 
 def drawn(results: Results, name: str) -> bytes:
@@ -43,15 +38,13 @@ def drawn(results: Results, name: str) -> bytes:
     places = panels(results)
     if not places:
         raise UsageError(f"--plot {printable(name)}: nothing was measured, so there is nothing to draw")
-    out, kind = BytesIO(), name[-3:].lower()
     headline = " · ".join(word for word in (results.environment.cpu, results.environment.gpu) if word)
-    _figure(places, headline).savefig(out, format=kind, dpi=200, metadata={MAKER_KEYS[kind]: MAKER})
-    return out.getvalue()
+    return picture.encoded(_figure(places, headline), name, MAKER, dpi=200)
 
 
 def is_own(head: bytes) -> bool:
     """Whether a file that begins like this was made by `drawn`."""
-    return MAKER.encode() in head
+    return picture.is_of(MAKER, head)
 
 
 def _figure(places: dict[tuple[str, int], list[Series]], headline: str) -> Any:

@@ -14,8 +14,8 @@ from torchfx_cli.cli import helping, show
 from torchfx_cli.cli.words import WordCommand, WordGroup
 
 # In the order of the help; each is the function of that name in the file of that name, loaded when it is asked for.
-COMMANDS = ("process", "watch", "presets", "filters", "explain", "check", "schema", "import_", "export", "info", "diff",
-            "verify", "devices", "bench", "warm", "help_")
+COMMANDS = ("process", "watch", "presets", "filters", "plot", "explain", "check", "schema", "import_", "export", "info",
+            "diff", "verify", "devices", "bench", "warm", "help_")
 CONTEXT = {"help_option_names": ["-h", "--help"], **helping.WIDTHS}
 
 # What the option parser raises for a mistyped command line. Older typers take it from click, newer ones bring their

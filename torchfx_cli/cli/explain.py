@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from torchfx_cli.cli import choices, options, show
-from torchfx_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from torchfx_cli.analysis.explain import Explained, StageFacts
@@ -36,16 +35,14 @@ def explain(
     from torchfx_cli.analysis.explain import explain as explained
     from torchfx_cli.cli.process_options import chain_of
 
-    fs = options.sample_rate(rate)
-    if not fs.is_integer():
-        raise UsageError(f"--rate: found {options.quoted(rate)}; allowed is a whole number of Hz")
+    fs = options.whole_rate(rate)
     count = options.whole("--channels", channels, options.MAX_CHANNELS)
     chain = chain_of(chains or [], effect or [])
-    found = explained(chain, int(fs), count)
+    found = explained(chain, fs, count)
     if as_json:
-        show.say(json.dumps(_finite({"chain": chain.name, "fs": int(fs), "channels": count} | asdict(found))))
+        show.say(json.dumps(_finite({"chain": chain.name, "fs": fs, "channels": count} | asdict(found))))
     else:
-        show.say_wrapped(*_lines(found, int(fs), count))
+        show.say_wrapped(*_lines(found, fs, count))
 
 
 def _finite(value: Any) -> Any:

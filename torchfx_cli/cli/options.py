@@ -95,6 +95,14 @@ def whole(option: str, word: str, high: int) -> int:
     return int(word)
 
 
+def whole_rate(value: str) -> int:
+    """Hz of --rate where a whole number is needed, as files have one."""
+    rate = sample_rate(value)
+    if not rate.is_integer():
+        raise UsageError(f"--rate: found {quoted(value)}; allowed is a whole number of Hz")
+    return int(rate)
+
+
 def _number(option: str, value: str, low: float, high: float, unit: str = "") -> float:
     try:
         number = float(value)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ import numpy.typing as npt
 from torchfx_cli.samples import SampleFormat, Signal
 
 Array = npt.NDArray[np.float64]
+# What can be drawn of a stage: its frequency response, the level of a tone behind it over the level in front of it, its
+# gain over time.
+Picture = Literal["response", "levels", "envelope"]
 
 
 class Processor(Protocol):
@@ -77,6 +80,8 @@ class Stage(ABC):
     ceiling         the highest level that can come out, whatever comes in (linear, 1 = full scale); None: no such.
     minds_end       what it does depends on where the sound ends: a tail that later stages need comes behind it.
     turns_time      frames come out in another order, so that `place` cannot tell where.
+    pictures        what `analysis` draws of it, as it measures it; () where all depends on the sound.
+    inner           stages that it is made of, which say where its response may bend.
     """
 
     label: str
@@ -91,6 +96,8 @@ class Stage(ABC):
     ceiling: float | None = None
     minds_end: bool = False
     turns_time: ClassVar[bool] = False
+    pictures: tuple[Picture, ...] = ("response",)
+    inner: tuple[Stage, ...] = ()
 
     def output(self, source: Signal) -> Signal:
         """The signal behind this stage."""
@@ -124,6 +131,10 @@ class Stage(ABC):
         """What it keeps of a file of so many frames in a temporary file, see `scratch`."""
         return 0
 
+    def envelope_frames(self, source: Signal) -> int:
+        """Of a stage whose gain changes with time: how long a sound shows all of it."""
+        return round(source.fs)
+
     @abstractmethod
     def open(self, source: Signal) -> Processor:
         """This stage at rest, for one file. Engines compute linear stages by themselves."""
@@ -142,6 +153,7 @@ class Measured(Stage):
 
     sidechain: tuple[Stage, ...] = ()
     is_shared: ClassVar[bool] = False
+    pictures = ()
 
     @abstractmethod
     def meter(self, source: Signal) -> Meter:
@@ -176,6 +188,16 @@ class Branched(Stage):
     @property
     def is_noted(self) -> bool:  # type: ignore[override]
         return any(stage.is_noted for branch in self.branches for stage in branch)
+
+    @property
+    def inner(self) -> tuple[Stage, ...]:  # type: ignore[override]
+        return tuple(stage for branch in self.branches for stage in branch)
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:  # type: ignore[override]
+        """The response at rest, and what its branches have."""
+        found = [picture for stage in self.inner for picture in stage.pictures]
+        return tuple(dict.fromkeys(("response", *found)))
 
     def for_output(self, sink: SampleFormat) -> Stage:
         """See `Stage`."""

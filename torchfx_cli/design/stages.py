@@ -272,11 +272,11 @@ def _product(stages: Iterable[Linear], w: Array) -> npt.NDArray[np.complex128]:
 
 def section_responses(sos: Array, w: Array) -> npt.NDArray[np.complex128]:
     """The response of each section, [K, F], at `w` [F] radians a sample."""
-    return _quadratics(sos[:, :3], w) / _quadratics(sos[:, 3:], w)
+    return quadratics(sos[:, :3], w)[0] / quadratics(sos[:, 3:], w)[0]
 
 
-def _quadratics(rows: Array, w: Array) -> npt.NDArray[np.complex128]:
-    """c0 + c1 z^-1 + c2 z^-2 on the unit circle, in powers of u = 1 - z^-1.
+def quadratics(rows: Array, w: Array) -> tuple[npt.NDArray[np.complex128], npt.NDArray[np.complex128]]:
+    """P = c0 + c1 z^-1 + c2 z^-2 on the unit circle, in powers of u = 1 - z^-1, and j dP/dw = c1 z^-1 + 2 c2 z^-2.
 
     At low frequencies the plain sum loses everything: c0 + c1 + c2 of a 1 Hz pole pair at 192 kHz is 1e-9. With
     c1 halved, both differences below are exact, and what remains is small from the start. Above fs/4 the same
@@ -288,8 +288,9 @@ def _quadratics(rows: Array, w: Array) -> npt.NDArray[np.complex128]:
     angle = np.where(upper, w - np.pi, w)
     u = 2j * np.sin(angle / 2.0) * np.exp(-0.5j * angle)
     at_zero = (c0 + c1 / 2.0) + (c2 + c1 / 2.0)
-    result: npt.NDArray[np.complex128] = at_zero - 2.0 * (c2 + c1 / 2.0) * u + c2 * u * u
-    return result
+    value: npt.NDArray[np.complex128] = at_zero - 2.0 * (c2 + c1 / 2.0) * u + c2 * u * u
+    ramped: npt.NDArray[np.complex128] = 2.0 * (1.0 - u) * ((c2 + c1 / 2.0) - c2 * u)
+    return value, ramped
 
 
 def pole_radius(sos: npt.ArrayLike) -> float:

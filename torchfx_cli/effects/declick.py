@@ -75,6 +75,7 @@ class Declick(Stage):
     label: str
     is_noted: ClassVar[bool] = True  # type: ignore[misc]
     cost_ns: ClassVar[float] = 400.0  # type: ignore[misc]
+    pictures = ()
 
     def open(self, source: Signal) -> Processor:
         """See `Stage`."""

@@ -62,6 +62,7 @@ class Deesser(Stage):
     around: tuple[float, ...]
     label: str
     cost_ns: ClassVar[float] = 11.0  # type: ignore[misc]
+    pictures = ("levels",)
     peak_gain: ClassVar[float] = 2.5  # type: ignore[misc]  # of the shelf at any gain, the sum of |h|: 2.41
 
     def tail_frames(self, source: Signal) -> int:

@@ -76,10 +76,15 @@ class Fade(Stage):
     curve: str
     label: str
     cost_ns: ClassVar[float] = 1.0  # type: ignore[misc]
+    pictures = ("envelope",)
 
     @property
     def minds_end(self) -> bool:  # type: ignore[override]
         return self.fade_out > 0
+
+    def envelope_frames(self, source: Signal) -> int:
+        """See `Stage`: both fades, and as much between them as lets them be told apart."""
+        return max(2, round(1.25 * (self.fade_in + self.fade_out)))
 
     def open(self, source: Signal) -> Processor:
         """See `Stage`."""

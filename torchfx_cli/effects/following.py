@@ -57,6 +57,7 @@ class Follower(Stage):
     curve: Curve
     label: str
     sections: Rows = ()
+    pictures = ("levels",)
 
     def open(self, source: Signal) -> Processor:
         """See `Stage`."""

@@ -53,6 +53,7 @@ class GateStage(Stage):
     gate: Gate
     label: str
     cost_ns: ClassVar[float] = 5.0  # type: ignore[misc]
+    pictures = ("levels",)
 
     def open(self, source: Signal) -> Processor:
         """See `Stage`."""

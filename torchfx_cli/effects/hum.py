@@ -136,6 +136,7 @@ class Dehum(Stage):
     width_hz: float
     label: str
     cost_ns: ClassVar[float] = 60.0  # type: ignore[misc]
+    pictures = ()
     peak_gain: ClassVar[float] = 2.0  # type: ignore[misc]  # a hum that begins or ends is estimated on either side
 
     def open(self, source: Signal) -> Processor:

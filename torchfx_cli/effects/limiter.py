@@ -67,6 +67,7 @@ class Limiter(Stage):
     release: float
     true_peak: bool
     label: str
+    pictures = ("levels",)
 
     @property
     def ceiling(self) -> float:  # type: ignore[override]

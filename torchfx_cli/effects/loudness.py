@@ -194,6 +194,7 @@ class Limited(Stage):
     target: float | None
     weights: tuple[float, ...]
     label: str
+    pictures = ()
 
     @property
     def ceiling(self) -> float:  # type: ignore[override]

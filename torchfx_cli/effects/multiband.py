@@ -97,6 +97,7 @@ class Multiband(Stage):
     splits: tuple[Split, ...]
     compressors: tuple[Follower, ...]
     label: str
+    pictures = ("response", "levels")
 
     @property
     def cost_ns(self) -> float:  # type: ignore[override]

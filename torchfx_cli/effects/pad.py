@@ -46,6 +46,7 @@ class Pad(Stage):
     end: int
     label: str
     cost_ns: ClassVar[float] = 0.5  # type: ignore[misc]
+    pictures = ()
 
     def frames_out(self, frames: int, source: Signal) -> int:
         """See `Stage`."""

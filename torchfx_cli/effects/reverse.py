@@ -39,6 +39,7 @@ class Reverse(Stage):
 
     label: ClassVar[str] = "reverse"  # type: ignore[misc]
     cost_ns: ClassVar[float] = 4.0  # type: ignore[misc]
+    pictures = ()
     minds_end: ClassVar[bool] = True  # type: ignore[misc]
     turns_time: ClassVar[bool] = True
 

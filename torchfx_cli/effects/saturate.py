@@ -77,6 +77,7 @@ class Saturate(Stage):
     oversampling: int
     mix: float
     label: str
+    pictures = ("levels",)
 
     @property
     def cost_ns(self) -> float:  # type: ignore[override]

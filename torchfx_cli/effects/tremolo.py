@@ -18,6 +18,7 @@ from torchfx_cli.effects.kind import Kind, StageSpec, frequency, param
 from torchfx_cli.samples import Signal, hertz
 
 PIECE_FRAMES = 4096
+SWINGS, LONGEST_S = 3.0, 60.0  # of its picture
 Wave = Callable[[float], Array]  # a piece of it, by the period that has gone by at its first frame
 
 
@@ -73,6 +74,11 @@ class Tremolo(Stage):
     shape: str
     label: str
     cost_ns: ClassVar[float] = 3.0  # type: ignore[misc]
+    pictures = ("envelope",)
+
+    def envelope_frames(self, source: Signal) -> int:
+        """See `Stage`: a few swings."""
+        return round(min(SWINGS / self.rate_hz, LONGEST_S) * source.fs)
 
     def open(self, source: Signal) -> Processor:
         """See `Stage`."""

@@ -53,6 +53,7 @@ class Trim(Stage):
     end: int | None
     label: str
     cost_ns: ClassVar[float] = 0.5  # type: ignore[misc]
+    pictures = ()
 
     @property
     def minds_end(self) -> bool:  # type: ignore[override]

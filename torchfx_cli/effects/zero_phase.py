@@ -48,6 +48,10 @@ class ZeroPhase(Stage):
         return f"{self.sections.label}, forward and backward"
 
     @property
+    def inner(self) -> tuple[Stage, ...]:  # type: ignore[override]
+        return (self.sections,)
+
+    @property
     def remarks(self) -> tuple[str, ...]:  # type: ignore[override]
         return (f"{self.label}: the order and all levels in dB are doubled, -3 dB at the cut-off become -6 dB; "
                 "outside the file is silence",)

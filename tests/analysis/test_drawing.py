@@ -1,0 +1,80 @@
+"""Pictures: what is in them, that they can be known again, and that nothing flattens or clutters them."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+from torchfx_cli.analysis.panels import Panel, notes_of, panels_of, short, ticks_of
+from torchfx_cli.analysis.response import view
+from torchfx_cli.chain.parse import join, load_chain
+from torchfx_cli.chain.presets import find
+
+
+def panels(*effects: str, channels: int = 1) -> dict[str, Panel]:
+    return {panel.role: panel for panel in panels_of([view(join([], effects), "chain", 48_000, channels)])}
+
+
+def test_a_notch_does_not_flatten_everything_and_is_seen() -> None:
+    found = panels("notch: {frequency: 1 kHz, q: 30}", "peaking: {frequency: 100 Hz, gain: 6}")
+    low, high = found["magnitude"].y_limits
+    assert -40 <= low <= -20
+    assert 6 <= high <= 12
+
+
+@pytest.mark.parametrize(("effects", "low", "high"), [
+    (["gain:0"], -6, 6), (["gain:-20"], -26, -14), (["highpass: {cutoff: 5 kHz, order: 12}"], -72, 0),
+    (["resample:16 kHz"], -240, 0), (["peaking: {frequency: 1 kHz, gain: 3}"], -6, 9),
+])
+def test_axes_go_as_far_as_is_worth_a_look(effects: list[str], low: float, high: float) -> None:
+    found = panels(*effects)["magnitude"].y_limits
+    assert low <= found[0] < found[1] <= high
+
+
+def test_stages_stand_faint_behind_the_sum_and_alone_there_is_no_such() -> None:
+    assert [one.name for one in panels("highpass:80", "gain:-3")["magnitude"].series if one.is_faint] == [
+        "highpass 80 Hz butterworth order 2", "gain -3 dB"]
+    assert not [one for one in panels("highpass:80")["magnitude"].series if one.is_faint]
+
+
+def test_a_chain_without_a_response_shows_only_what_it_has() -> None:
+    assert list(panels("compressor:-20", "fade:out=1")) == ["levels", "envelope"]
+    assert list(panels("normalize:-1")) == []
+    assert list(panels("highpass:80", "compressor:-20")) == ["magnitude", "phase", "delay", "impulse", "levels"]
+
+
+def test_phase_and_delay_stop_where_nothing_is_heard_any_more() -> None:
+    delay = panels("lowpass: {cutoff: 1 kHz, order: 8}")["delay"].series[0]
+    assert np.isnan(delay.y[delay.x > 8000]).all()
+    assert np.isfinite(delay.y[delay.x < 2000]).all()
+
+
+def test_notes_name_what_is_left_out() -> None:
+    found = view(join([], ["mono", "compressor:-20", "resample:16 kHz", "normalize:-1"]), "", 48_000, 2)
+    assert list(notes_of(found)) == [
+        "not in the response: compressor -20 dBFS 4:1", "depends on the sound, so not drawn: normalize to -1 dBFS",
+        "48 kHz to 16 kHz: what is above 8 kHz folds down"]
+
+
+def test_ticks_are_round_and_short() -> None:
+    assert ticks_of(-72.0, 12.0, 7) == [-72, -60, -48, -36, -24, -12, 0, 12]
+    assert [short(value) for value in (0.0, -1e-15, 0.25, 12_500.0)] == ["0", "0", "0.25", "12.5k"]
+
+
+@pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
+def test_a_picture_is_made_the_same_again_and_known_again(kind: str) -> None:
+    pytest.importorskip("matplotlib")
+    from torchfx_cli.analysis.drawing import MAKER, figure_of
+    from torchfx_cli.analysis.picture import encoded, is_of
+
+    names = {"png": ["podcast"], "svg": ["three-band-eq", "mastering-eq"], "pdf": ["trim-ends"]}[kind]
+    views = [view(load_chain(find(name)), name, 48_000, 2) for name in names]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = [encoded(figure_of(views, ["a note"]), f"x.{kind}", MAKER, dpi=40) for _ in range(2)]
+    assert made[0] == made[1]
+    assert is_of(MAKER, made[0][: 1 << 16])
+    assert not is_of("torchfx bench", made[0])
+    assert not is_of(MAKER, b"a text on torchfx plot")

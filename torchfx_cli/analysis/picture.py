@@ -1,0 +1,49 @@
+"""Pictures as files: which kinds there are, how they are made of a figure, and how an own one is known again.
+
+Figures are made without pyplot, which would look for a screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from io import BytesIO
+from typing import Any
+
+from torchfx_cli.errors import UsageError, printable
+
+SUFFIXES = (".png", ".svg", ".pdf")
+MAKER_KEYS = {"png": "Software", "svg": "Creator", "pdf": "Creator"}
+UNDATED = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}  # the same picture is the same bytes
+INK, FAINT, GUIDE = "#222222", "#ececec", "#c4c4c4"
+
+
+def check(option: str, name: str, suffixes: Sequence[str] = SUFFIXES) -> None:
+    """Raise UsageError where no picture of that name can be made for `option`: matplotlib, the suffix."""
+    if find_spec("matplotlib") is None:
+        raise UsageError(f"{option}: matplotlib is not installed; pip install matplotlib")
+    if not name.lower().endswith(tuple(suffixes)):
+        *others, last = suffixes
+        raise UsageError(f"{option} {printable(name)}: the name has to end in {', '.join(others)} or {last}")
+
+
+def blank(width_in: float, height_in: float) -> Any:
+    """An empty figure of matplotlib."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width_in, height_in), facecolor="white")
+
+
+def encoded(figure: Any, name: str, maker: str, dpi: int = 160) -> bytes:
+    """A figure of matplotlib as the file `name` holds it, with the name of its `maker`."""
+    from matplotlib import rc_context
+
+    out, kind = BytesIO(), name[-3:].lower()
+    with rc_context({"svg.hashsalt": maker}):
+        figure.savefig(out, format=kind, dpi=dpi, metadata={MAKER_KEYS[kind]: maker} | UNDATED[kind])
+    return out.getvalue()
+
+
+def is_of(maker: str, head: bytes) -> bool:
+    """Whether a file that begins like this is a picture by `maker`."""
+    return maker.encode() in head and head[:8].lstrip(b"\xef\xbb\xbf").startswith((b"\x89PNG", b"<?xml", b"%PDF"))
