@@ -19,7 +19,7 @@ from torchfx_cli.cli.helping import rows_of
 
 MAN_PAGE = Path(__file__).with_name("torchfx.1")
 EXIT_CODES = (
-    ("0", "every output was written, read back and renamed into place; of diff, verify, check: all agrees, all is right"),
+    ("0", "every output was written, read back and renamed into place; of diff, verify and check: all is right"),
     ("1", "the run could not go on (disk full, no such folder); diff, verify: there is a difference"),
     ("2", "a wrong option, or a mistake in a chain; nothing was opened for writing"),
     ("3", "some file failed, or misses what --require asks for; the others are done"),
@@ -50,7 +50,7 @@ class Command:
 def commands() -> Iterator[Command]:
     """All commands, in the order of the help."""
     program = app()
-    above = typer.Context(program, info_name="torchfx")
+    above = typer.Context(program, info_name="torchfx", **program.context_settings)
     for name, command in program.commands.items():
         context: Any = typer.Context(command, info_name=name, parent=above)
         usage = " ".join(["torchfx", name, *command.collect_usage_pieces(context)])
@@ -94,7 +94,7 @@ def _plain(text: str) -> str:
 
 def man() -> str:
     """The man page, in man(7)."""
-    lines = [f'.TH TORCHFX 1 "" "torchfx {__version__}" "User Commands"', ".SH NAME",
+    lines = [f'.TH TORCHFX 1 "" "torchfx {__version__}" "User Commands"', ".ad l", ".SH NAME",
              r"torchfx \- filter chains written in YAML, applied to audio files of any length", ".SH SYNOPSIS",
              r".B torchfx", r".I COMMAND", r"[\fIOPTION\fR ...] [\fIFILE\fR ...]", ".SH COMMANDS"]
     for command in commands():

@@ -9,10 +9,11 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import commandpages
-import stagepages
+import commandpages  # noqa: E402
+import pictures  # noqa: E402
+import stagepages  # noqa: E402
 
-from torchfx_cli import __version__
+from torchfx_cli import __version__  # noqa: E402
 
 project = "torchfx"
 author = "the authors of torchfx"
@@ -30,22 +31,24 @@ html_show_copyright = html_copy_source = html_show_sphinx = False
 html_show_sourcelink = False
 pygments_style, pygments_dark_style = "default", "github-dark"
 
+default_role = "code"
 autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_default_options = {"members": True, "show-inheritance": False}
-autodoc_class_signature = "mixed"
+autodoc_default_options = {"members": True}
 python_maximum_signature_line_length = 100
-# What other libraries define has no page here.
-nitpick_ignore_regex = [("py:.*", r"(torch|np|numpy|npt|nn|collections|os|pathlib|typing)\..*"),
-                        ("py:class", r"(Tensor|Any|Sequence|Iterator|Callable|Path|ChainSpec|StageSpec|Array|Row|Dither|Self|Module|Linear)"),
-                        ("py:class", r"torchfx_cli\.(library|design|effects|chain|stream|records)\..*")]
+# What other libraries define, and what is no part of the public library, has no page here.
+OTHERS = r"(torch|np|numpy|npt|nn|collections|os|pathlib|typing)\..*"
+INSIDE = r"torchfx_cli\.(library|design|effects|chain|stream|records)\..*"
+BARE = "Tensor|ArrayLike|Any|Sequence|Iterator|Callable|Path|ChainSpec|StageSpec|Array|Row|Dither|Self|Module|Linear"
+nitpick_ignore_regex = [("py:.*", OTHERS), ("py:class", INSIDE), ("py:class", f"({BARE})")]
 
 
 def generate(app: Any) -> None:
     folder = HERE / "generated"
     folder.mkdir(exist_ok=True)
-    pages = {"commands.md": commandpages.markdown(), "stages.md": stagepages.markdown(stagepages.draw(folder / "plots"))}
+    plots = stagepages.draw(folder / "plots")
+    pages = {"commands.md": commandpages.markdown(), "stages.md": stagepages.markdown(plots)}
+    pages |= {f"{name}.svg": draw() for name, draw in pictures.PICTURES.items()}
     for name, text in pages.items():
         page = folder / name
         if not page.exists() or page.read_text(encoding="utf-8") != text:  # an unchanged page is not built again

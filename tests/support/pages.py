@@ -13,7 +13,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ FENCE = re.compile(r"^(?:<!-- not run: (?P<reason>.*) -->\n)?```(?P<language>\w+
 # What must not, cannot or need not happen in a test; bench is run by tests/bench, with every option.
 LEFT_OUT = ("--device cuda", "--install-completion", "torchfx bench", "torchfx warm", "pip install", "make ",
             "TORCHFX_WARM", "docs/practice.py", "benchmarks/")
+OTHERS = ("sox", "ffmpeg", "soxi", "ffprobe", "mkdir loop")  # programs of others, held against ours by test_recipes
 TIMES = (re.compile(r"in [\d.]+ s \([\d.]+x\)"), re.compile(r"about [\d.]+ (?:s|ms|min)\b"))
 
 
@@ -38,11 +39,17 @@ class Block:
         """(a command line, what it is said to print)."""
         lines = re.sub(r"\\\n\s*", "", self.text).splitlines()
         if self.language == "sh":
-            yield from ((line.partition("  #")[0].strip(), []) for line in lines if line and not line.startswith("#"))
+            typed = [re.split(r"(?:^|\s+)# ", line)[0].strip() for line in lines]
+            yield from ((line, []) for line in typed if line)
             return
         starts = [n for n, line in enumerate(lines) if line.startswith("$ ")]
         for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
             yield lines[start][2:], [line for line in lines[start + 1 : end] if line]
+
+    @property
+    def compares(self) -> bool:
+        """Whether it shows what to type in other programs."""
+        return self.language == "sh" and self.text.startswith(OTHERS)
 
     @property
     def file(self) -> str | None:
@@ -106,10 +113,3 @@ def check_options(command: str, commands: Any) -> None:
     assert words[0] in known, f"no command {words[0]}: {command}"
     unknown = {word.partition("=")[0] for word in words if re.match("--?[a-z]", word)} - known[words[0]]
     assert not unknown, f"{unknown}: {command}"
-
-
-def run_python(text: str, names: dict[str, Any], where: str) -> None:
-    exec(compile(text, where, "exec"), names)
-
-
-Runner = Callable[[str], tuple[int, str]]
