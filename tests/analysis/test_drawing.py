@@ -73,7 +73,7 @@ def test_a_picture_is_made_the_same_again_and_known_again(kind: str) -> None:
     views = [view(load_chain(find(name)), name, 48_000, 2) for name in names]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        made = [encoded(figure_of(views, ["a note"]), f"x.{kind}", MAKER, dpi=40) for _ in range(2)]
+        made = [encoded(figure_of(panels_of(views), names, ["a note"]), f"x.{kind}", MAKER, dpi=40) for _ in range(2)]
     assert made[0] == made[1]
     assert is_of(MAKER, made[0][: 1 << 16])
     assert not is_of("torchfx bench", made[0])

@@ -87,6 +87,9 @@ def test_a_page_holds_all_and_nothing_of_it_ends_its_script(folder: Path) -> Non
     assert (sine["b"]["p"], sine["a"]["p"]) == (-6.02, -12.02)
     assert data["run"]["counts"]["ok"] == 1
     assert data["chain"]["sha256"] == parse_chain("chain: [gain: -6]").digest
+    curve = data["chain"]["curve"]
+    assert curve["lines"] == [pytest.approx([-6.0] * len(curve["hz"]), abs=0.01)]
+    assert curve["low"] < -6.0 < curve["high"]
     assert process("report.html", "--overwrite") == 3
 
 

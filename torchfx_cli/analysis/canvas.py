@@ -174,7 +174,7 @@ def page(panels: Sequence[Panel], names: Sequence[str], style: Style) -> list[st
     lines: list[str] = []
     waiting: list[Panel] = []
     for panel in panels:
-        if panel.role == "magnitude":
+        if panel.is_large:
             lines += [*drawn(panel, style.width, LARGE_ROWS, style), *legend(panel, names, style), ""]
         else:
             waiting.append(panel)

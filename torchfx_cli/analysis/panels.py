@@ -13,7 +13,7 @@ from torchfx_cli.analysis.curve import Array
 from torchfx_cli.analysis.response import ChainView, Line, StageView, Trace
 from torchfx_cli.samples import hertz
 
-Role = Literal["magnitude", "phase", "delay", "impulse", "levels", "envelope"]
+Role = Literal["magnitude", "phase", "delay", "impulse", "levels", "envelope", "spectrum", "change", "loudness"]
 
 DEEP_DB = 60.0  # below the highest level: how far an axis goes down at most
 SHALLOW_DB = 30.0  # so far it does where anything goes down there, however narrow
@@ -53,6 +53,22 @@ class Panel:
     @property
     def is_log(self) -> bool:
         return self.x_unit == "Hz"
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it has the whole width, above the others."""
+        return self.role in ("magnitude", "spectrum")
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """Levels `values` [R, T] in dB over time and frequency; the rows lie evenly apart from `y_limits` to `y_limits`."""
+
+    title: str
+    x_unit: str
+    x_limits: tuple[float, float]
+    y_limits: tuple[float, float]
+    values: Array
 
 
 def panels_of(views: Sequence[ChainView]) -> list[Panel]:
@@ -138,7 +154,7 @@ def _impulses(views: Sequence[ChainView]) -> Iterator[Panel]:
     low, high = (float(end([end(one.y) for one in series])) for end in (min, max))
     low, high = min(low, 0.0), max(high, 0.0)
     yield Panel("impulse", "impulse response", unit, (factor * limits[0], factor * limits[1]),
-                _rounded(low, high), shown)
+                rounded(low, high), shown)
 
 
 def _around(trace: Trace) -> tuple[Array, Array]:
@@ -164,7 +180,7 @@ def _envelopes(views: Sequence[ChainView]) -> Iterator[Panel]:
         for stage in view.stages:
             if stage.envelope:
                 series = tuple(Series(trace.x, trace.y, n, trace.name) for trace in stage.envelope)
-                y_limits = _rounded(0.0, max(1.0, *(float(one.y.max()) for one in series)))
+                y_limits = rounded(0.0, max(1.0, *(float(one.y.max()) for one in series)))
                 last_s = max(float(one.x[-1]) for one in series)
                 yield Panel("envelope", f"gain: {stage.label}", "s", (0.0, last_s), y_limits, series)
 
@@ -190,10 +206,10 @@ def _level_limits(all_series: Sequence[Series], sums: Sequence[Series], x: tuple
     middle = (low + high) / 2.0
     if high - low < LEAST_DB:
         low, high = (-LEAST_DB / 2.0, LEAST_DB / 2.0) if abs(middle) < 1.0 else (middle - 6.0, middle + 6.0)
-    return _rounded(low, high)
+    return rounded(low, high)
 
 
-def _rounded(low: float, high: float, about: int = 5) -> tuple[float, float]:
+def rounded(low: float, high: float, about: int = 5) -> tuple[float, float]:
     """To whole ticks, which what is hardly beyond one may pass."""
     step = step_of(high - low, about)
     return floor(low / step + 0.02) * step, ceil(high / step - 0.02) * step
@@ -209,7 +225,7 @@ def _value_limits(series: Iterable[Series], x: tuple[float, float], least: float
     low, high = min(low, 0.0), max(high, 0.0)
     if high - low < least:
         high, low = max(high, least / 2.0), min(low, -least / 2.0)
-    return _rounded(low, high, 4)
+    return rounded(low, high, 4)
 
 
 def step_of(span: float, about: int) -> float:
@@ -240,11 +256,12 @@ def short(value: float) -> str:
     return f"{value:.4g}" if abs(value) > 1e-12 else "0"
 
 
-def x_ticks_of(panel: Panel, marks: Sequence[int], about: int) -> list[tuple[float, str]]:
+def x_ticks_of(panel: Panel | Image, marks: Sequence[int], about: int) -> list[tuple[float, str]]:
     """Ticks of the lower axis: `marks` of each decade, or `about` so many; the last one with the unit."""
     low, high = panel.x_limits
-    values = decades_of(low, high, marks) if panel.is_log else ticks_of(low, high, about)
-    last = hertz(values[-1]) if panel.is_log else f"{short(values[-1])} {panel.x_unit}"
+    is_log = panel.x_unit == "Hz"
+    values = decades_of(low, high, marks) if is_log else ticks_of(low, high, about)
+    last = hertz(values[-1]) if is_log else f"{short(values[-1])} {panel.x_unit}"
     return [*((value, short(value)) for value in values[:-1]), (values[-1], last)]
 
 

@@ -75,12 +75,20 @@ def squares(spectra: npt.NDArray[np.complex128]) -> Array:
 
 
 def third_octaves(frequencies_hz: Array, power: Array) -> tuple[Array, Array]:
-    """The centres [B] in Hz of the third-octave bands (IEC 61260-1, base ten) that fit, and their power [B, ...].
+    """See `bands`: the 31 from 20 Hz to 20 kHz, or as many as fit."""
+    return bands(frequencies_hz, power, 10)
+
+
+def bands(frequencies_hz: Array, power: Array, a_decade: int) -> tuple[Array, Array]:
+    """The centres [B] in Hz of bands of which so many are in a decade (thirds of an octave: ten, IEC 61260-1, base
+    ten), from 20 Hz to 20 kHz where they fit, and their power [B, ...].
 
     A bin that reaches over an edge is shared by its bands.
     """
-    centres = 1000.0 * 10.0 ** (np.arange(FIRST_BAND, LAST_BAND + 1) / 10.0)
-    edges = np.concatenate([centres * 10.0**-0.05, centres[-1:] * 10.0**0.05])
+    numbers = np.arange(round(FIRST_BAND * a_decade / 10.0), round(LAST_BAND * a_decade / 10.0) + 1)
+    centres = 1000.0 * 10.0 ** (numbers / a_decade)
+    half = 10.0 ** (0.5 / a_decade)
+    edges = np.concatenate([centres / half, centres[-1:] * half])
     step = frequencies_hz[1]
     centres = centres[edges[1:] <= frequencies_hz[-1]]
     edges = edges[: len(centres) + 1]

@@ -6,15 +6,19 @@ import json
 import os
 import shutil
 import sys
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from torchfx_cli.cli import choices, complete, options, show
-from torchfx_cli.errors import UsageError, printable
+from torchfx_cli.cli import choices, complete, options, show, signals
+from torchfx_cli.errors import FileError, UsageError, printable
 
 if TYPE_CHECKING:
-    from torchfx_cli.analysis.response import ChainView
+    from torchfx_cli.analysis.curve import Array
+    from torchfx_cli.analysis.files import FileView
+    from torchfx_cli.analysis.panels import Image, Panel
     from torchfx_cli.chain.spec import ChainSpec
 
 NARROWEST, WIDEST = 40, 160  # characters
@@ -22,8 +26,11 @@ MAX_CHANNELS = 64
 
 
 def plot(
-    chains: Annotated[list[str] | None, typer.Argument(
-        metavar="[FILE|PRESET]...", hidden=True, autocompletion=complete.preset_names)] = None,
+    names: Annotated[list[str] | None, typer.Argument(
+        metavar="[CHAIN|PRESET|SOUND]...", hidden=True, autocompletion=complete.preset_names)] = None,
+    chain: Annotated[list[str] | None, typer.Option(
+        "--chain", "-c", metavar="FILE|PRESET", autocompletion=complete.preset_names,
+        help="A chain; with sounds the one that was applied, whose response is drawn beside the change.")] = None,
     effect: choices.Effect = None,
     rate: Annotated[str, typer.Option(metavar="HZ", help="Sample rate in front of the chain.")] = "48000",
     channels: Annotated[str, typer.Option(metavar="N", help="Channels in front of the chain.")] = "2",
@@ -32,15 +39,17 @@ def plot(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers, one JSON record a chain.")] = False,
 ) -> None:
-    """Show what a chain does: response, phase, delay, static curves.
+    """Show what a chain does, or how sound files differ.
 
     \b
       torchfx plot podcast-voice
       torchfx plot eq.yaml mastering-eq -o both.png      two chains compared
       torchfx plot -e highpass:80 --rate 44100 --json    the numbers
+      torchfx plot in.wav out.wav -c eq.yaml -o diff.png
 
     Effects of -e stand behind each chain, as for process. Dynamics show the level behind them over the level in front,
-    fades their gain over time, resample what it rejects; what depends on the sound is named.
+    fades their gain over time, resample what it rejects; what depends on the sound is named. Of sounds it shows spectra
+    and how they change, level over time, and in a picture spectrograms.
     """
     from torchfx_cli.analysis.picture import check, is_of
     from torchfx_cli.tasks.conflicts import Named
@@ -49,25 +58,88 @@ def plot(
     fs, number = options.whole_rate(rate), options.whole("--channels", channels, MAX_CHANNELS)
     if output is not None:
         check("--output", output)
-    asked = _asked(chains or [], effect or [])
+    sounds = _sounds(names or [])
+    asked = _asked([*([] if sounds else names or []), *(chain or [])], effect or [], needed=not sounds)
     file = SideFile("--output", output, lambda head: is_of("torchfx plot", head))
-    read = [Named(f"{name}, which the chain is read from", name) for chain in asked.values() for name in chain.files]
-    check_together([file], overwrite=overwrite, to_stdout=["--json"] * as_json, read=read)
+    read = [Named(f"{name}, which the chain is read from", name) for one in asked.values() for name in one.files]
+    check_together([file], overwrite=overwrite, to_stdout=["--json"] * as_json, read=read, inputs=sounds)
     with file:
-        views = _views(asked, fs, number)
+        shown = _of_sounds(sounds, asked) if sounds else _of_chains(asked, fs, number)
         if output is not None:
-            file.save(_picture(views, output))
-    for record in views if as_json else []:
-        _print_numbers(record)
+            file.save(_picture(shown, output))
+    for record in shown.records() if as_json else []:
+        show.say(json.dumps(record))
     if output is None and not as_json:
-        _print_page(views)
+        _print_page(shown)
 
 
-def _asked(names: list[str], effects: list[str]) -> dict[str, ChainSpec]:
-    """Each chain by the name that it is shown by."""
+@dataclass(frozen=True)
+class _Shown:
+    """What is drawn of chains or files called `names`, what is to be said below it, and its numbers."""
+
+    names: list[str]
+    panels: list[Panel | Image]
+    notes: list[str]
+    records: Callable[[], list[dict[str, Any]]]
+
+
+def _sounds(names: list[str]) -> list[str]:
+    """`names`, if they are sound files; nothing if they are chains."""
+    from torchfx_cli.stream.formats import is_audio_name
+
+    sounds = [name for name in names if is_audio_name(name) and not name.lower().endswith((".yaml", ".yml"))]
+    others = [name for name in names if name not in sounds]
+    if sounds and others:
+        raise UsageError(f"{options.quoted(others[0])} beside sound files: the chain that was applied is given by -c")
+    return sounds
+
+
+def _of_chains(asked: dict[str, ChainSpec], fs: int, channels: int) -> _Shown:
+    from torchfx_cli.analysis.panels import notes_of, panels_of
+    from torchfx_cli.analysis.record import record_of
+    from torchfx_cli.analysis.response import view
+
+    views = [view(chain, printable(name), fs, channels) for name, chain in asked.items()]
+    notes = [f"{one.name}: {note}" if len(views) > 1 else note for one in views for note in notes_of(one)]
+    return _Shown([one.name for one in views], [*panels_of(views)], notes, lambda: [record_of(one) for one in views])
+
+
+def _of_sounds(names: list[str], asked: dict[str, ChainSpec]) -> _Shown:
+    from torchfx_cli.analysis import files
+    from torchfx_cli.stream.reader import open_source
+
+    views = []
+    for name in names:
+        try:
+            with signals.promptly(), open_source(name) as source:
+                views.append(files.view(source, printable(name)))
+        except FileError as error:
+            raise FileError(f"{printable(name)}: {error}") from None
+    return _Shown([one.name for one in views], files.panels_of(views, _expected(asked, views[0])), [],
+                  lambda: [files.record_of(one) for one in views])
+
+
+def _expected(asked: dict[str, ChainSpec], heard: FileView) -> tuple[str, Array, Array] | None:
+    """The response of the chain in front of which the file `heard` lies: of its first channels where they differ."""
+    from torchfx_cli.analysis.response import view
+
+    if not asked:
+        return None
+    ((name, chain),) = asked.items()
+    found = view(chain, printable(name), heard.fs, heard.channels)
+    return (name, found.frequencies_hz, found.lines[0].curve.magnitude_db) if found.lines else None
+
+
+def _asked(names: list[str], effects: list[str], *, needed: bool) -> dict[str, ChainSpec]:
+    """Each chain by the name that it is shown by; beside sounds one at most is `needed`."""
     from torchfx_cli.chain.parse import join, load_chain
     from torchfx_cli.chain.presets import find
 
+    if not needed:
+        if len(names) > 1:
+            raise UsageError("--chain: one chain is enough beside sound files; join several in one")
+        if not names and not effects:
+            return {}
     if not names and not effects:
         raise UsageError("nothing to plot: give a chain file, a preset, or an effect (-e highpass:80); "
                          "`torchfx presets` lists presets")
@@ -78,40 +150,22 @@ def _asked(names: list[str], effects: list[str]) -> dict[str, ChainSpec]:
             for name in names}
 
 
-def _views(asked: dict[str, ChainSpec], fs: int, channels: int) -> list[ChainView]:
-    from torchfx_cli.analysis.response import view
-
-    return [view(chain, printable(name), fs, channels) for name, chain in asked.items()]
-
-
-def _notes(views: list[ChainView]) -> list[str]:
-    from torchfx_cli.analysis.panels import notes_of
-
-    return [f"{view.name}: {note}" if len(views) > 1 else note for view in views for note in notes_of(view)]
-
-
-def _picture(views: list[ChainView], name: str) -> bytes:
+def _picture(shown: _Shown, name: str) -> bytes:
     from torchfx_cli.analysis.drawing import MAKER, figure_of
     from torchfx_cli.analysis.picture import encoded
 
-    return encoded(figure_of(views, _notes(views)), name, MAKER)
+    return encoded(figure_of(shown.panels, shown.names, shown.notes), name, MAKER)
 
 
-def _print_numbers(view: ChainView) -> None:
-    from torchfx_cli.analysis.record import record_of
-
-    show.say(json.dumps(record_of(view)))
-
-
-def _print_page(views: list[ChainView]) -> None:
+def _print_page(shown: _Shown) -> None:
     from torchfx_cli.analysis.canvas import Style, page
-    from torchfx_cli.analysis.panels import panels_of
+    from torchfx_cli.analysis.panels import Panel
 
     columns = max(NARROWEST, min(shutil.get_terminal_size().columns, WIDEST))
     style = Style(columns, _takes_braille(), show.is_terminal(sys.stdout) and not os.environ.get("NO_COLOR"))
-    for line in page(panels_of(views), [view.name for view in views], style):
+    for line in page([panel for panel in shown.panels if isinstance(panel, Panel)], shown.names, style):
         show.copy(line)
-    for note in _notes(views):
+    for note in shown.notes:
         show.say(note)
 
 

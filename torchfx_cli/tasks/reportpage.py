@@ -12,15 +12,17 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
+
 from torchfx_cli import __version__
 from torchfx_cli.analysis.glance import FLOOR_DB, Glance
-from torchfx_cli.errors import printable
+from torchfx_cli.errors import DesignError, printable
 from torchfx_cli.tasks.job import Settings
 from torchfx_cli.tasks.report import FileResult, Report
 
 HEAD = b"<!doctype html>\n<!-- torchfx report -->"
 DATA = "__DATA__"  # where the template holds them
-CURVE_POINTS = 300
+CURVE_HZ, CURVE_CHANNELS, CURVE_POINTS, CURVE_DB = 48_000, 2, 300, 96.0
 
 
 def is_own(head: bytes) -> bool:
@@ -81,5 +83,18 @@ def _chain(settings: Settings) -> dict[str, Any]:
 
 
 def _curve(settings: Settings) -> dict[str, Any] | None:
-    """The magnitude of its response at 48 kHz; None where it has none."""
+    """The magnitude of its response at 48 kHz in two channels; None where it has none."""
+    from torchfx_cli.analysis.panels import panels_of
+    from torchfx_cli.analysis.response import view
+
+    try:
+        panels = panels_of([view(settings.chain, settings.chain.name, CURVE_HZ, CURVE_CHANNELS)])
+    except DesignError:
+        return None
+    for panel in panels:
+        if panel.role == "magnitude":
+            hz = np.geomspace(max(20.0, panel.x_limits[0]), panel.x_limits[1], CURVE_POINTS)
+            lines = [np.interp(hz, one.x, one.y) for one in panel.series if not one.is_faint]
+            return {"hz": hz.round(2).tolist(), "lines": [line.round(2).tolist() for line in lines],
+                    "low": max(panel.y_limits[0], panel.y_limits[1] - CURVE_DB), "high": panel.y_limits[1]}
     return None
