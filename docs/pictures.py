@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 
 WIDTH = 720
-HEAD = ('<svg viewBox="0 0 {width} {height}" width="100%" role="img" aria-label="{label}" font-family="inherit" '
+HEAD = ('<div class="drawing"><svg viewBox="0 0 {width} {height}" width="100%" role="img" aria-label="{label}" '
+        'font-family="inherit" '
         'font-size="15" fill="none" stroke="currentColor" stroke-width="1.3" xmlns="http://www.w3.org/2000/svg">'
         '<defs><marker id="tip-{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><path d="M0 0 8 4 0 8z" fill="currentColor" stroke="none"/></marker></defs>')
@@ -34,7 +35,7 @@ class Drawing:
         self._parts.append(f'<path d="M{path}" marker-end="url(#tip-{self.name})"/>')
 
     def done(self) -> str:
-        return "".join([*self._parts, "</svg>\n"])
+        return "".join([*self._parts, "</svg></div>\n"])
 
 
 def way() -> str:
@@ -82,12 +83,12 @@ def chunks() -> str:
     made.box(10, 12, 700, 34, "the whole file")
     made.text(10, 78, "the same in blocks:", "start", small=True)
     x = 10
-    for width in (90, 250, 40, 320):
+    for width in (120, 238, 90, 260):
         made.box(x, 88, width - 8, 34, marked=True)
         if x + width < 700:
-            made.arrow((x + width - 30, 125), (x + width - 26, 146), (x + width + 10, 146), (x + width + 14, 126))
+            made.arrow((x + width - 30, 123), (x + width - 26, 143), (x + width + 18, 143), (x + width + 22, 124))
+            made.text(x + width - 4, 160, "state", small=True)
         x += width
-    made.text(420, 160, "state", small=True)
     return made.done()
 
 

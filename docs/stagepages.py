@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +101,8 @@ def escaped(text: str) -> str:
     return "".join(part if part.startswith("`") else re.sub(r"([\\*_<>|\[\]{}$~^#])", r"\\\1", part) for part in parts)
 
 
-def draw(folder: Path) -> dict[str, str]:
-    """A picture of each kind's example in `folder`, one for light pages and one for dark: kind -> its name.
+def draw(folder: Path, kinds: Collection[str] = KINDS) -> dict[str, str]:
+    """A picture of the example of each of `kinds` in `folder`, one for light pages and one for dark: kind -> its name.
 
     None of a kind that only minds the sound at hand, as `hum`: there is nothing to draw. A picture that is newer than
     the program is kept.
@@ -114,25 +114,25 @@ def draw(folder: Path) -> dict[str, str]:
 
     folder.mkdir(parents=True, exist_ok=True)
     newest = max(source.stat().st_mtime for source in Path(torchfx_cli.__file__).parent.rglob("*.py"))
-    for kind, chain in _examples(folder):
+    for kind, chain in _examples(folder, kinds):
         light = folder / f"{kind}.svg"
         if light.exists() and light.stat().st_mtime > newest:
             continue
-        seen = view(chain, kind, FS, 2)
-        drawn = encoded(figure_of([seen]), light.name, MAKER).decode() if panels_of([seen]) else ""
+        panels = panels_of([view(chain, kind, FS, 2)])
+        drawn = encoded(figure_of(panels, [kind]), light.name, MAKER).decode() if panels else ""
         for name, colours in ((f"{kind}-dark.svg", DARK), (light.name, LIGHT)):
             (folder / name).write_text(_coloured(drawn, colours), encoding="utf-8")
-    return {kind: f"plots/{kind}" for kind in KINDS if (folder / f"{kind}.svg").stat().st_size}
+    return {kind: f"plots/{kind}" for kind in kinds if (folder / f"{kind}.svg").stat().st_size}
 
 
-def _examples(folder: Path) -> Iterator[tuple[str, ChainSpec]]:
+def _examples(folder: Path, kinds: Collection[str]) -> Iterator[tuple[str, ChainSpec]]:
     """Each kind's example as a chain; the room that `convolve` names is noise that dies away."""
     time_s = np.arange(round(0.2 * FS)) / FS
     room = np.random.default_rng(1).standard_normal((len(time_s), 2)) * np.exp(-time_s / 0.03)[:, None]
     soundfile.write(folder / "hall.wav", 0.05 * room, FS, "PCM_24")
-    for kind, written in KINDS.items():
+    for kind in kinds:
         example = folder / "example.yaml"
-        example.write_text(f"chain:\n{textwrap.indent(written.example, '  ')}\n", encoding="utf-8")
+        example.write_text(f"chain:\n{textwrap.indent(KINDS[kind].example, '  ')}\n", encoding="utf-8")
         yield kind, load_chain(str(example))
 
 

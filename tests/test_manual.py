@@ -66,7 +66,7 @@ def folder(practice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     shutil.copytree(practice, here)
     monkeypatch.chdir(here)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "80")
     return here
 
 
@@ -185,6 +185,17 @@ def test_every_kind_has_its_place_among_the_stages(monkeypatch: pytest.MonkeyPat
     assert [kind for kinds in stagepages.GROUPS.values() for kind in kinds if kind not in KINDS] == []
     text = stagepages.markdown({})
     assert [kind for kind in KINDS if f"({stagepages.slug(kind)})=" not in text] == []
+
+
+def test_a_kind_is_drawn_for_light_and_for_dark_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(DOCS))
+    import stagepages
+
+    assert stagepages.draw(tmp_path, ["gain", "hum"]) == {"gain": "plots/gain"}
+    light, dark = (tmp_path.joinpath(name).read_text() for name in ("gain.svg", "gain-dark.svg"))
+    assert "#222222" in light
+    assert "#222222" not in dark
+    assert "#ffffff" not in light + dark
 
 
 @pytest.mark.skipif(not all(map(find_spec, ("sphinx", "myst_parser", "furo"))), reason="make docs installs Sphinx")
