@@ -4,7 +4,7 @@
 
 What says something is held against `python -c pass`, what does something against `python -c "import numpy, soundfile"`;
 all take turns. Both columns are the least of all runs: wall clock, and processor time with that of children, which a
-busy machine disturbs less. Wanted are ratios of 2 and of 1.2. docs/startup.md says where the time goes.
+busy machine disturbs less. Wanted are ratios of 2 and of 1.2. docs/speed.md says where the time goes.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     python benchmarks/versus.py --grid [--lengths 1,5,30,60,240] [--repeats 3]
 
 --grid goes over lengths and WAV of 16 bits, 24 bits and floats, with torchfx cold and warm (TORCHFX_WARM) beside SoX
-and ffmpeg: what a shell loop waits for a file. It prints lines for the README, with the load of the machine.
+and ffmpeg: what a shell loop waits for a file. It prints lines for docs/speed.md, with the load of the machine.
 
 The chain is six second-order sections of the RBJ cookbook, which cross as numbers (see `bench.other_tools`); the file
 is 16-bit noise. No tool dithers, so that every output can be held against float64 SciPy: `worst` is the largest error

@@ -178,6 +178,11 @@ def test_the_man_page_is_what_the_commands_say(monkeypatch: pytest.MonkeyPatch) 
         "run python docs/commandpages.py"
 
 
+def test_the_table_of_stages_names_every_kind() -> None:
+    table = (DOCS / "chains.md").read_text(encoding="utf-8").split("## The stages")[1].split("## ")[0]
+    assert [kind for kind in KINDS if f"`{kind}`" not in table] == []
+
+
 def test_every_kind_has_its_place_among_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(DOCS))
     import stagepages
