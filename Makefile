@@ -17,8 +17,9 @@ lint: $(VENV)/.installed-test
 	$(RUN) -m ruff check .
 	$(RUN) -m mypy
 
-# Dead links and references are errors.
+# Dead links and references are errors. The man page, which is committed, is written anew.
 docs: $(VENV)/.installed-docs
+	$(RUN) docs/commandpages.py
 	$(RUN) -m sphinx -q -W --keep-going -n -b html docs build/docs
 	@echo build/docs/index.html
 
