@@ -19,11 +19,11 @@ FIRST_BAND, LAST_BAND = -17, 13  # third octaves of 20 Hz to 20 kHz
 
 
 class SpectrumMeter:
-    """The power spectrum of a signal of `fs` Hz in `channels`."""
+    """The power spectrum of a signal of `fs` Hz in `channels`; `hop` frames from window to window, half of one."""
 
-    def __init__(self, fs: float, channels: int, frames: int = WINDOW_FRAMES) -> None:
+    def __init__(self, fs: float, channels: int, frames: int = WINDOW_FRAMES, hop: int | None = None) -> None:
         self.fs = fs
-        self._hop = frames // 2
+        self._hop = hop or frames // 2
         self._window = np.hanning(frames + 1)[:-1]
         self._held = np.zeros((0, channels))
         self._sum = np.zeros((channels, frames // 2 + 1))
