@@ -120,12 +120,12 @@ FIGURES = {
     "crest": Figure("dB", "crest", _level, lambda level: _db(level.crest), follows_gain=False, is_brief=True),
     "noise_floor": Figure("dBFS", "noise", _noise_floor, _db),
     "dc_offset": Figure("%", "DC %", _dc, lambda mean: 100.0 * mean, follows_gain=False, digits=3),
-    "clipped_runs": Figure("", "clips", _clipped, float, follows_gain=False, digits=0, is_brief=True),
-    "non_finite": Figure("", "NaN", _non_finite, float, follows_gain=False, digits=0),
+    "clipped_runs": Figure("", "clips", _clipped, int, follows_gain=False, digits=0, is_brief=True),
+    "non_finite": Figure("", "NaN", _non_finite, int, follows_gain=False, digits=0),
     "silence_start": Figure("ms", "ms in", _ends, itemgetter(0), follows_gain=False, digits=0),
     "silence_end": Figure("ms", "ms out", _ends, itemgetter(1), follows_gain=False, digits=0),
     "bandwidth": Figure("Hz", "kHz", _bandwidth, float, follows_gain=False, digits=0, is_brief=True, scale=1e-3),
-    "bits": Figure("", "bits", _bits, float, follows_gain=False, digits=0, unmeasured="no integers", is_brief=True),
+    "bits": Figure("", "bits", _bits, int, follows_gain=False, digits=0, unmeasured="no integers", is_brief=True),
 }
 
 
