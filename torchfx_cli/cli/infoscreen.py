@@ -26,7 +26,7 @@ Form = Literal["", "stats", "json", "csv"]
 GAP = "  "
 NARROWEST = 5  # of a column with figures
 NAME_WIDTH = 40  # of a table on a terminal, at most, and less than half of it
-_FILE = "file"
+_FILE, SILENCE = "file", "silence"
 
 
 class InfoScreen(RunObserver):
@@ -97,7 +97,7 @@ class _StatsTable:
     def __init__(self, names: Sequence[str]) -> None:
         room = shutil.get_terminal_size().columns - 1 if show.is_terminal(sys.stdout) else None
         longest = max(len(printable(name)) for name in [*names, _FILE])
-        self._width = longest if room is None else min(longest, NAME_WIDTH, max(len(_FILE), room // 2 - 8))
+        self._width = longest if room is None else min(longest, NAME_WIDTH, max(len(_FILE), room // 2 - 9))
         self._columns = _columns(None if room is None else room - self._width)
         self._has_head = False
 
@@ -138,10 +138,11 @@ def _width(figure: Figure) -> int:
 
 
 def _cell(figure: Figure, value: float | None) -> str:
+    """"-" where nothing can be said, as of what is shorter than a window."""
     if value is None or value == -inf:
-        return "-inf" if value is not None and figure.follows_gain else "-"
+        return "-inf" if value is not None and figure.follows_gain and figure.absent == SILENCE else "-"
     digits = 1 if figure.digits == 2 or figure.scale != 1.0 else figure.digits
-    return f"{value * figure.scale:.{digits}f}"
+    return f"{round(value * figure.scale, digits) + 0.0:.{digits}f}"  # never -0.0
 
 
 def _as_json(record: dict[str, Any]) -> str:

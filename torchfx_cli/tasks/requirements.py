@@ -162,4 +162,4 @@ def digits(key: str) -> int:
 
 def shown(key: str, value: float) -> float:
     """`value` as it is compared."""
-    return round(value, digits(key))
+    return round(value, digits(key)) + 0.0  # never -0.0
