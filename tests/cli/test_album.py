@@ -125,7 +125,8 @@ def test_a_file_that_crashes_its_worker_while_it_is_measured_is_left_out(
             os.kill(os.getpid(), signal.SIGKILL)
         return onefile.measure_file(job, *others)
 
-    monkeypatch.setattr(workers, "measure_file", measure_file)
+    monkeypatch.setattr(
+        workers, "step_of", lambda settings: measure_file if settings.measures else onefile.process_file)
     done = run("process", album, "--normalize", "-1", "--album", "-o", tmp_path / "out")
     assert (done.code, "was the memory used up? (its album is measured without it)" in done.err) == (3, True)
     assert gains_db(album, tmp_path / "out") == {

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from torchfx_cli.effects.programme import Programme, ProgrammeMeter
+from torchfx_cli.effects.programme import Programme, ProgrammeMeter, range_lu
 
 FS = 8000  # the K weighting of 1 kHz is that at 48 kHz to 0.02 dB
 TOLERANCE_LU, RANGE_TOLERANCE_LU = 0.1, 1.0  # of Tech 3341 and 3342
@@ -30,6 +30,12 @@ def read(x: np.ndarray, fs: int = FS, size: int = 1 << 15) -> Programme:
     for start in range(0, len(x), size):
         meter.process(x[start:start + size])
     return meter.reading()
+
+
+def test_the_percentiles_are_those_of_the_code_in_ebu_tech_3342() -> None:
+    """Of 102 windows a tenth is number round(1 + 101 * 0.1) = 11, and 95 % number 97, where ffmpeg takes 10 and 97."""
+    levels = np.concatenate([np.linspace(-37.0, -36.1, 10), [-35.0], np.linspace(-34.0, -25.0, 85), np.full(6, -20.0)])
+    assert range_lu(10 ** ((levels + 0.691) / 10)) == pytest.approx(-20.0 + 35.0, abs=1e-9)
 
 
 @pytest.mark.parametrize(("levels_db", "wanted"), [

@@ -122,7 +122,7 @@ class Deadly:
 ])
 def test_a_file_that_kills_its_worker_twice_fails_and_all_others_are_done(
         batch: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deed: str, words: str) -> None:
-    monkeypatch.setattr(workers, "process_file", Deadly("2.wav", deed, 2, tmp_path))
+    monkeypatch.setattr(workers, "step_of", lambda settings: Deadly("2.wav", deed, 2, tmp_path))
     report = run(batch)
     assert statuses(report) == ["ok", "ok", "failed", "ok", "ok"]
     result = report.results[2]
@@ -133,13 +133,13 @@ def test_a_file_that_kills_its_worker_twice_fails_and_all_others_are_done(
 
 def test_a_worker_that_is_killed_once_costs_nothing(
         batch: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "process_file", Deadly("2.wav", "SIGKILL", 1, tmp_path))
+    monkeypatch.setattr(workers, "step_of", lambda settings: Deadly("2.wav", "SIGKILL", 1, tmp_path))
     assert statuses(run(batch)) == ["ok"] * 5
 
 
 def test_a_file_that_hangs_is_stopped_after_its_time(
         batch: list[Job], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "process_file", Deadly("0.wav", "hang", 9, tmp_path))
+    monkeypatch.setattr(workers, "step_of", lambda settings: Deadly("0.wav", "hang", 9, tmp_path))
     report = run(batch, timeout_s=0.5)
     assert statuses(report) == ["failed", "ok", "ok", "ok", "ok"]
     assert (report.results[0].error, report.results[0].reason) == (
@@ -164,7 +164,7 @@ def test_an_error_that_ends_the_run_ends_the_workers_too(batch: list[Job], monke
     def full(job: Job, *_: object) -> FileResult:
         raise RunError("no space left")
 
-    monkeypatch.setattr(workers, "process_file", full)
+    monkeypatch.setattr(workers, "step_of", lambda settings: full)
     report = Report()
     with pytest.raises(RunError, match="no space left"):
         run_jobs(batch, replace(SETTINGS, is_batch=True, jobs=2), RunObserver(), report)

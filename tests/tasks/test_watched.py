@@ -29,8 +29,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[bool | int]:
         return onefile.process_file(job, settings, observer)
 
     monkeypatch.setattr(watched, "tell_risk", found.append)
-    monkeypatch.setattr(local, "process_file", process_file)
-    monkeypatch.setattr(workers, "process_file", process_file)
+    monkeypatch.setattr(local, "step_of", lambda settings: process_file)
+    monkeypatch.setattr(workers, "step_of", lambda settings: process_file)
     return found
 
 

@@ -14,16 +14,16 @@ from numpy.lib.stride_tricks import sliding_window_view
 from torchfx_cli.design.stage import Array
 
 WINDOW_FRAMES = 1 << 14
-BATCH = 16  # windows transformed at a time
+BATCH_FRAMES = 1 << 15  # transformed at a time: larger arrays are fresh memory each time, which takes as long again
 FIRST_BAND, LAST_BAND = -17, 13  # third octaves of 20 Hz to 20 kHz
 
 
 class SpectrumMeter:
-    """The power spectrum of a signal of `fs` Hz in `channels`."""
+    """The power spectrum of a signal of `fs` Hz in `channels`; `hop` frames from window to window, half of one."""
 
-    def __init__(self, fs: float, channels: int, frames: int = WINDOW_FRAMES) -> None:
+    def __init__(self, fs: float, channels: int, frames: int = WINDOW_FRAMES, hop: int | None = None) -> None:
         self.fs = fs
-        self._hop = frames // 2
+        self._hop = hop or frames // 2
         self._window = np.hanning(frames + 1)[:-1]
         self._held = np.zeros((0, channels))
         self._sum = np.zeros((channels, frames // 2 + 1))
@@ -41,8 +41,9 @@ class SpectrumMeter:
         count = max(0, (len(held) - len(self._window)) // self._hop + 1)
         if count:
             frames = sliding_window_view(held, len(self._window), axis=0)[:: self._hop]
-            for start in range(0, count, BATCH):
-                self._add(frames[start : min(count, start + BATCH)])
+            batch = max(1, BATCH_FRAMES // len(self._window))
+            for start in range(0, count, batch):
+                self._add(frames[start : min(count, start + batch)])
         self._held = held[count * self._hop :].copy()
 
     def power(self) -> Array:

@@ -27,12 +27,15 @@ UNITS: dict[str, dict[str, int]] = {
     "LUFS": {"lufs": 0, "lkfs": 0, "db": 0},
     "LU": {"lu": 0, "db": 0},
     "s": {"s": 0, "ms": -3, "us": -6, "µs": -6},
+    "ms": {"ms": 0, "s": 3},
+    "%": {"%": 0},
     "": {},
     RATIO: {},
 }
 DECIBELS = ("dB", "dBFS", "dBTP")
 EXAMPLES = {"Hz": "80, 80 Hz or 3.2 kHz", "dB": "-3 or -3 dB", "dBFS": "-1 or -1 dBFS",
             "dBTP": "-1 or -1 dBTP", "LUFS": "-16 or -16 LUFS", "LU": "8 or 8 LU", "s": "0.25, 250 ms or 2 s",
+            "ms": "250, 250 ms or 0.25 s", "%": "0.5 or 0.5 %",
             RATIO: "4 or 4:1"}
 SECTION_COLUMNS = 6
 

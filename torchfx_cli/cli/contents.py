@@ -57,22 +57,22 @@ def _marker_line(marker: Mapping[str, Any]) -> str:
 
 
 def table_head() -> str:
-    from torchfx_cli.tasks.stats import LEVELS
+    from torchfx_cli.tasks.stats import FIGURES
 
-    return _line([*_FACTS, "damaged", *LEVELS, *_TAGS, *(f"bext_{name}" for name in _BEXT), "markers",
+    return _line([*_FACTS, "damaged", *FIGURES, *_TAGS, *(f"bext_{name}" for name in _BEXT), "markers",
                   "pictures", *_LISTS])
 
 
 def table_row(record: Mapping[str, Any]) -> str:
-    """`record` under `table_head`: levels in dB or LUFS as they are named, texts of several in a row."""
-    from torchfx_cli.tasks.stats import LEVELS
+    """`record` under `table_head`: figures in the units of `stats.FIGURES`, texts of several in a row."""
+    from torchfx_cli.tasks.stats import FIGURES
 
-    levels, tags, bext = record.get("levels", {}), record.get("tags", {}), record.get("bext", {})
+    stats, tags, bext = record.get("stats", {}), record.get("tags", {}), record.get("bext", {})
     if record.get("peak"):  # of --check
-        levels = {"peak": 20.0 * log10(record["peak"])} | levels
+        stats = {"peak": 20.0 * log10(record["peak"])} | stats
     return _line([
         *(record.get(name) for name in _FACTS), record.get("damaged"),
-        *(levels.get(name) for name in LEVELS), *(tags.get(name) for name in _TAGS),
+        *(stats.get(name) for name in FIGURES), *(tags.get(name) for name in _TAGS),
         *(bext.get(name) for name in _BEXT), *(len(record.get(name, ())) for name in ("markers", "pictures")),
         *("; ".join(record.get(name, ())) for name in _LISTS)])
 

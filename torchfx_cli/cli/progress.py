@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from torchfx_cli.cli import show
 from torchfx_cli.errors import printable
 from torchfx_cli.records import dataclass
+from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.tasks.fileplan import JobPlan
 from torchfx_cli.tasks.job import Job
 from torchfx_cli.tasks.report import FileResult
@@ -50,9 +51,11 @@ class Progress:
         self._bar: Bar | None = None
 
     def planned(self, todo: JobPlan) -> None:
-        facts, passes = todo.facts, todo.plan.passes - len(todo.job.readings)
+        self.opened(todo.job, todo.facts, todo.plan.passes - len(todo.job.readings))
+
+    def opened(self, job: Job, facts: FileFacts, passes: int = 1) -> None:
         at = _UnderWay(0, (facts.frames or 0) * passes, facts.fs * passes, facts.file_bytes)
-        self._under_way[str(todo.job.source)] = at
+        self._under_way[str(job.source)] = at
 
     def advanced(self, job: Job, frames: int) -> None:
         at = self._under_way.get(str(job.source))

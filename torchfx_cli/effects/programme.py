@@ -1,8 +1,12 @@
 """What EBU R 128 tells of a programme: its loudness, its loudness range, and its loudest moments.
 
 Loudness range (EBU Tech 3342): of windows of 3 s, a new one each 100 ms, those above -70 LUFS count, and of these those
-above their mean less 20 LU; it reaches from their 10th to their 95th percentile. The loudest moments (EBU Tech 3341)
-are windows of 400 ms and of 3 s in steps of 10 ms: a sound of 400 ms may begin between two steps of 100 ms.
+above their mean less 20 LU; it reaches from their 10th to their 95th percentile. Which window that is says the code in
+Tech 3342: of n in order, counted from 1, number round(1 + (n - 1) p); ffmpeg's ebur128 takes number round(n p), one
+lower at 10 %, which matters where there are few: up to 1 LU in 15 s of sound that dies away.
+
+The loudest moments (EBU Tech 3341) are windows of 400 ms and of 3 s in steps of 10 ms: a sound of 400 ms may begin
+between two steps of 100 ms.
 
 For the range 0.3 MB an hour of sound are kept, as for the loudness.
 """

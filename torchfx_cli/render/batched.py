@@ -122,7 +122,7 @@ class BatchedRun:
         if not len(block):
             return np.empty((0, self.plan.channels), self.plan.sink.dtype), Levels()
         finite = self.plan.source.is_integer or np.isfinite(block)
-        return None if np.all(finite) else bad_input(self.plan, 0, int(np.argmin(finite)))
+        return None if np.all(finite) else bad_input(self.plan.signals[0], 0, int(np.argmin(finite)))
 
     def _run(self, files: list[int], blocks: Sequence[Block], results: dict[int, Result]) -> None:
         """Fill in the `results` of `files`, of all or until memory runs out; the next call then takes less at once."""

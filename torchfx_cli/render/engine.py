@@ -91,12 +91,12 @@ class Engine(ABC):
     def _require_finite(self, bad: int) -> None:
         """Raise ReadError where `bad`, the flat index of the input block's first non-finite sample, is not -1."""
         if bad >= 0:
-            raise bad_input(self.plan, self.frames_in, bad)
+            raise bad_input(self.plan.signals[0], self.frames_in, bad)
 
 
-def bad_input(plan: RenderPlan, first_frame: int, flat_index: int) -> ReadError:
+def bad_input(signal: Signal, first_frame: int, flat_index: int) -> ReadError:
     """The complaint about a sample that is no number, `flat_index` in a block that begins with `first_frame`."""
-    return ReadError(f"non-finite sample at {_position(plan.signals[0], first_frame, flat_index)}")
+    return ReadError(f"non-finite sample at {_position(signal, first_frame, flat_index)}")
 
 
 def bad_output(plan: RenderPlan, first_frame: int, flat_index: int) -> FileError:

@@ -45,6 +45,8 @@ class Length:
                 self.told_s = duration_s
 
     def _told(self, fd: int, file_bytes: int, fs: int) -> int | None:
+        if self._kind.frames:
+            return self._kind.frames
         stream = self._packets.stream
         is_indexed = self._kind.demuxer != "mov" or stream.frames
         if not self._kind.is_exact or not is_indexed or not stream.duration or stream.duration < 0:

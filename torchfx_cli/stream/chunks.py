@@ -222,18 +222,26 @@ def wave_codec(fd: int, layout: Layout) -> int:
 def alac_width(fd: int, layout: Layout | None) -> dict[int, bytes]:
     """Position -> bytes that tell libsndfile how wide the samples of an ALAC in a CAF are, which ffmpeg does not tell.
 
-    It stands in the format flags of desc (Apple Core Audio Format 1.0), and in the decoder's own cookie, which may lie
-    in an atom `alac` behind one that is called `frma`.
+    It stands in the format flags of desc (Apple Core Audio Format 1.0), and in the decoder's own cookie.
     """
+    cookie = alac_cookie(fd, layout)
+    desc = layout.first("desc") if layout is not None else None
+    if desc is None or len(cookie) < 6 or os.pread(fd, 8, desc.start + 8) != b"alac\0\0\0\0":
+        return {}
+    flag = ALAC_FLAGS.get(cookie[5])
+    return {} if flag is None else {desc.start + 12: struct.pack(">I", flag)}
+
+
+def alac_cookie(fd: int, layout: Layout | None) -> bytes:
+    """What the decoder of an ALAC in a CAF is told, b"" of all else; it may lie in an atom `alac` behind one `frma`."""
     desc, kuki = (layout.first(name) if layout is not None and layout.kind == "CAF" else None
                   for name in ("desc", "kuki"))
-    if desc is None or kuki is None or os.pread(fd, 8, desc.start + 8) != b"alac\0\0\0\0":
-        return {}
+    if desc is None or kuki is None or os.pread(fd, 4, desc.start + 8) != b"alac":
+        return b""
     cookie = os.pread(fd, min(kuki.size, 48), kuki.start)
     for name, atom_bytes in ((b"frma", 12), (b"alac", 12)):
         cookie = cookie[atom_bytes:] if cookie[4:8] == name else cookie
-    flag = ALAC_FLAGS.get(cookie[5]) if len(cookie) > 5 else None
-    return {} if flag is None else {desc.start + 12: struct.pack(">I", flag)}
+    return cookie
 
 
 def aiff_frames(fd: int, layout: Layout) -> int | None:

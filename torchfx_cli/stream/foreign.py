@@ -40,6 +40,7 @@ class Foreign:
     begin     where its sound begins, behind an ID3 tag.
     is_exact  its header counts the frames.
     is_bare   it holds packets of sound and tags, nothing else.
+    frames    how many there are, 0 where FFmpeg tells that.
     """
 
     word: str
@@ -48,6 +49,7 @@ class Foreign:
     is_exact: bool = False
     is_bare: bool = False
     name: str = ""
+    frames: int = 0
 
     @property
     def container(self) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 
 from torchfx_cli.errors import ReadError
-from torchfx_cli.stream import chunks, foreign
+from torchfx_cli.stream import alac, chunks, foreign
 from torchfx_cli.stream.diagnose import open_regular, reading
 from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.formats import read_format
@@ -74,7 +74,7 @@ class Source:
         self._layout = chunks.walk(self._fd, self._stat.st_size)
         self._check = HeaderCheck(self._fd, self._layout, on_truncated)
         self._path = path
-        kind = foreign.kind_at(self._fd)
+        kind = foreign.kind_at(self._fd) or alac.misread(self._fd, self._layout)
         if kind is None:
             self._opened = opened = Opened(self._fd, path, self._stat.st_size, self._layout)
             facts = self._facts(opened.sound, opened.subtype, opened.frames)

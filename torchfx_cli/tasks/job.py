@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from torchfx_cli import __version__
 from torchfx_cli.chain.spec import ChainSpec
@@ -12,6 +12,9 @@ from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Start
 from torchfx_cli.stream.bitrate import AS_INPUT, RateWish
 from torchfx_cli.stream.tagchanges import NO_CHANGES, TagChanges
+
+if TYPE_CHECKING:
+    from torchfx_cli.tasks.inspection import Asked
 
 OnNan = Literal["fail", "repair"]
 OnTruncated = Literal["fail", "keep"]
@@ -41,6 +44,7 @@ class Settings:
     measures      files are only measured now, for their album.
     glances       results tell what input and output sound like, for a report.
     digests       results tell the SHA-256 of the output.
+    inspects      files are only read, to answer this.
     poll_s, once  of a watch: the time between two looks; end when nothing is left to do.
     """
 
@@ -76,6 +80,7 @@ class Settings:
     measures: bool = False
     glances: bool = False
     digests: bool = False
+    inspects: Asked | None = None
     poll_s: float = 1.0
     once: bool = False
 

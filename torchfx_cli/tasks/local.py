@@ -18,7 +18,7 @@ from torchfx_cli.tasks import albums, journal, watched
 from torchfx_cli.tasks.bundle import process_one
 from torchfx_cli.tasks.folders import Roots, make_root
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.onefile import RunObserver, measure_file, process_file
+from torchfx_cli.tasks.onefile import RunObserver, step_of
 from torchfx_cli.tasks.pool import WorkerPool
 from torchfx_cli.tasks.report import FileResult, Report, failed
 from torchfx_cli.tasks.workers import Task
@@ -80,7 +80,7 @@ def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, not
         yield from pool.run(waiting)
     for task in here:  # behind the workers: a fork copies no threads, and engines have some
         observer.started(task.job)
-        step = measure_file if settings.measures else process_one if settings.bundled else process_file
+        step = process_one if settings.bundled else step_of(settings)
         with watched.at_risk(task.job, settings):
             result = step(task.job, settings, observer)
         yield task.number, result

@@ -20,6 +20,7 @@ from torchfx_cli.plan.assemble import RenderPlan
 from torchfx_cli.records import dataclass
 from torchfx_cli.render.choose import open_engine
 from torchfx_cli.render.engine import Block, Engine
+from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.reader import Source
 from torchfx_cli.stream.stdio import STDIO, stdout_for_audio
 from torchfx_cli.tasks import pipeline
@@ -44,6 +45,9 @@ class RunObserver:
     def planned(self, todo: JobPlan) -> None:
         """The input of `todo.job` is open and all is settled."""
 
+    def opened(self, job: Job, facts: FileFacts) -> None:
+        """The input of `job` is open, and is only read."""
+
     def measuring(self, done: int, total: int) -> None:
         """So many of `total` files were measured for their albums, before any of them is done."""
 
@@ -52,6 +56,15 @@ class RunObserver:
 
     def finished(self, job: Job, result: FileResult) -> None:
         """`job` is done, or failed, or was skipped."""
+
+
+def step_of(settings: Settings) -> Callable[[Job, Settings, RunObserver], FileResult]:
+    """What is done with each file of a run."""
+    if settings.inspects is not None:
+        from torchfx_cli.tasks.inspection import inspect_file
+
+        return inspect_file
+    return measure_file if settings.measures else process_file
 
 
 def process_file(job: Job, settings: Settings, observer: RunObserver) -> FileResult:

@@ -1,6 +1,6 @@
 """What files are held to: `loudness=-23±0.5, true_peak<=-1, rate=48 kHz`; and the gain that would make them fit.
 
-Levels are compared as they are shown, to 0.01 dB: what is shown as -1.00 dBTP is not above -1.
+Figures are compared as they are shown, levels to 0.01 dB: what is shown as -1.00 dBTP is not above -1.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from torchfx_cli.chain.document import Mistake, Scalar
 from torchfx_cli.chain.values import nearest, read_value
 from torchfx_cli.effects.kind import Param
 from torchfx_cli.errors import UsageError, printable
-from torchfx_cli.tasks.stats import LEVELS
+from torchfx_cli.tasks.stats import FIGURES
 
 OPTION = "--require"
 STEP_DB = 0.01
 SPREAD = 0.1  # of a level that is to be equal and has no ± of its own, what EBU Tech 3341 allows a meter
-UNITS = {**{name: level.unit for name, level in LEVELS.items()}, "rate": "Hz", "channels": "", "duration": "s"}
+UNITS = {**{name: figure.unit for name, figure in FIGURES.items()}, "rate": "Hz", "channels": "", "duration": "s"}
+DECIBELS = ("dB", "dBFS", "dBTP", "LUFS", "LU")
 EQUAL, BELOW = ("=", "=="), ("<", "<=", "≤")
 EXAMPLE = 'like "loudness=-23±0.5,true_peak<=-1"'
 
@@ -39,26 +40,26 @@ class Requirement:
     is_open: bool = False
 
     @property
-    def is_level(self) -> bool:
-        """Whether it is measured of the samples."""
-        return self.key in LEVELS
+    def is_measured(self) -> bool:
+        """Whether it is a figure of the samples."""
+        return self.key in FIGURES
 
     @property
     def follows_gain(self) -> bool:
         """Whether a gain changes it."""
-        return self.is_level and LEVELS[self.key].follows_gain
+        return self.is_measured and FIGURES[self.key].follows_gain
 
     def is_met(self, value: float | None) -> bool:
         """None: it could not be measured."""
         if value is None:
             return False
-        value = shown(value)
+        value = shown(self.key, value)
         edge = self.high if self.low == -inf else self.low  # silence, -inf, is below whatever is written
         return self.low <= value <= self.high and not (self.is_open and value == edge)
 
     def gains_db(self, value: float) -> tuple[float, float]:
         """The least and the highest gain that bring the level `value` in; of silence, -inf, the least is endless."""
-        margin, value = STEP_DB if self.is_open else 0.0, shown(value)
+        margin, value = STEP_DB if self.is_open else 0.0, shown(self.key, value)
         return (-inf if self.low == -inf else self.low - value + margin), self.high - value - margin
 
 
@@ -81,12 +82,12 @@ def _requirement(term: str) -> Requirement:
     if key not in UNITS:
         raise UsageError(f"{OPTION}: unknown key '{printable(word)}'{nearest(key, UNITS)}; "
                          f"known: {', '.join(UNITS)}")
-    value, is_level = _number(key, text, Param(key, unit=UNITS[key])), key in LEVELS
+    value, is_in_db = _number(key, text, Param(key, unit=UNITS[key])), is_level(key)
     if sign not in EQUAL and spread_text is not None:
         raise UsageError(f"{OPTION}: found '{printable(term.strip())}'; ± goes with =")
-    spread = SPREAD if is_level else 0.0
+    spread = SPREAD if is_in_db else 0.0
     if spread_text is not None:
-        spread = _number(key, spread_text, Param(key, unit="dB" if is_level else UNITS[key], low=0.0))
+        spread = _number(key, spread_text, Param(key, unit="dB" if is_in_db else UNITS[key], low=0.0))
     low = value - spread if sign in EQUAL else -inf if sign in BELOW else value
     high = value + spread if sign in EQUAL else value if sign in BELOW else inf
     return Requirement(term.strip(), key, low, high, sign in ("<", ">"))
@@ -134,19 +135,31 @@ def _gain(levels: Sequence[tuple[Requirement, float, float]]) -> tuple[float | N
         return None, (f"no gain alone is enough: {most.text} needs {low:+.2f} dB or more, "
                       f"{least.text} allows {high:+.2f} dB or less")
     middle = next(((first + last) / 2 for _, first, last in levels if isfinite(first + last)), 0.0)
-    gain_db = shown(min(max(middle, low), high))
+    gain_db = round(min(max(middle, low), high), 2)
     return gain_db, f"needs a gain of {gain_db:+.2f} dB"
 
 
 def in_words(key: str, value: float | None) -> str:
     """With its unit, as it is compared."""
+    figure = FIGURES.get(key)
     if value is None:
-        return "cannot be measured"
-    if value == -inf:
-        return LEVELS[key].absent
-    return f"{shown(value):.2f} {UNITS[key]}" if key not in ("rate", "channels") else f"{value:g} {UNITS[key]}".rstrip()
+        return "cannot be measured" if figure is None else figure.unmeasured
+    if value == -inf and figure is not None:
+        return figure.absent
+    return f"{shown(key, value):.{digits(key)}f} {UNITS[key]}".rstrip() if figure or key == "duration" else (
+        f"{value:g} {UNITS[key]}".rstrip())
 
 
-def shown(value: float) -> float:
-    """`value` to 0.01, as it is compared."""
-    return round(value, 2)
+def is_level(key: str) -> bool:
+    """Whether it is a figure in decibels."""
+    return key in FIGURES and UNITS[key] in DECIBELS
+
+
+def digits(key: str) -> int:
+    """That are shown of it behind the point."""
+    return FIGURES[key].digits if key in FIGURES else 2
+
+
+def shown(key: str, value: float) -> float:
+    """`value` as it is compared."""
+    return round(value, digits(key)) + 0.0  # never -0.0

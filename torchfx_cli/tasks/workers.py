@@ -20,11 +20,12 @@ from typing import Any
 from torchfx_cli.errors import Interrupted, TorchfxError
 from torchfx_cli.records import dataclass
 from torchfx_cli.stream.atomicfile import remove_stale, remove_unfinished
+from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.tasks.bundle import process_bundle
 from torchfx_cli.tasks.captured import CapturedOutput
 from torchfx_cli.tasks.interruption import deliver
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.onefile import JobPlan, RunObserver, measure_file, process_file
+from torchfx_cli.tasks.onefile import JobPlan, RunObserver, step_of
 from torchfx_cli.tasks.report import FileResult
 
 TELL_S = 0.1  # how often a worker says how far it is
@@ -131,7 +132,7 @@ class Worker:
 
     def tidy(self) -> None:
         """Remove the temporary files that the process, which has ended, could not remove itself."""
-        if self.exit_code:
+        if self.exit_code and self.settings.inspects is None:
             for folder in {task.job.output.parent for task in self.tasks.values()}:
                 remove_stale(folder)
 
@@ -149,6 +150,11 @@ class _PipeObserver(RunObserver):
         self._told_s = time.monotonic()
         if self.wants_plans:
             self._pipe.send(("planned", (todo,)))
+
+    def opened(self, job: Job, facts: FileFacts) -> None:
+        self._told_s = time.monotonic()
+        if self.wants_plans:
+            self._pipe.send(("opened", (job, facts)))
 
     def advanced(self, job: Job, frames: int) -> None:
         if job is not self._job:
@@ -196,7 +202,7 @@ def _messages(jobs: Sequence[Job], settings: Settings, observer: RunObserver, ca
 def _one_by_one(jobs: Sequence[Job], settings: Settings, observer: RunObserver, captured: CapturedOutput
                 ) -> Iterator[tuple[int, FileResult]]:
     for place, job in enumerate(jobs):
-        result = (measure_file if settings.measures else process_file)(job, settings, observer)
+        result = step_of(settings)(job, settings, observer)
         yield place, replace(result, notes=(*result.notes, *captured.lines()))
 
 
