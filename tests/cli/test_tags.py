@@ -81,6 +81,18 @@ def test_a_table_gives_each_file_its_row(run: Any, tmp_path: Path) -> None:
                     "b/y.wav": {"title": "Three", "artist": "All", "date": "1999"}}
 
 
+@pytest.mark.parametrize("text", [
+    "file,title,,\ny.wav,Three,,\n,,,\n", "\r\n\r\nfile;title\r\ny.wav;Three\r\n",
+    "sep=;\r\nfile;title;\r\ny.wav;Three;\r\n",
+])
+def test_what_spreadsheets_write_beside_a_table_does_not_count(run: Any, tmp_path: Path, text: str) -> None:
+    table = tmp_path / "tags.csv"
+    table.write_text(text)
+    done = run("process", _batch(tmp_path / "in"), "-o", tmp_path / "out", "--tags-from", table)
+    assert done.code == 0, done.err
+    assert tags_in(tmp_path / "out/b/y.wav") == {"title": "Three"}
+
+
 @pytest.mark.parametrize(("text", "told"), [
     ("name,title\na,b\n", "one must be file; found name, title"), ("", "one must be file; found nothing"),
     ("file,title\nx.wav,b\n", "could be of"), ("file,title\ny.wav,b\n./y.wav,c\n", "rows 2 and 3 are both of"),
