@@ -52,6 +52,7 @@ def test_what_is_no_tag_or_picture_is_refused(run: Any, tmp_path: Path, bare: Pa
     (tmp_path / "c.txt").write_text("no picture")
     for more, told in ((("--tag", "title"), "--tag: found 'title'; expected a key and a text"),
                        (("--tag", "=x"), "expected a key"), (("--tag", "tïtle=x"), "expected a key"),
+                       (("--tag", "title=Zo\udceb"), "--tag: TITLE is not in UTF-8: 'Zo\\xeb'"),
                        (("--cover", tmp_path / "c.txt"), "expected a JPEG, PNG or GIF"),
                        (("--cover", tmp_path / "none.jpg"), "No such file")):
         done = run("process", bare, "-o", tmp_path / "out.wav", *more)
