@@ -114,18 +114,16 @@ def _facts(spec: StageSpec, stage: Stage, source: Signal) -> StageFacts:
 
 
 def _half_power_hz(stage: Stage, fs: float) -> tuple[float, ...]:
-    """On a grid, and then by halving the interval that holds each."""
+    """On a grid, and then by halving the intervals that hold one, all together."""
     hz = np.geomspace(min(LOWEST_HZ, fs / 8.0), fs / 2.0 * (1.0 - 1e-9), GRID)
     above = _level_db(stage, hz, fs) > HALF_POWER_DB
-    found = []
-    for n in np.flatnonzero(above[1:] != above[:-1]):
-        low, high = hz[n], hz[n + 1]
-        for _ in range(BISECTIONS):
-            middle = (low * high) ** 0.5
-            is_above = _level_db(stage, np.array([middle]), fs)[0] > HALF_POWER_DB
-            low, high = (middle, high) if is_above == above[n] else (low, middle)
-        found.append(float(low))
-    return tuple(found)
+    places = np.flatnonzero(above[1:] != above[:-1])
+    low, high, first = hz[places], hz[places + 1], above[places]
+    for _ in range(BISECTIONS if len(places) else 0):
+        middle = np.sqrt(low * high)
+        is_behind = (_level_db(stage, middle, fs) > HALF_POWER_DB) != first
+        low, high = np.where(is_behind, low, middle), np.where(is_behind, middle, high)
+    return tuple(low.tolist())
 
 
 def _level_db(stage: Stage, hz: Array, fs: float) -> Array:
