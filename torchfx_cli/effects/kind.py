@@ -111,7 +111,7 @@ class StageSpec(ABC):
 
     @property
     def chains(self) -> tuple[tuple[StageSpec, ...], ...]:
-        """The chains inside it."""
+        """The chains inside it that are heard."""
         return ()
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
@@ -137,7 +137,8 @@ class StageSpec(ABC):
     @property
     def waits_for_end(self) -> bool:
         """Whether nothing comes out before the whole file was heard."""
-        return self.is_measured or self.is_both_ways
+        return self.is_measured or self.is_both_ways or any(
+            stage.waits_for_end for chain in self.chains for stage in chain)
 
     @property
     def suits_any_rate(self) -> bool:
