@@ -10,6 +10,10 @@ from test_beside import plan_of
 from test_kinds import FS, noise, render
 
 from torchfx_cli import scratch
+from torchfx_cli.analysis import reach
+from torchfx_cli.analysis.explain import explain
+from torchfx_cli.analysis.response import view
+from torchfx_cli.chain.parse import parse_chain
 from torchfx_cli.effects import parallel
 from torchfx_cli.errors import DesignError
 
@@ -101,6 +105,50 @@ def test_the_plan_tells_what_was_found_and_where() -> None:
         plan = plan.measured(meter.reading())
     assert plan.found == ("channel 2: normalize to -6 dBFS (+0.02 dB)", "loudness to -16 LUFS (+0.00 dB)")
     assert plan.warned == ("loudness to -16 LUFS: left as loud as it is, for it is silence, or shorter than 400 ms",)
+
+
+def test_the_highest_output_is_the_level_that_a_branch_is_brought_to() -> None:
+    plan = plan_of("gain: -20", "{normalize: 6 dBFS, channels: 1}", "parallel: [[normalize: -6], [gain: 0]]")
+    assert reach.worst_gain_db(plan) == pytest.approx(20 * np.log10(10**-0.3 + 10**0.3), abs=1e-9)
+    assert reach.worst_gain_db(plan_of("gain: -20", "{normalize: -6 dBFS, channels: 1}")) == pytest.approx(-6.0)
+
+
+def test_a_tail_comes_behind_what_is_reversed_or_faded_on_a_channel() -> None:
+    """And not in front of it, where it would be the beginning of the one, and all that the other fades."""
+    x = noise(FS // 10)
+    for stage in ("{reverse: , channels: 1}", "{fade: {out: 50 ms}, channels: 1}"):
+        plan = plan_of(stage, "peaking: {frequency: 1 kHz, gain: 3}", tail_s=0.1)
+        made = render(plan, x)
+        wanted = render(plan_of("peaking: {frequency: 1 kHz, gain: 3}", tail_s=0.1), alone(stage, x))
+        np.testing.assert_allclose(made, wanted, rtol=0, atol=1e-15)
+
+
+def test_the_library_hears_the_whole_recording_first() -> None:
+    torch = pytest.importorskip("torch")
+    fx = pytest.importorskip("torchfx_cli")
+    x, stages = noise(5000), ["{normalize: -6, channels: 2}", "parallel: [[loudness: -30], [reverse]]"]
+    chain = parse_chain(f"chain: [{', '.join(stages)}]")
+    tensor = torch.from_numpy(x.T.copy())
+    np.testing.assert_allclose(fx.load_chain(chain, fs=FS)(tensor).numpy().T, render(plan_of(*stages), x), atol=1e-15)
+    branches = fx.effect.Parallel(branches=[["normalize"], {"gain": -200}], fs=FS)(tensor)
+    assert float(branches.abs().max()) == pytest.approx(10**-0.05, abs=1e-9)
+    with pytest.raises(ValueError, match=r"channel 2: normalize to -6 dBFS needs the whole recording"):
+        fx.Renderer(chain, FS, 2)
+    stream = fx.Renderer(parse_chain("chain: [{reverse: , mix: 0.3}]"), FS, 2)
+    made = torch.cat([*(stream.process(block) for block in tensor.split(700, 1)), stream.flush()], 1)
+    np.testing.assert_allclose(made.numpy().T, 0.3 * x[::-1] + 0.7 * x, rtol=0, atol=1e-15)
+
+
+def test_explain_and_plot_look_inside() -> None:
+    chain = parse_chain("chain: [{loudness: -16, channels: 2}, parallel: [normalize, reverse], "
+                        "{reverse: , bypass: true}, {preset: rumble-filter, mix: 0.5}]")
+    found = explain(chain, FS, 2)
+    assert found.passes == 3
+    assert [stage.waits for stage in found.stages] == [True, True, False, False]
+    assert "BS.1770-5" in found.stages[0].how
+    assert found.stages[2].how == ""
+    seen = view(chain, "", FS, 2)
+    assert [stage.is_empty for stage in seen.stages] == [True, True, False, False]
 
 
 def test_what_waits_for_them_goes_to_a_file_and_memory_stays_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
