@@ -121,6 +121,10 @@ class StageSpec(ABC):
         """
         return iter(())
 
+    def wording_problem(self, key: str, text: str) -> str:
+        """Why the value of `key` must not be written as `text`, though it can be read; "" where it may."""
+        return ""
+
     def content_problem(self) -> str:
         """Why the `content` of a file will not do, whatever the signal; "" where it may."""
         return ""
