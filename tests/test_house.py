@@ -16,7 +16,7 @@ ALLOWED = {
     "records": set(),
     "errors": set(),
     "samples": set(),
-    "scratch": {"errors"},
+    "scratch": {"errors", "samples"},
     "kernel": set(),
     "design": {"errors", "samples"},
     "effects": {"errors", "samples", "scratch", "kernel", "design"},

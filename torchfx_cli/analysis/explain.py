@@ -101,8 +101,15 @@ def how(kind: str) -> str:
     return (module.__doc__ or "").strip()
 
 
+def _how(spec: StageSpec) -> str:
+    """Of a stage with keys beside it: how those are computed that they stand beside."""
+    if spec.kind in KINDS:
+        return how(spec.kind)
+    return "\n\n".join(dict.fromkeys(_how(stage) for chain in spec.chains for stage in chain))
+
+
 def _facts(spec: StageSpec, stage: Stage, source: Signal) -> StageFacts:
-    known = StageFacts(spec.kind, stage.label, how(spec.kind), str(spec.origin), taps=stage.tap_count,
+    known = StageFacts(spec.kind, stage.label, _how(spec), str(spec.origin), taps=stage.tap_count,
                        latency_s=stage.latency_frames / source.fs, waits=spec.waits_for_end, remarks=stage.remarks)
     if not stage.is_linear:
         return known

@@ -78,7 +78,7 @@ def _lines(found: Explained, fs: int, channels: int) -> list[str]:
 
 
 def _stage_lines(stage: StageFacts) -> list[str]:
-    lines = [" ".join(paragraph.split()) for paragraph in stage.how.split("\n\n")]
+    lines = [" ".join(paragraph.split()) for paragraph in stage.how.split("\n\n") if paragraph]
     if stage.sections:
         lines.append(f"{show.count(len(stage.sections), 'section')}: b0 b1 b2, a1 a2")
         lines += [f" {b0:17.12f} {b1:17.12f} {b2:17.12f}, {a1:17.12f} {a2:17.12f}"
