@@ -56,10 +56,9 @@ class Tree:
         return started.wait(), told
 
 
-def environment(cold: bool = False) -> dict[str, str]:
-    """Of a process of its own; a `cold` one computes itself, so that it can be stopped and timed."""
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, "PYTHONPATH": path} | ({"TORCHFX_WARM": "off"} if cold else {})
+def environment() -> dict[str, str]:
+    """Of a process of its own."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
 def make_tree(folder: Path, files: int, seconds: float) -> None:
