@@ -66,9 +66,9 @@ def test_kill_9_at_random_moments_leaves_whole_outputs_or_none_and_resuming_ends
     finished = 0
     for _ in range(KILLS):
         with nothing_lost(tree.inputs, tree.truth, killed=True, also=JOURNAL):
-            child = tree.start("--resume")
+            child = tree.start("--resume", "--chunk", "0.001")  # a whole run takes half a second and more
             try:
-                child.wait(rng.uniform(0.02, 0.3))
+                child.wait(rng.uniform(0.01, 0.15))
             except subprocess.TimeoutExpired:
                 child.kill()
             child.communicate()
@@ -93,7 +93,7 @@ def test_a_signal_stops_a_batch_within_two_seconds_and_leaves_no_temporary_file(
             child = tree.start("--resume")
             while journal_bytes(tree) == noted and child.poll() is None:  # until it runs
                 time.sleep(0.005)
-            time.sleep(rng.uniform(0.0, 0.15))
+            time.sleep(rng.uniform(0.0, 0.1))
             child.send_signal(number)
             asked = time.monotonic()
             _, told = child.communicate(timeout=20)
@@ -161,7 +161,7 @@ def test_of_two_runs_that_share_a_folder_one_is_stopped_and_the_other_does_not_m
             while journal_bytes(tree) == 0 and victim.poll() is None:
                 time.sleep(0.005)
             other = tree.start(*HALVES[1 - turn % 2])
-            time.sleep(rng.uniform(0.0, 0.15))
+            time.sleep(rng.uniform(0.0, 0.03))
             victim.send_signal(number)
             victim.communicate(timeout=20)
             _, told = other.communicate(timeout=60)
