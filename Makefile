@@ -11,7 +11,8 @@ demo: $(VENV)/.installed
 	$(RUN) benchmarks/demo.py
 
 test: $(VENV)/.installed-test
-	$(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal
+	$(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal --torch=without
+	$(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal --torch=with
 
 lint: $(VENV)/.installed-test
 	$(RUN) -m ruff check .

@@ -7,6 +7,7 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is loaded, and of all processes that tests start
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or each of them would compile the program anew
 
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,20 @@ from torchfx_cli.kernel.load import load
 from torchfx_cli.render.device import torch_version, why_no_cuda
 
 ROOT = Path(__file__).parents[1]
+LOADS_TORCH = re.compile(r"^(import torch|from torch |(torch = )?pytest\.importorskip\(.torch.\))", re.MULTILINE)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Each half in processes of its own: to fork a worker takes 3 ms, and 27 ms from one that has loaded torch."""
+    parser.addoption("--torch", choices=("with", "without"), help="only the files that load torch, or only the others")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    half = config.getoption("--torch")
+    if half is None or collection_path.suffix != ".py":
+        return None
+    loads = LOADS_TORCH.search(collection_path.read_text()) is not None
+    return True if loads != (half == "with") else None
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -16,7 +16,7 @@ ALLOWED = {
     "records": set(),
     "errors": set(),
     "samples": set(),
-    "scratch": {"errors"},
+    "scratch": {"errors", "samples"},
     "kernel": set(),
     "design": {"errors", "samples"},
     "effects": {"errors", "samples", "scratch", "kernel", "design"},
@@ -129,3 +129,9 @@ def kernel_is_native() -> bool:
     from torchfx_cli.kernel.load import load
 
     return "twin" not in load().name
+
+
+def test_no_two_files_of_tests_share_a_name() -> None:
+    """Pytest would collect the first alone."""
+    names = sorted(path.name for path in Path(__file__).parent.rglob("test_*.py"))
+    assert names == sorted(set(names))

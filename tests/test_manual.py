@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import torch
 from support import pages
 
 from torchfx_cli.__main__ import main
@@ -94,6 +95,17 @@ def test_every_block_of_a_page_does_what_it_says(page: Path, folder: Path, capfd
             read_chain(block, where)
         elif block.language == "python":
             exec(compile(block.text, where, "exec"), names)
+    if page.name == "python.md":
+        check_what_python_made(names)
+
+
+def check_what_python_made(names: dict[str, Any]) -> None:
+    wave = names["wave"]
+    assert names["bright"].ys.shape == names["both"].ys.shape == wave.ys.shape
+    whole = (wave | names["fx"].load_chain("podcast-voice")).ys
+    torch.testing.assert_close(torch.cat(names["pieces"], dim=-1).cpu(), whole, rtol=0, atol=1e-6)
+    assert np.abs(soundfile.read("out.wav")[0]).max() == pytest.approx(0.9, abs=1e-4)
+    assert all(Path(name).exists() for name in ("voice.flac", "take1.flac", "take2.flac", "trace.json"))
 
 
 def run_command(run: Callable[[str], tuple[int, str]], command: str, wanted: list[str], where: str,

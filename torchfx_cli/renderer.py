@@ -20,6 +20,7 @@ from torchfx_cli.chain.spec import ChainSpec
 from torchfx_cli.effect import Normalize
 from torchfx_cli.effects.kind import StageSpec
 from torchfx_cli.effects.normalize import PEAK, NormalizeSpec
+from torchfx_cli.effects.parallel import every
 from torchfx_cli.library.combine import Chain, Linear, Pipeline, chained, is_ours, opened
 from torchfx_cli.library.designed import Filter
 from torchfx_cli.library.effects import Effect
@@ -78,7 +79,7 @@ class Renderer:
         if not isinstance(part, Effect):
             raise ValueError(f"{type(part).__name__} carries no state between blocks: it cannot be streamed")
         stage = part.stage(source.channels)
-        if part.spec.is_measured:
+        if any(spec.is_measured for spec in every((part.spec,))):
             raise ValueError(f"{stage.label} needs the whole recording: it cannot be streamed")
         self._open.append(partial(StageStream, stage, source, self.device))
         return stage.output(source)

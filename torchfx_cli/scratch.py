@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from torchfx_cli.errors import FileError, RunError
+from torchfx_cli.samples import block_frames
 
 PREFIX = "torchfx-"
 ELSEWHERE = "TMPDIR may name another place"
@@ -101,6 +102,13 @@ class Scratch:
                 view, at = view[count:], at + count
         return samples
 
+    def drop(self, frames: int) -> None:
+        """Forget the first `frames`: what is behind them moves to the beginning."""
+        kept, step = self.frames - frames, block_frames(self._channels)
+        for first in range(0, kept, step):
+            self.write(first, self.read(frames + first, frames + min(first + step, kept)))
+        self.frames = kept
+
     def backwards(self, frames: int) -> Iterator[tuple[int, Frames]]:
         """Blocks of so many `frames` from the last to the first, each with the number of its first frame."""
         for end in range(self.frames, 0, -frames):
@@ -123,6 +131,37 @@ class Scratch:
             while view:
                 count = os.pwrite(self._fd, view, at)
                 view, at = view[count:], at + count
+
+
+class Queue:
+    """Frames that leave in the order in which they came; in between they are kept as `Scratch` does."""
+
+    def __init__(self, channels: int, what: str) -> None:
+        self._kept, self._first = Scratch(channels, what), 0
+
+    def __len__(self) -> int:
+        return self._kept.frames - self._first
+
+    def push(self, samples: Frames) -> None:
+        """Put `samples` behind the last."""
+        if self._first >= len(self):  # so that moving what is left takes no longer than reading what has left
+            self._kept.drop(self._first)
+            self._first = 0
+        self._kept.append(samples)
+
+    def pull(self, frames: int) -> Frames:
+        """The next `frames`, of those that are there."""
+        first, self._first = self._first, self._first + frames
+        return self._kept.read(first, self._first)
+
+    def passed(self, samples: Frames, frames: int) -> Frames:
+        """Put `samples` behind the last, and take the next `frames`; may be a view of `samples`."""
+        if len(self):
+            self.push(samples)
+            return self.pull(frames)
+        if frames < len(samples):
+            self.push(samples[frames:])
+        return samples[:frames]
 
 
 def _filled(channels: int, what: str, samples: Frames) -> Scratch:

@@ -172,6 +172,15 @@ def test_the_command_tells_by_its_exit_code(tmp_path: Path, capsys: pytest.Captu
     assert (code, "none.wav: does not exist" in told) == (3, True)
 
 
+def test_what_is_found_while_reading_names_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, bad = write(tmp_path / "a.wav", noise(FS)), tmp_path / "bad.wav"
+    samples = noise(FS)
+    samples[4000, 1] = np.nan
+    soundfile.write(bad, samples, FS, "FLOAT")
+    for pair in ((a, str(bad)), (str(bad), a)):
+        assert torchfx(capsys, *pair) == (3, "", f"torchfx: error: {bad}: non-finite sample at 0.500000 s, channel 2\n")
+
+
 def test_the_record_and_the_lines_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     samples = noise(FS)
     a, b = write(tmp_path / "a.wav", samples), write(tmp_path / "b.wav", samples * 0.5)

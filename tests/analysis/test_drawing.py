@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
+from torchfx_cli.analysis import measure
 from torchfx_cli.analysis.panels import Panel, notes_of, panels_of, short, ticks_of
 from torchfx_cli.analysis.response import view
 from torchfx_cli.chain.parse import join, load_chain
@@ -56,6 +57,14 @@ def test_notes_name_what_is_left_out() -> None:
     assert list(notes_of(found)) == [
         "not in the response: compressor -20 dBFS 4:1", "depends on the sound, so not drawn: normalize to -1 dBFS",
         "48 kHz to 16 kHz: what is above 8 kHz folds down"]
+
+
+def test_a_note_tells_of_what_rings_for_longer_than_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = join([], ["delay:1"])
+    assert list(notes_of(view(chain, "", 8000, 1))) == []
+    monkeypatch.setattr(measure, "MAX_SAMPLES", 4000)
+    (note,) = notes_of(view(chain, "", 8000, 1))
+    assert note.startswith("rings for longer than the 0.5 s that are drawn: delay 1000 ms")
 
 
 def test_ticks_are_round_and_short() -> None:

@@ -87,6 +87,18 @@ def test_each_kind_says_how_it_is_computed() -> None:
     assert "BS.1770-5" in how("loudness")
 
 
+def test_of_hundreds_of_places_at_half_power_some_are_told_in_words_and_all_in_json(
+        capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["explain", "-e", f"fir:taps=[1{',0' * 99},0.9]"]
+    assert main(line) == 0
+    assert "Hz, and in 88 more places" in " ".join(capsys.readouterr().out.split())
+    assert main([*line, "--json"]) == 0
+    (stage,) = json.loads(capsys.readouterr().out)["stages"]
+    dips = 240.0 + 480.0 * np.arange(50)  # of 1 + 0.9 z^-100 at 48 kHz, each between two places
+    assert [low < dip < high for low, high, dip in zip(stage["half_power_hz"][::2], stage["half_power_hz"][1::2], dips,
+                                                       strict=True)] == [True] * 50
+
+
 def test_the_command_says_it_in_words_and_in_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "podcast-voice", "-e", "normalize:-1", "--rate", "44.1k"]) == 0
     out = capsys.readouterr().out
@@ -99,4 +111,4 @@ def test_the_command_says_it_in_words_and_in_json(capsys: pytest.CaptureFixture[
     assert record["stages"][0]["half_power_hz"] == pytest.approx([80.0])
     assert main(["explain"]) == 2
     assert main(["explain", "telephone", "--rate", "6k"]) == 3
-    assert "half of the file's 6 kHz" in capsys.readouterr().err
+    assert "half of 6 kHz" in capsys.readouterr().err

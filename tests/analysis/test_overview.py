@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from torchfx_cli.analysis.overview import MOST_COLUMNS, Overview, OverviewMeter
+from torchfx_cli.analysis.overview import MOST_COLUMNS, Overview, OverviewMeter, _rows
 
 FS = 8000
 
@@ -58,3 +58,9 @@ def test_a_file_of_few_frames_has_few_columns(frames: int) -> None:
     found = overview(np.full((frames, 1), 0.5))
     assert len(found.peak) == min(frames, 1)
     assert found.rms == pytest.approx([0.5] * min(frames, 1))
+
+
+def test_the_rows_of_a_rate_are_made_once_for_all_files_of_a_batch() -> None:
+    first, second = (_rows(44_100.0) for _ in range(2))
+    assert first[1] is second[1]
+    assert not np.array_equal(first[0], _rows(8000.0)[0])

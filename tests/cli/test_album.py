@@ -106,6 +106,26 @@ def test_what_is_measured_stage_by_stage_is_that_of_single_files_and_of_the_albu
     assert gains_db(album, tmp_path / "out") == {name: pytest.approx(18.0, abs=1e-3) for name in LEVELS}
 
 
+def test_an_album_goes_by_what_its_files_have_on_a_channel_and_in_branches(
+        run: Any, album: Path, tmp_path: Path) -> None:
+    """-20 dBFS at most come to -10 on channel 2; both then stand under a copy of the loudest that comes to -4."""
+    chain = tmp_path / "branches.yaml"
+    chain.write_text("chain: [{normalize: -10, channels: 2}, parallel: [normalize: -4, [gain: 0]]]\n")
+    words = ("process", album, "--chain", chain, "--album", "-o", tmp_path / "out")
+    done = run(*words, "--verbose")
+    assert done.code == 0
+    assert done.err.count("note: channel 2: normalize to -10 dBFS (+10.00 dB)") == len(LEVELS)
+    assert done.err.count("note: normalize to -4 dBFS (+6.00 dB)") == len(LEVELS)
+    twice = 1 + 10**0.3
+    for name, level_db in LEVELS.items():
+        made = soundfile.read(tmp_path / "out" / name)[0]
+        source = 10 ** (level_db / 20)
+        np.testing.assert_allclose(np.abs(made).max(axis=0), [source * twice, source * 10**0.5 * twice], rtol=1e-5)
+    assert "0 ok, 0 warned, 0 failed, 3 skipped" in run(*words, "--resume").err
+    (album / "loud.wav").unlink()
+    assert "2 ok, 0 warned, 0 failed, 0 skipped" in run(*words, "--resume").err
+
+
 def test_a_file_that_fails_is_left_out_and_named(run: Any, album: Path, tmp_path: Path) -> None:
     (album / "bad.wav").write_bytes(b"RIFF, but no more")
     soundfile.write(album / "nan.wav", np.array([0.9, np.nan]), FS, "FLOAT")

@@ -78,6 +78,15 @@ def test_a_chain_that_reads_twice_reads_a_pipe_too(torchfx: Torchfx, run: Any, t
     assert (tmp_path / "out.wav").read_bytes() == as_file(run, tmp_path, *options)
 
 
+def test_an_output_of_a_pipe_is_as_open_as_any_new_file(torchfx: Torchfx, tmp_path: Path, sound: bytes) -> None:
+    (tmp_path / "new").touch()
+    (tmp_path / "in.wav").chmod(0o600)
+    assert torchfx("process", "-", *EFFECTS, "-o", "out.wav", shell='cat in.wav | "$@"').returncode == 0
+    assert (tmp_path / "out.wav").stat().st_mode == (tmp_path / "new").stat().st_mode
+    assert torchfx("process", "-", *EFFECTS, "-o", "own.wav", shell='"$@" < in.wav').returncode == 0
+    assert (tmp_path / "own.wav").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_pipe_among_files_is_one_of_the_batch(torchfx: Torchfx, tmp_path: Path, truth: bytes) -> None:
     done = torchfx("process", "-", "in.wav", *EFFECTS, "-o", "out/", shell='cat in.wav | "$@"')
     assert done.returncode == 0

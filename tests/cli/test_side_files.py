@@ -219,6 +219,16 @@ def test_a_pipe_that_failed_is_not_listed_for_it_cannot_be_read_again(torchfx: A
     assert (done.returncode, Path("f").read_text()) == (3, "")
 
 
+def test_a_report_in_the_output_folder_needs_no_earlier_run(run: Any, place: Path) -> None:
+    line = ["process", "in", "bad.wav", "-e", HALF, "-o", "out", "--report", "out/r.jsonl", "--failed", "out/f"]
+    assert run(*line, "--dry-run").code == 3
+    assert not Path("out").exists()
+    assert run(*line).code == 3
+    told = [json.loads(record) for record in Path("out/r.jsonl").read_text().splitlines()]
+    assert [record["status"] for record in told] == ["ok", "ok", "failed"]
+    assert Path("out/f").read_text() == "././bad.wav\n"
+
+
 @pytest.mark.parametrize("line", ["in/./../evil/x.wav", "in/./a/../../evil/x.wav", "in/./..", "in/sub/./../../x.wav"])
 @pytest.mark.parametrize("options", [["-o", "out/deep"], [], ["-o", "out/deep", "--name", "{parent}/{stem}{ext}"]])
 def test_no_line_of_a_list_leads_out_of_the_output_folder(

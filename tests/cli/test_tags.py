@@ -52,6 +52,7 @@ def test_what_is_no_tag_or_picture_is_refused(run: Any, tmp_path: Path, bare: Pa
     (tmp_path / "c.txt").write_text("no picture")
     for more, told in ((("--tag", "title"), "--tag: found 'title'; expected a key and a text"),
                        (("--tag", "=x"), "expected a key"), (("--tag", "tïtle=x"), "expected a key"),
+                       (("--tag", "title=Zo\udceb"), "--tag: TITLE is not in UTF-8: 'Zo\\xeb'"),
                        (("--cover", tmp_path / "c.txt"), "expected a JPEG, PNG or GIF"),
                        (("--cover", tmp_path / "none.jpg"), "No such file")):
         done = run("process", bare, "-o", tmp_path / "out.wav", *more)
@@ -79,6 +80,18 @@ def test_a_table_gives_each_file_its_row(run: Any, tmp_path: Path) -> None:
     assert tags == {"a/x.wav": {"title": "One; two", "artist": "All", "date": "1999"},
                     "b/x.wav": {"artist": "All", "date": "1999"},
                     "b/y.wav": {"title": "Three", "artist": "All", "date": "1999"}}
+
+
+@pytest.mark.parametrize("text", [
+    "file,title,,\ny.wav,Three,,\n,,,\n", "\r\n\r\nfile;title\r\ny.wav;Three\r\n",
+    "sep=;\r\nfile;title;\r\ny.wav;Three;\r\n",
+])
+def test_what_spreadsheets_write_beside_a_table_does_not_count(run: Any, tmp_path: Path, text: str) -> None:
+    table = tmp_path / "tags.csv"
+    table.write_text(text)
+    done = run("process", _batch(tmp_path / "in"), "-o", tmp_path / "out", "--tags-from", table)
+    assert done.code == 0, done.err
+    assert tags_in(tmp_path / "out/b/y.wav") == {"title": "Three"}
 
 
 @pytest.mark.parametrize(("text", "told"), [

@@ -81,7 +81,7 @@ def test_other_curves_are_met_within_half_a_db(curve: tuple) -> None:
 @pytest.mark.parametrize(("settings", "reason"), [
     ({"poles_hz": (100.0,), "zeros_hz": (0.0,), "unity_hz": 0.0}, "eq.yaml:2: x: the gain is 0 at `unity`"),
     ({"poles_hz": (100.0,), "unity_hz": 5000.0},
-     "eq.yaml:2: x.unity: 5 kHz is not below 4 kHz, half of the file's 8 kHz"),
+     "eq.yaml:2: x.unity: 5 kHz is not below 4 kHz, half of 8 kHz"),
 ])
 def test_impossible_unity_is_refused(settings: dict, reason: str) -> None:
     with pytest.raises(DesignError) as caught:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import tracemalloc
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -221,3 +223,38 @@ def test_a_window_without_a_tap_is_refused() -> None:
 def test_aligned_taps_that_are_not_symmetric_are_aligned_by_their_highest(taps: list[float], delay: int) -> None:
     (stage,) = design_chain(join([], [f"fir:taps={taps},align=true"]), 48_000, 1)
     assert stage.latency_frames == delay
+
+
+@pytest.mark.parametrize("separator", ["\n", ", ", ",", ";", ",2,"])
+def test_clear_text_is_converted_at_once(monkeypatch: pytest.MonkeyPatch, separator: str) -> None:
+    """A million numbers are not gone through one after another, which takes seconds."""
+    monkeypatch.setattr(fir, "_numbers", None)
+    text = "# a room\n" + separator.join(["1", "0.5", "-2e-3"])
+    want = [1.0, 2.0, 0.5, 2.0, -2e-3] if separator == ",2," else [1.0, 0.5, -2e-3]
+    assert fir.read_taps(".txt", text.encode(), 48_000).tolist() == want
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_clear_text_is_read_as_word_by_word(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """Any text of the pieces that matter gives the same numbers or the same refusal in both ways."""
+    monkeypatch.setattr(fir, "MAX_TAPS", 6)
+    monkeypatch.setattr(fir, "MAX_DIGITS", 8)
+    pieces = ["1", "0.5", "2", ",", ",", ";", " ", "\n", "\r\n", "#", "# a,b", "x", "nan", "-", "e3", "1_0", "\x1c",
+              ".", "123456789"]  # fmt: skip
+    random = np.random.default_rng(seed)
+    ways = []
+    for text in ["".join(random.choice(pieces, random.integers(1, 16))) for _ in range(3000)]:
+        assert outcome(fir._text, text.encode()) == outcome(word_by_word, text), text
+        ways.append(fir._clear_numbers(text) is not None)
+    assert 500 < sum(ways) < 2500  # both ways are taken
+
+
+def word_by_word(text: str) -> np.ndarray:
+    return np.fromiter(islice(fir._numbers(text), fir.MAX_TAPS + 1), np.float64)
+
+
+def outcome(read: Callable[..., np.ndarray], text: str | bytes) -> str:
+    try:
+        return repr(read(text).tolist())
+    except ValueError as error:
+        return str(error)

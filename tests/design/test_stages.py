@@ -34,6 +34,18 @@ def test_the_responses_of_stages_multiply() -> None:
     assert got == pytest.approx(truth, rel=1e-13)
 
 
+def test_the_response_of_many_taps_takes_no_exponential_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    taps = np.random.default_rng(3).standard_normal(100_003)
+    at_hz = np.array([0.0, 20.0, 1234.5, 23_999.0])
+    frames = np.arange(len(taps)) - 7
+    truth = [np.exp(-2j * np.pi * hz / 48_000 * frames) @ taps for hz in at_hz]
+    exponentials = []
+    exp = np.exp
+    monkeypatch.setattr(np, "exp", lambda x: exponentials.append(np.size(x)) or exp(x))
+    assert response([Taps(taps, 7)], at_hz, 48_000) == pytest.approx(np.array(truth), abs=1e-7)
+    assert sum(exponentials) < 4 * 2 * 320
+
+
 def test_a_stage_that_is_not_linear_has_no_response() -> None:
     with pytest.raises(TypeError, match="normalize is not linear"):
         response([Gain(2.0), Normalize(0.1, "normalize")], 100.0, 48000)

@@ -103,7 +103,7 @@ def test_what_no_crossover_can_be_is_told(effect: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(("effect", "channels", "words"), [
-    ("crossover:[200,24000]", 2, "frequencies: 24 kHz is not below 24 kHz, half of the file's 48 kHz"),
+    ("crossover:[200,24000]", 2, "frequencies: 24 kHz is not below 24 kHz, half of 48 kHz"),
     ("crossover:200", 1000, "2 bands of 1000 channels make 2000; at most 1024"),
     ("crossover:frequencies=[0.0001],order=16", 2, "float64"),
 ])

@@ -224,6 +224,26 @@ def test_a_tone_does_not_hide_hum_of_few_harmonics_nor_make_hum_of_itself(
     assert "none was found" in told[1]
 
 
+@pytest.mark.parametrize("harmonics", [(1.0,), (1.0, 0.5, 0.3), (1.0, 0.5, 0.33, 0.25, 0.2, 0.16)])
+@pytest.mark.parametrize("bass_hz", [48.5, 49.0, 49.3, 51.0, 51.9, 58.8, 61.2])
+def test_a_steady_bass_is_no_hum_and_hides_none(bass_hz: float, harmonics: tuple[float, ...]) -> None:
+    fs, t = 2000, np.arange(4 * 2000) / 2000
+    quiet = 1e-4 * np.random.default_rng(1).normal(size=len(t))
+    bass, mains = (quiet + sum(0.3 * level * np.sin(2 * np.pi * hz * (n + 1) * t) for n, level in enumerate(harmonics))
+                   for hz in (bass_hz, 50.0))
+    (stage,) = design_chain(join([], ["hum"]), fs, 1)
+    assert isinstance(stage, Measured)
+    told = []
+    for sound in (bass, bass + 0.5 * mains):
+        meter = stage.meter(Signal(fs, 1))
+        meter.process(sound[:, None].copy())
+        told.append(stage.resolved(meter.reading()).label)
+    assert "none was found" in told[0]
+    if len(harmonics) > 1:  # a fundamental alone could be the bass's
+        assert "found at" in told[1]
+        assert all(float(hz) == pytest.approx(50.0, abs=0.1) for hz in re.findall(r"[\d.]+", told[1])), told
+
+
 def test_dehumming_is_the_same_in_blocks_of_any_size() -> None:
     fs = 2000
     for frames in (0, 1, 2, 300, 9000):

@@ -132,3 +132,10 @@ def test_a_meter_reads_the_peaks_between_samples(kernel: Kernel) -> None:
 def test_what_makes_no_sense_is_refused(effect: str) -> None:
     with pytest.raises(ChainError, match="allowed"):
         join([], [effect])
+
+
+def test_a_ceiling_of_true_peaks_contradicts_a_limiter_of_samples() -> None:
+    with pytest.raises(ChainError, match=r"limiter.ceiling: found '-1 dBTP', a true peak, and true_peak is false"):
+        join([], ["limiter:ceiling=-1 dBTP,true_peak=false"])
+    for effect in ("limiter:ceiling=-1 dBTP", "limiter:ceiling=-1 dBFS,true_peak=false", "limiter:-1 dB"):
+        assert len(join([], [effect]).stages) == 1

@@ -98,7 +98,7 @@ NOT_WELL = """chain:
           - lowpass:
               cutoff: 50 dB
         gain: 3 Hz
-      - - loudness: -16 LUFS
+      - - loudness: -16 Hz
       - []
       - 7
       - {chian: [mono], gain: 0}
@@ -112,7 +112,7 @@ def test_every_mistake_in_a_branch_is_told_with_its_line() -> None:
     starts = ["eq.yaml:5: chain[1].parallel[0].chain[0].highpas: unknown stage 'highpas'; did you mean highpass?",
               "eq.yaml:7: chain[1].parallel[0].chain[1].lowpass.cutoff: found '50 dB'",
               "eq.yaml:8: chain[1].parallel[0].gain.gain: found '3 Hz'",
-              "eq.yaml:9: chain[1].parallel[1]: loudness needs the whole file first, so it cannot stand in a branch",
+              "eq.yaml:9: chain[1].parallel[1][0].loudness.target: found '-16 Hz'",
               "eq.yaml:10: chain[1].parallel[2]: found an empty list; expected a list of stages",
               "eq.yaml:11: chain[1].parallel[3]: found '7'; allowed: a list of stages, one stage, or the keys chain",
               "eq.yaml:12: chain[1].parallel[4]: unknown key 'chian'; did you mean chain?",

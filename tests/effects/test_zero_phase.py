@@ -91,15 +91,12 @@ def test_the_tail_is_that_of_both_passes_and_the_gain_that_of_both() -> None:
     assert 10 ** (12 / 20) <= stage.peak_gain < 10 ** (20 / 20)
 
 
-def test_other_programs_and_branches_do_not_get_it() -> None:
+def test_other_programs_do_not_get_it() -> None:
     chain = join([], ["highpass:cutoff=80,zero_phase=true"])
     with pytest.raises(ChainError, match=r"sox has no words for this: highpass 80 Hz.* forward and backward"):
         exported(chain, "sox", FS)
     with pytest.raises(ChainError, match=r"unknown key .zero_phase."):
         join([], ["allpass:frequency=80,zero_phase=true"])
-    for inside in ("{highpass: {cutoff: 80, zero_phase: true}}", "reverse"):
-        with pytest.raises(ChainError, match="needs the whole file first, so it cannot stand in a branch"):
-            join([], [f"parallel:[[{inside}], [gain: 0]]"])
 
 
 def test_the_library_has_it_as_an_effect() -> None:

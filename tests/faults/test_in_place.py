@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from support.rounds import ROUNDS
+from support.started import Started
 from support.strace import needs_strace
 from support.trees import TORCHFX, environment, make_tree
 
@@ -52,19 +53,14 @@ class Takes:
         return [*TORCHFX, "process", str(self.folder), "-e", "gain:-6", "-e", "highpass:cutoff=80,order=4",
                 "--in-place", "--backup", ".bak", "--chunk", "0.05", "--jobs", "2", *self.options, *more]
 
-    def environment(self, cold: bool) -> dict[str, str]:
-        found = environment(cold)
+    def run(self, *more: str) -> subprocess.CompletedProcess[str]:
+        found = environment()
         if self.no_links is not None:
             found["PYTHONPATH"] = f"{self.no_links}{os.pathsep}{found['PYTHONPATH']}"
-        return found
+        return subprocess.run(self.command(*more), capture_output=True, text=True, env=found, timeout=120)
 
-    def run(self, *more: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*before, *self.command(*more)], capture_output=True, text=True,
-                              env=self.environment(cold=bool(before)), timeout=120)
-
-    def start(self, *more: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(self.command(*more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-                                env=self.environment(cold=True))
+    def start(self, *more: str, strace: tuple[str, ...] = ()) -> Started:
+        return Started(self.command(*more)[len(TORCHFX) :], strace, path=os.fspath(self.no_links or ""))
 
     def done(self) -> list[str]:
         """The files that hold new bytes; fails where old bytes are lost, or anything is half there."""
@@ -119,7 +115,7 @@ def test_an_interrupted_run_loses_no_original_whatever_the_options(
     for keeps, resumes, links in options * ROUNDS if ROUNDS > 1 else rng.sample(options, 2):
         takes = fresh(model, tmp_path, *(["--keep-mtime"] if keeps else []), links=links)
         child = takes.start(*(["--resume"] if resumes else []))
-        while not (takes.folder / NAME).exists() and child.poll() is None:  # Python itself has no manners
+        while not (takes.folder / NAME).exists() and child.poll() is None:
             time.sleep(0.001)
         time.sleep(rng.uniform(0.0, 0.15))
         child.send_signal(number)
@@ -167,11 +163,9 @@ def test_a_failing_call_loses_no_original(
     for path in takes.folder.iterdir():
         if path.name != name:
             path.unlink()
-    calls = fault.split(":")[0]
-    quickly = [] if "signal=" in fault else ["--seccomp-bpf"]  # stops at these calls alone, but cannot send signals
-    strace = ("strace", "-f", *quickly, "-qq", "-o", str(tmp_path / "log"), "-e", f"trace={calls}")
-    run = one.run(before=(*strace, "-e", f"inject={fault}"))
-    assert "Traceback" not in run.stderr, run.stderr
+    run = one.start(strace=("-o", str(tmp_path / "log"), "-e", f"trace={fault.split(':')[0]}", "-e", f"inject={fault}"))
+    _, told = run.communicate(timeout=120)
+    assert "Traceback" not in told, told
     done = one.done()
     assert done or run.returncode != 0, "told as done, and is not"
     if "signal=SIGKILL" not in fault:

@@ -7,15 +7,17 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
+from support.started import Started
 
 ROOT = Path(__file__).parents[2]
 TORCHFX = [sys.executable, "-m", "torchfx_cli"]
 FILES = {"a.wav": "PCM_16", "b.flac": "PCM_16", "c.wav": "FLOAT", "d.aiff": "PCM_24"}
 FS = 16_000
-SLOWLY = ("--chunk", "0.002")  # each file takes about 50 ms: long enough to be hit in the middle
+SLOWLY = ("--chunk", "0.004")  # each file takes about 25 ms: long enough to be hit in the middle
 
 
 @dataclass(frozen=True)
@@ -41,19 +43,22 @@ class Tree:
         return [*TORCHFX, "process", str(self.source), "-o", str(self.out), "-e", "highpass:cutoff=80,order=4",
                 "-e", "peaking:frequency=1000,gain=3", "--jobs", "2", *more]
 
-    def run(self, *more: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*before, *self.command(*more)], capture_output=True, text=True,
-                              env=environment(cold=bool(before)), timeout=120)
+    def run(self, *more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(self.command(*more), capture_output=True, text=True, env=environment(), timeout=120)
 
-    def start(self, *more: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(self.command(*SLOWLY, *more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                text=True, env=environment(cold=True))
+    def start(self, *more: str) -> Started:
+        return Started(self.command(*SLOWLY, *more)[len(TORCHFX) :])
+
+    def disturbed(self, **how: Any) -> tuple[int, str]:
+        """Exit code and stderr of a run with `strace` or `limits`, as `Started` takes them."""
+        started = Started(self.command()[len(TORCHFX) :], **how)
+        _, told = started.communicate(timeout=120)
+        return started.wait(), told
 
 
-def environment(cold: bool = False) -> dict[str, str]:
-    """Of a process of its own; a `cold` one computes itself, so that it can be stopped, traced and timed."""
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    return {**os.environ, "PYTHONPATH": path} | ({"TORCHFX_WARM": "off"} if cold else {})
+def environment() -> dict[str, str]:
+    """Of a process of its own."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
 def make_tree(folder: Path, files: int, seconds: float) -> None:

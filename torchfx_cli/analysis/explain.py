@@ -101,8 +101,15 @@ def how(kind: str) -> str:
     return (module.__doc__ or "").strip()
 
 
+def _how(spec: StageSpec) -> str:
+    """Of a stage with keys beside it: how those are computed that they stand beside."""
+    if spec.kind in KINDS:
+        return how(spec.kind)
+    return "\n\n".join(dict.fromkeys(_how(stage) for chain in spec.chains for stage in chain))
+
+
 def _facts(spec: StageSpec, stage: Stage, source: Signal) -> StageFacts:
-    known = StageFacts(spec.kind, stage.label, how(spec.kind), str(spec.origin), taps=stage.tap_count,
+    known = StageFacts(spec.kind, stage.label, _how(spec), str(spec.origin), taps=stage.tap_count,
                        latency_s=stage.latency_frames / source.fs, waits=spec.waits_for_end, remarks=stage.remarks)
     if not stage.is_linear:
         return known
@@ -114,18 +121,16 @@ def _facts(spec: StageSpec, stage: Stage, source: Signal) -> StageFacts:
 
 
 def _half_power_hz(stage: Stage, fs: float) -> tuple[float, ...]:
-    """On a grid, and then by halving the interval that holds each."""
+    """On a grid, and then by halving the intervals that hold one, all together."""
     hz = np.geomspace(min(LOWEST_HZ, fs / 8.0), fs / 2.0 * (1.0 - 1e-9), GRID)
     above = _level_db(stage, hz, fs) > HALF_POWER_DB
-    found = []
-    for n in np.flatnonzero(above[1:] != above[:-1]):
-        low, high = hz[n], hz[n + 1]
-        for _ in range(BISECTIONS):
-            middle = (low * high) ** 0.5
-            is_above = _level_db(stage, np.array([middle]), fs)[0] > HALF_POWER_DB
-            low, high = (middle, high) if is_above == above[n] else (low, middle)
-        found.append(float(low))
-    return tuple(found)
+    places = np.flatnonzero(above[1:] != above[:-1])
+    low, high, first = hz[places], hz[places + 1], above[places]
+    for _ in range(BISECTIONS if len(places) else 0):
+        middle = np.sqrt(low * high)
+        is_behind = (_level_db(stage, middle, fs) > HALF_POWER_DB) != first
+        low, high = np.where(is_behind, low, middle), np.where(is_behind, middle, high)
+    return tuple(low.tolist())
 
 
 def _level_db(stage: Stage, hz: Array, fs: float) -> Array:

@@ -41,6 +41,12 @@ HELD_S, MAX_HELD_S = 0.02, 3.0
 SETTLED_DB = 0.002  # from one `HELD_S` to the next
 
 
+def heard_s(stages: Sequence[Stage], source: Signal) -> float | None:
+    """How much of a response is measured, in s; None where it ends before."""
+    most_s = MAX_SAMPLES // max(source.channels, output_of(stages, source).channels) / source.fs
+    return most_s if ringing_s(stages, source) > most_s else None
+
+
 @dataclass(frozen=True, eq=False)
 class Impulse:
     """What comes out for an impulse at the time 0: `values` [N], from `first_s` on in steps of `step_s`."""

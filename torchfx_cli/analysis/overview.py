@@ -7,6 +7,7 @@ become one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -110,6 +111,7 @@ class OverviewMeter:
         self._column_frames *= 2
 
 
+@lru_cache(maxsize=1)  # it takes as long as all of a short file, and a batch has many of one rate
 def _rows(fs: float) -> tuple[Array, Array]:
     """The centres of the rows [R] in Hz, and what each takes of every bin [R, F]: bins are shared at the edges."""
     edges = np.geomspace(min(LOWEST_HZ, fs / 8.0), fs / 2.0, ROWS + 1)

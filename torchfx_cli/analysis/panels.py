@@ -90,6 +90,9 @@ def notes_of(view: ChainView) -> Iterator[str]:
         yield f"not in the response: {'; '.join(own)}"
     if without:
         yield f"depends on the sound, so not drawn: {'; '.join(without)}"
+    for stage in view.stages:
+        if stage.heard_s is not None:
+            yield f"rings for longer than the {stage.heard_s:.1f} s that are drawn: {stage.label}"
     if view.target.fs != view.source.fs:
         lower = min(view.target.fs, view.source.fs)
         folds = "folds down" if view.target.fs < view.source.fs else "is an image"

@@ -35,15 +35,14 @@ def tone_gain_db(plan: RenderPlan) -> float:
     return _db(_highest(plan, lambda reach: reach.tone))
 
 
-def _highest(plan: RenderPlan, of: Callable[[_Reach], float]) -> float:
-    """The highest level of the output for inputs within +-1, from run to run of the plan."""
-    level = 1.0
+def _highest(plan: RenderPlan, of: Callable[[_Reach], float], level: float = 1.0) -> float:
+    """The highest level of the output for inputs within +-`level`, from run to run of the plan."""
     for run in plan.runs:
         stage = run.stages[0]
         if run.is_linear:
             level *= of(_reach(_Filters(run.stages, int(run.source.fs))))
         elif isinstance(stage, Branched):
-            level *= stage.raised([_highest(inner, of) for inner in run.inner])
+            level *= stage.raised([_highest(inner, of, level) / (level or 1.0) for inner in run.inner])
         else:
             level = level * stage.peak_gain if stage.ceiling is None else stage.ceiling
     return level

@@ -56,6 +56,7 @@ class StageView:
     lines      its frequency response, of the chain's frequencies; () for none.
     levels     level in dBFS of a tone behind it, over that in front of it.
     envelope   gain over the time in s.
+    heard_s    of what rings for longer, as much as is drawn; None where that is all.
     """
 
     label: str
@@ -65,6 +66,7 @@ class StageView:
     lines: tuple[Line, ...] = ()
     levels: tuple[Trace, ...] = ()
     envelope: tuple[Trace, ...] = ()
+    heard_s: float | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -246,4 +248,5 @@ def _view(stage: Stage, source: Signal, paths: Paths | None) -> StageView:
         stage.label or stage.describe(), stage.pictures, source, stage.output(source),
         () if paths is None else _lines(paths, source.channels),
         _levels(stage, source) if "levels" in stage.pictures else (),
-        _envelope(stage, source) if "envelope" in stage.pictures else ())
+        _envelope(stage, source) if "envelope" in stage.pictures else (),
+        None if paths is None or stage.is_linear else measure.heard_s([stage], source))

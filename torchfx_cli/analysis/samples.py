@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from torchfx_cli.design.stage import Array
+from torchfx_cli.errors import FileError, printable
 from torchfx_cli.plan.assemble import assemble
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.samples import FLOAT64, block_frames
@@ -16,13 +17,20 @@ from torchfx_cli.stream.reader import Source
 def float_blocks(source: Source) -> Iterator[Array]:
     """All samples from the start, float64 [frames, channels] with 1 = full scale.
 
-    Raises FileError where the file is damaged or holds samples that are no numbers.
+    Raises FileError, with the file's name, where it is damaged or holds samples that are no numbers.
     """
     source.rewind()
     facts = source.facts
     engine = NativeEngine(assemble((), facts.fs, facts.channels, facts.sample_format, FLOAT64))
-    for block in source.blocks(block_frames(facts.channels)):
-        yield engine.process(block).view("f8")
+    blocks = map(engine.process, source.blocks(block_frames(facts.channels)))
+    while True:
+        try:
+            block = next(blocks, None)
+        except FileError as error:
+            raise FileError(f"{printable(str(facts.path))}: {error}") from None
+        if block is None:
+            return
+        yield block.view("f8")
 
 
 def part(blocks: Iterable[Array], start: int, frames: int) -> Array:

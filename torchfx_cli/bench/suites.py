@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -18,9 +18,10 @@ from typing import Literal
 from torchfx_cli.bench.records import FS
 from torchfx_cli.chain.parse import join
 from torchfx_cli.chain.spec import ChainSpec, design_chain
-from torchfx_cli.design.stage import Measured
 from torchfx_cli.design.stages import Gain, Sections, Stage, Sum, Taps, linear
 from torchfx_cli.errors import UsageError
+from torchfx_cli.plan.unmeasured import unmeasured
+from torchfx_cli.samples import Signal
 
 FIR = ("fir:lowpass=1000,taps=101", "fir:lowpass=5000,taps=102", "fir:lowpass=1500,taps=103",
        "fir:lowpass=1800,taps=104", "fir:lowpass=1850,taps=105")
@@ -59,16 +60,22 @@ class Suite:
 
         Without those of `left_out`. Raises DesignError, and UsageError where none is left, or whole programs are run.
         """
-        designed = design_chain(self.chain, self.fs, channels)
-        found = tuple(stage for stage in designed if not isinstance(stage, Measured))
+        designed = list(self._designed(channels))
+        found = tuple(stage for stage, is_heard_first in designed if not is_heard_first)
         if (len(found) < len(designed) and self.kind != "memory") or (designed and not found):
             raise UsageError(f"{self.name}: {self.left_out(channels)[0]} {HEARS_FIRST}; leave it out")
         return undelayed(found)
 
     def left_out(self, channels: int) -> tuple[str, ...]:
         """The stages that are not measured, as they have to hear the whole file first."""
-        designed = design_chain(self.chain, self.fs, channels)
-        return tuple(stage.label for stage in designed if isinstance(stage, Measured))
+        return tuple(stage.label for stage, is_heard_first in self._designed(channels) if is_heard_first)
+
+    def _designed(self, channels: int) -> Iterator[tuple[Stage, bool]]:
+        """All stages, and whether they have to hear the whole file first."""
+        source = Signal(self.fs, channels)
+        for stage in design_chain(self.chain, self.fs, channels):
+            yield stage, any(unmeasured((stage,), source))
+            source = stage.output(source)
 
     @property
     def fingerprint(self) -> str:

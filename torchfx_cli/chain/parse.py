@@ -254,10 +254,6 @@ class _Source:
                  ) -> tuple[StageSpec, ...]:
         """`stages` with the keys beside them. Raises Mistake."""
         _check_count(beside.get("repeat", 1) * count(stages), name.line)
-        if any(stage.waits_for_end for stage in stages) and not beside.get("bypass"):
-            for key in ("channels", "mix"):
-                if key in beside:
-                    raise Mistake(f"needs the whole file first, so {key} cannot stand beside it", name.line)
         return applied(stages, beside, name.text, self._origin(name, path)) if stages else ()
 
     def _origin(self, node: Node, path: str) -> Origin:
@@ -279,16 +275,11 @@ class _Source:
 
     def _branch(self, node: Node, path: str) -> tuple[StageSpec, ...]:
         if isinstance(node, Mapping) and _has_branch_keys(node):
-            stages = self._branch_of_keys(node, path)
-        elif isinstance(node, Sequence) or (isinstance(node, Mapping) and node.pairs) or _names_a_kind(node):
-            stages = self._inner(node, path)
-        else:
-            self._complain(Mistake(f"found {found(node)}; allowed: {BRANCH}", node.line), path)
-            return ()
-        for kind in dict.fromkeys(stage.kind for stage in stages if stage.waits_for_end):
-            self._complain(Mistake(f"{kind} needs the whole file first, so it cannot stand in a branch", node.line),
-                           path)
-        return stages
+            return self._branch_of_keys(node, path)
+        if isinstance(node, Sequence) or (isinstance(node, Mapping) and node.pairs) or _names_a_kind(node):
+            return self._inner(node, path)
+        self._complain(Mistake(f"found {found(node)}; allowed: {BRANCH}", node.line), path)
+        return ()
 
     def _branch_of_keys(self, node: Mapping, path: str) -> tuple[StageSpec, ...]:
         mistakes: list[Mistake] = []

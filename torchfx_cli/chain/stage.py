@@ -104,6 +104,8 @@ def _read_stage(name: Scalar, body: Node | None, origin: Origin, read_nested: Ma
     spec = kind.record(kind=name.text, origin=origin, **{known[key][0].name: value for key, value in values.items()})
     mistakes = [Mistake(message, nodes.get(key.partition("[")[0], name).line, f".{key}" if key else "")
                 for key, message in spec.problems(values)]
+    mistakes += [Mistake(message, node.line, f".{key}") for key, node in nodes.items()
+                 if isinstance(node, Scalar) and (message := spec.wording_problem(key, node.text))]
     return (None if mistakes else spec), mistakes
 
 

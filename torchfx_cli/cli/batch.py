@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from torchfx_cli.cli import options, piping, show, signals
 from torchfx_cli.cli.process_options import ProcessOptions, settled
@@ -17,6 +18,7 @@ from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.tasks import inputs as finding
 from torchfx_cli.tasks import journal, lists, naming
 from torchfx_cli.tasks.conflicts import Named
+from torchfx_cli.tasks.folders import make_root
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.local import run_jobs
 from torchfx_cli.tasks.planning import plan_in_place, plan_jobs, unrated
@@ -54,6 +56,7 @@ def run(given: ProcessOptions) -> int:
 
         with signals.promptly():
             return show_plans(jobs, settings, computing, as_json=given.as_json) or undecoded_code
+    _make_roots((report_file, failed_file), jobs)
     with report_file, failed_file:
         report = Report(keeps_all=given.report is not None)
         reporter = ConsoleReporter(jobs, computing, quiet=given.quiet, verbose=given.verbose, as_json=given.as_json)
@@ -87,6 +90,14 @@ def _check_files(files: Sequence[SideFile], given: ProcessOptions, gathered: fin
     made += [root / journal.NAME for root in {job.root for job in jobs} if root is not None]
     check_together(files, overwrite=given.settings.overwrite, to_stdout=[option for option in piped if piped[option]],
                    read=read, inputs=(str(job.source) for job in jobs), made=map(str, made))
+
+
+def _make_roots(files: Sequence[SideFile], jobs: Sequence[Job]) -> None:
+    """An output folder that is still to be made may hold a report of its files."""
+    roots = {job.root for job in jobs}
+    for file in files:
+        if file.name is not None and (folder := Path(file.name).parent) in roots:
+            make_root(folder)
 
 
 def _computer(jobs: list[Job], settings: Settings, *, verbose: bool) -> tuple[str, str]:

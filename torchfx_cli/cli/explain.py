@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 BACKENDS = {"native": "the C kernel", "cpu": "torch on the CPU", "cuda": "torch on CUDA"}
 
+MOST_PLACES = 12  # at -3 dB that are shown; a room passes through them hundreds of times
+
 
 def explain(
     chains: Annotated[list[str] | None, typer.Argument(metavar="[CHAIN]...", hidden=True)] = None,
@@ -76,7 +78,7 @@ def _lines(found: Explained, fs: int, channels: int) -> list[str]:
 
 
 def _stage_lines(stage: StageFacts) -> list[str]:
-    lines = [" ".join(paragraph.split()) for paragraph in stage.how.split("\n\n")]
+    lines = [" ".join(paragraph.split()) for paragraph in stage.how.split("\n\n") if paragraph]
     if stage.sections:
         lines.append(f"{show.count(len(stage.sections), 'section')}: b0 b1 b2, a1 a2")
         lines += [f" {b0:17.12f} {b1:17.12f} {b2:17.12f}, {a1:17.12f} {a2:17.12f}"
@@ -84,7 +86,9 @@ def _stage_lines(stage: StageFacts) -> list[str]:
     if stage.taps:
         lines.append(show.count(stage.taps, "tap"))
     if stage.half_power_hz:
-        lines.append(f"-3 dB at {', '.join(f'{hz:.5g}' for hz in stage.half_power_hz)} Hz")
+        more = len(stage.half_power_hz) - MOST_PLACES
+        lines.append(f"-3 dB at {', '.join(f'{hz:.5g}' for hz in stage.half_power_hz[:MOST_PLACES])} Hz"
+                     + (f", and in {show.count(more, 'more place')}" if more > 0 else ""))
     if stage.pole_radius is not None and stage.noise_db is not None:
         lines.append(f"outermost pole at {stage.pole_radius:.9g}, {1.0 - stage.pole_radius:.3g} inside the unit "
                      f"circle; rounding adds {stage.noise_db:.0f} dBFS at most")

@@ -20,7 +20,11 @@ def _tag(typed: str) -> tuple[str, str]:
     if not equals or not is_key(key):
         raise UsageError(f"--tag: found {quoted(typed)}; expected a key and a text, such as title=Dawn; nothing behind "
                          "the = takes the tag away")
-    return key, text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").strip()
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes of the command line that are no text
+        raise UsageError(f"--tag: {printable(key)} is not in UTF-8: {quoted(text)}") from None
+    return key, text.strip()
 
 
 def _cover(path: str) -> Cover:

@@ -31,7 +31,10 @@ _COSINES = {
     "flattop": (0.21557895, 0.41663158, 0.277263158, 0.083578947, 0.006947368),
 }
 MAX_DIGITS = 1000  # of one number: the smallest float64 has 767
-_WORD_OR_COMMENT = re.compile(r"[^\s,;#]+|#[^\r\n]*")
+_COMMENT = re.compile(r"#[^\r\n]*")
+_WORD_OR_COMMENT = re.compile(rf"[^\s,;#]+|{_COMMENT.pattern}")
+_COMMA_BETWEEN_DIGITS = re.compile(r"[0-9],[+-]?[0-9]")
+_CLEAR_COMMA = re.compile(r"(?:\.|[^\s,;#],[^\s,;#])[^\s,;#]{0,40},[^\s,;#]")  # bounded, or dots take squared time
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
@@ -124,7 +127,24 @@ def _text(content: bytes) -> Array:
         text = content.decode("utf-8-sig").translate(PLAIN_SIGNS)
     except UnicodeDecodeError:
         raise ValueError("not UTF-8 text") from None
-    return np.fromiter(islice(_numbers(text), MAX_TAPS + 1), np.float64)
+    taps = _clear_numbers(text)
+    return np.fromiter(islice(_numbers(text), MAX_TAPS + 1), np.float64) if taps is None else taps
+
+
+def _clear_numbers(text: str) -> Array | None:
+    """What `_numbers` yields, in a twentieth of the time; None where it may refuse the text, and tells the line."""
+    if text.count("#") > MAX_TAPS:
+        return None
+    text = _COMMENT.sub("", text)
+    if _COMMA_BETWEEN_DIGITS.search(text) and not _CLEAR_COMMA.search(text):
+        return None
+    words = text.replace(",", " ").replace(";", " ").split(None, MAX_TAPS + 1)[: MAX_TAPS + 1]
+    if max(map(len, words), default=0) > MAX_DIGITS:
+        return None
+    try:
+        return np.fromiter(map(float, words), np.float64, len(words))
+    except ValueError:
+        return None
 
 
 def _numbers(text: str) -> Iterator[float]:

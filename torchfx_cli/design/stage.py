@@ -147,12 +147,14 @@ class Stage(ABC):
 class Measured(Stage):
     """A stage whose numbers follow from the whole signal in front of it, so that the file is read once more.
 
-    sidechain  stages that only the meter hears, such as a weighting.
-    is_shared  the files of an album may be measured together, for all of which one stage follows then.
+    sidechain       stages that only the meter hears, such as a weighting.
+    is_shared       the files of an album may be measured together, for all of which one stage follows then.
+    changes_length  the stage that follows may cut frames off, nobody knows how many.
     """
 
     sidechain: tuple[Stage, ...] = ()
     is_shared: ClassVar[bool] = False
+    changes_length: ClassVar[bool] = False
     pictures = ()
 
     @abstractmethod
@@ -194,8 +196,23 @@ class Branched(Stage):
         return tuple(stage for branch in self.branches for stage in branch)
 
     @property
+    def minds_end(self) -> bool:  # type: ignore[override]
+        return any(stage.minds_end for stage in self.inner)
+
+    @property
+    def turns_time(self) -> bool:  # type: ignore[override]
+        return all(any(stage.turns_time for stage in branch) for branch in self.branches)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(remark for stage in self.inner for remark in stage.remarks)
+
+    @property
     def pictures(self) -> tuple[Picture, ...]:  # type: ignore[override]
-        """The response at rest, and what its branches have."""
+        """The response at rest, and what its branches have; nothing where that takes the whole file."""
+        if any(isinstance(stage, Measured) or stage.turns_time or (isinstance(stage, Branched) and not stage.pictures)
+               for stage in self.inner):
+            return ()
         found = [picture for stage in self.inner for picture in stage.pictures]
         return tuple(dict.fromkeys(("response", *found)))
 
@@ -207,6 +224,26 @@ class Branched(Stage):
     def heard(self, source: Signal) -> tuple[Signal, ...]:
         """What each branch hears of the signal `source`."""
         return (source,) * len(self.branches)
+
+    def scratch_bytes(self, frames: int, source: Signal) -> int:
+        """See `Stage`: where one branch gives nothing before the end, what the others give waits as long."""
+        own, through = [], []
+        for branch, heard in zip(self.branches, self.heard(source), strict=True):
+            taken, length = 0, frames
+            for stage in branch:
+                taken += stage.scratch_bytes(length, heard)
+                length, heard = stage.frames_out(length, heard), stage.output(heard)
+            own.append(taken)
+            through.append(8 * heard.channels * length)
+        return sum(taken or passed for taken, passed in zip(own, through, strict=True)) if any(own) else 0
+
+    def leading_to(self, branch: int, source: Signal) -> tuple[Stage, ...]:
+        """Stages that make of the signal in front of it what that branch hears."""
+        return ()
+
+    def where(self, branch: int) -> str:
+        """The name of a branch in messages; "" for none."""
+        return ""
 
     @property
     def is_empty(self) -> bool:

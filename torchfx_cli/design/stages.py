@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
-from math import ceil
+from math import ceil, isqrt
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -27,6 +27,8 @@ __all__ = ["Array", "Builder", "Gain", "Linear", "Sections", "Stage", "Sum", "Ta
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
+
+FREQUENCIES = 64  # of a response that taps are computed for at a time
 
 
 class Builder(Protocol[T_co]):
@@ -128,8 +130,17 @@ class Taps(Linear):
 
     def response(self, w: Array) -> npt.NDArray[np.complex128]:
         """See `Linear`."""
-        frames = np.arange(len(self.taps)) - self.delay_frames
-        return np.array([np.exp(-1j * w_i * frames) @ self.taps for w_i in w], dtype=np.complex128)
+        columns = max(1, isqrt(len(self.taps)))
+        rows = -(-len(self.taps) // columns)  # e^(-j w (r C + c)) is a product: two roots of exponentials, not all
+        table = np.pad(self.taps, (0, rows * columns - len(self.taps))).reshape(rows, columns)
+        starts, within = columns * np.arange(rows) - self.delay_frames, np.arange(columns)
+        total = np.empty(len(w), dtype=np.complex128)
+        for first in range(0, len(w), FREQUENCIES):
+            some = w[first : first + FREQUENCIES]
+            inner = np.exp(-1j * np.outer(within, some))
+            sums = table @ inner.real + 1j * (table @ inner.imag)  # real products: `table` is not copied to complex
+            total[first : first + FREQUENCIES] = (np.exp(-1j * np.outer(starts, some)) * sums).sum(axis=0)
+        return total
 
     def undelayed(self) -> Taps:
         """See `Linear`."""

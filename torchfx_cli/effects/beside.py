@@ -16,19 +16,18 @@ from torchfx_cli.effects.channels import MAX_CHANNELS
 from torchfx_cli.effects.kind import Origin, Param, StageSpec
 from torchfx_cli.effects.layout import OF_BITS, layout_of
 from torchfx_cli.effects.onchannels import OnChannels
-from torchfx_cli.effects.parallel import added, designed, lengths_of
+from torchfx_cli.effects.parallel import added, cuts_by_sound, designed, lengths_of
 from torchfx_cli.errors import DesignError
 from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Signal, hertz
 
 SIDES = {"left": "FL", "right": "FR"}
 MAX_STAGES = 10_000
-NOT_WAITING = "not for a stage that needs the whole file first"
 BESIDE = {
     "bypass": Param("true: the stage is read and checked, and left out", form="bool"),
-    "channels": Param(f"where it works, like 1, [1, 3] or left; the other channels pass; {NOT_WAITING}",
+    "channels": Param("where it works, like 1, [1, 3] or left; the other channels pass",
                       form="channels", low=1, high=MAX_CHANNELS, choices=tuple(SIDES)),
-    "mix": Param(f"share of its sound, like 0.3 or 30 %; the rest is the sound as it came; {NOT_WAITING}",
+    "mix": Param("share of its sound, like 0.3 or 30 %; the rest is the sound as it came",
                  form="share", low=0.0, high=1.0),
     "repeat": Param("how many of it stand in series", form="integer", low=1, high=MAX_STAGES),
 }
@@ -53,11 +52,6 @@ class BypassedSpec(StageSpec):
     is_bypassed = True
 
     stages: tuple[StageSpec, ...] = field(repr=False)
-
-    @property
-    def chains(self) -> tuple[tuple[StageSpec, ...], ...]:
-        """See `StageSpec`."""
-        return (self.stages,)
 
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""
@@ -120,18 +114,18 @@ class PartSpec(StageSpec):
 
     def _check(self, stages: Sequence[Stage], source: Signal) -> None:
         """Raise DesignError where what comes out does not fit to the sound as it came."""
-        key = "channels" if self.channels else "mix"
+        key, rest = ("channels", "the other channels") if self.channels else ("mix", "the sound as it came")
         end, lengths = output_of(stages, source), lengths_of(stages, source)
-        wanted = lengths_of((), source)
+        wanted, cuts = lengths_of((), source), cuts_by_sound(stages)
         length = next((f"{made} frames of {frames}" for frames, made in zip(wanted, lengths, strict=True)
-                       if made != frames), "")
+                       if made != frames), f"as many frames as {cuts} leaves" if cuts else "")
         for what, before, behind in (("sample rate", hertz(source.fs), hertz(end.fs)),
                                      ("number of channels", source.channels, end.channels),
                                      ("length", "", length)):
             if before != behind:
                 change = f"{behind} of {before}" if before else behind
                 raise DesignError(f"{self.origin}: {key} cannot stand beside a stage that changes the {what}; "
-                                  f"this one makes {change}")
+                                  f"this one makes {change}, which would no longer fit to {rest}")
 
 
 def _mask_of(places: Sequence[int], source: Signal) -> int:

@@ -26,7 +26,7 @@ Level = tuple[float, float]  # a frequency in Hz, and the gain in dB there
 
 def not_below(frequency_hz: float, fs: float) -> str:
     """The middle of a message."""
-    return f"{hertz(frequency_hz)} is not below {hertz(fs / 2.0)}, half of the file's {hertz(fs)}"
+    return f"{hertz(frequency_hz)} is not below {hertz(fs / 2.0)}, half of {hertz(fs)}"
 
 
 def check_frequencies(spec: StageSpec, fs: float) -> None:

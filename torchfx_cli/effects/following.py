@@ -11,12 +11,13 @@ import numpy as np
 
 from torchfx_cli.design import biquad
 from torchfx_cli.design.stage import Array, Processor, Stage
+from torchfx_cli.effects.checks import not_below
 from torchfx_cli.effects.kind import Q_BUTTERWORTH, param
 from torchfx_cli.errors import DesignError
 from torchfx_cli.kernel.base import at_rest
 from torchfx_cli.kernel.following import Curve
 from torchfx_cli.kernel.load import load
-from torchfx_cli.samples import Signal, hertz
+from torchfx_cli.samples import Signal
 
 Rows = tuple[tuple[float, ...], ...]
 
@@ -46,7 +47,7 @@ def sidechain_sections(frequency_hz: float | None, fs: float, where: str) -> Row
     if frequency_hz is None:
         return ()
     if not frequency_hz < fs / 2.0:
-        raise DesignError(f"{where}: {hertz(frequency_hz)} is not below {hertz(fs / 2.0)}, half of {hertz(fs)}")
+        raise DesignError(f"{where}: {not_below(frequency_hz, fs)}")
     return tuple(map(tuple, biquad.highpass(frequency_hz, Q_BUTTERWORTH, fs).tolist()))
 
 

@@ -111,7 +111,7 @@ class StageSpec(ABC):
 
     @property
     def chains(self) -> tuple[tuple[StageSpec, ...], ...]:
-        """The chains inside it."""
+        """The chains inside it that are heard."""
         return ()
 
     def problems(self, given: Collection[str]) -> Iterator[Complaint]:
@@ -120,6 +120,10 @@ class StageSpec(ABC):
         A key that would be ignored in silence (a ripple for a Butterworth) is a contradiction, hence an error.
         """
         return iter(())
+
+    def wording_problem(self, key: str, text: str) -> str:
+        """Why the value of `key` must not be written as `text`, though it can be read; "" where it may."""
+        return ""
 
     def content_problem(self) -> str:
         """Why the `content` of a file will not do, whatever the signal; "" where it may."""
@@ -137,7 +141,8 @@ class StageSpec(ABC):
     @property
     def waits_for_end(self) -> bool:
         """Whether nothing comes out before the whole file was heard."""
-        return self.is_measured or self.is_both_ways
+        return self.is_measured or self.is_both_ways or any(
+            stage.waits_for_end for chain in self.chains for stage in chain)
 
     @property
     def suits_any_rate(self) -> bool:

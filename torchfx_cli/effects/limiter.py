@@ -39,6 +39,12 @@ class LimiterSpec(StageSpec):
     release_s: float = time_constant("coming back", RELEASE_S)
     true_peak: bool = param("whether peaks between samples count (ITU-R BS.1770-5, annex 2)", default=True, form="bool")
 
+    def wording_problem(self, key: str, text: str) -> str:
+        """See `StageSpec`."""
+        if key != "ceiling" or self.true_peak or not text.lower().endswith("dbtp"):
+            return ""
+        return f"found '{text}', a true peak, and true_peak is false; write dBFS, or leave true_peak out"
+
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""
         look_ahead = max(1, round(self.lookahead_s * source.fs))

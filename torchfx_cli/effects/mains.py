@@ -161,11 +161,24 @@ class Tracker:
         loudest = np.abs(amplitudes).max() or 1.0
         spectra = np.fft.fft(amplitudes / loudest * self._taper, BINS, axis=0)
         powers = (spectra.real**2 + spectra.imag**2).sum(axis=1)  # [BINS, count]
-        usual = np.median(powers, axis=0) + TINY
-        heights = np.log(np.maximum(powers[self._bins, np.arange(self._of.count)[:, None]] / usual[:, None], 1.0))
+        usual = np.maximum(np.median(powers, axis=0)[:, None] + TINY, self._leaked(powers))
+        heights = np.log(np.maximum(powers[self._bins, np.arange(self._of.count)[:, None]] / usual, 1.0))
         best = int(heights.mean(axis=0).argmax())
         together = (float(np.minimum(heights[:, best], CLEAR).mean()), float(self.deviations[best]))
         self._found.append(max(together, self._alone(powers[:, 0], heights[0])))
+
+    def _leaked(self, powers: Array) -> Array:
+        """At most what the window lets through of the loudest tone around each harmonic, beyond the tone's main lobe.
+
+        In the main lobe, too, where the tone itself lies where no mains is sought.
+        """
+        loudest = powers.argmax(axis=0)[:, None]
+        away = np.abs((self._bins - loudest + BINS // 2) % BINS - BINS // 2) * (SPAN / BINS)
+        is_sought = away.min(axis=1, keepdims=True) < 0.25  # no place in the grid is further than 0.1 from the next
+        lobes = np.maximum(away, 2.0)
+        beyond = 1.0 / (np.pi * lobes * (lobes * lobes - 1.0)) ** 2
+        made: Array = powers.max(axis=0)[:, None] * np.where(away >= 2.0, beyond, ~is_sought)
+        return made
 
     def _alone(self, powers: Array, heights: Array) -> tuple[float, float]:
         """Score and deviation of a fundamental without harmonics; a score of 0 where something close is higher."""

@@ -17,6 +17,7 @@ import numpy as np
 from torchfx_cli.design.decay import ringing_frames
 from torchfx_cli.design.linkwitz_riley import halves
 from torchfx_cli.design.stage import Array, Processor, Stage
+from torchfx_cli.effects.checks import not_below
 from torchfx_cli.effects.crossover import split_problems
 from torchfx_cli.effects.following import Follower, Rows, SideChain, kept, knee, time_constant
 from torchfx_cli.effects.kind import MAX_HZ, Complaint, Kind, StageSpec, param
@@ -56,8 +57,7 @@ class MultibandSpec(StageSpec):
     def design(self, source: Signal) -> Stage:
         """See `StageSpec`."""
         if not self.crossover_hz[-1] < source.fs / 2.0:
-            raise DesignError(f"{self.origin}.crossover: {hertz(self.crossover_hz[-1])} is not below "
-                              f"{hertz(source.fs / 2.0)}, half of {hertz(source.fs)}")
+            raise DesignError(f"{self.origin}.crossover: {not_below(self.crossover_hz[-1], source.fs)}")
         attack, release = kept(self.attack_s, source.fs), kept(self.release_s, source.fs)
         bands = len(self.crossover_hz) + 1
         each = (values * bands if len(values) == 1 else values

@@ -13,6 +13,7 @@ import numpy as np
 
 from torchfx_cli.design.stage import Array, Branched, Processor, Stage, Telling
 from torchfx_cli.design.stages import labels, ringing_s
+from torchfx_cli.effects.matrix import mixed
 from torchfx_cli.effects.parallel import Abreast, cost_ns_of
 from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Signal
@@ -29,9 +30,7 @@ class OnChannels(Branched):
     @property
     def label(self) -> str:  # type: ignore[override]
         """Such as "channel 1: highpass 80 Hz butterworth order 2"."""
-        return "; ".join(f"channel{'s' * (len(places) > 1)} {', '.join(str(place + 1) for place in places)}: "
-                         f"{labels(branch) or 'as it is'}"
-                         for branch, places in zip(self.branches, self.places, strict=True))
+        return "; ".join(f"{self.where(n)}: {labels(branch) or 'as it is'}" for n, branch in enumerate(self.branches))
 
     @property
     def cost_ns(self) -> float:  # type: ignore[override]
@@ -39,8 +38,9 @@ class OnChannels(Branched):
         return sum(share * (2.0 + cost_ns_of(branch)) for branch, share in zip(self.branches, shares, strict=True))
 
     @property
-    def remarks(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(remark for branch in self.branches for stage in branch for remark in stage.remarks)
+    def turns_time(self) -> bool:  # type: ignore[override]
+        passes = sum(map(len, self.places)) < self.source.channels
+        return not passes and super().turns_time
 
     def tail_frames(self, source: Signal) -> int:
         """See `Stage`."""
@@ -50,6 +50,20 @@ class OnChannels(Branched):
     def heard(self, source: Signal) -> tuple[Signal, ...]:
         """See `Branched`."""
         return tuple(Signal(source.fs, len(places)) for places in self.places)
+
+    def scratch_bytes(self, frames: int, source: Signal) -> int:
+        """See `Branched`: the sound as it came waits, too."""
+        kept = super().scratch_bytes(frames, source)
+        return kept + 8 * source.channels * frames if kept else 0
+
+    def leading_to(self, branch: int, source: Signal) -> tuple[Stage, ...]:
+        """See `Branched`."""
+        return (mixed(np.eye(source.channels)[list(self.places[branch])], ""),)
+
+    def where(self, branch: int) -> str:
+        """See `Branched`, such as "channels 1, 3"."""
+        places = self.places[branch]
+        return f"channel{'s' * (len(places) > 1)} {', '.join(str(place + 1) for place in places)}"
 
     @property
     def is_empty(self) -> bool:
@@ -91,7 +105,7 @@ class _OnChannels(Telling):
 
     def flush(self) -> Iterator[Array]:
         """See `Processor`."""
-        yield self._placed(self._all.flush())
+        return map(self._placed, self._all.flush())
 
     def _placed(self, made: Sequence[Array]) -> Array:
         whole, *parts = made

@@ -7,17 +7,18 @@ themselves; then the sum waits for the chain that gives its frames last.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from math import ceil, log2
 
 import numpy as np
 
-from torchfx_cli.design.stage import Array, Branched, Processor, Stage, Telling, output_of
+from torchfx_cli.design.stage import Array, Branched, Measured, Processor, Stage, Telling, output_of
 from torchfx_cli.design.stages import Linear, Sum, Taps, labels, linear, ringing_s
 from torchfx_cli.effects.kind import Complaint, Kind, StageSpec, param
 from torchfx_cli.errors import DesignError, FileError
 from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Signal, hertz
+from torchfx_cli.scratch import Queue
 
 MAX_BRANCHES, MAX_LEVELS = 64, 4
 PROBED_S = (1e-9, 0.01, 0.1, 1.0, 10.0, 100.0, 3600.0)  # lengths of files for which branches must agree in theirs
@@ -51,6 +52,8 @@ class ParallelSpec(StageSpec):
         """Raise DesignError where the outputs of two branches do not fit together."""
         ends = [output_of(branch, source) for branch in branches]
         lengths = [lengths_of(branch, source) for branch in branches]
+        if cuts := next(filter(None, map(cuts_by_sound, branches)), ""):
+            raise DesignError(f"{self.origin}: the branches cannot be added, {cuts} would make one shorter than others")
         for n, (end, length) in enumerate(zip(ends, lengths, strict=True)):
             for what, first, here in (("sample rates", hertz(ends[0].fs), hertz(end.fs)),
                                       ("numbers of channels", ends[0].channels, end.channels),
@@ -105,6 +108,15 @@ def lengths_of(chain: Sequence[Stage], source: Signal) -> list[int]:
     return [_frames_out(chain, ceil(s * source.fs), source) for s in PROBED_S]
 
 
+def cuts_by_sound(stages: Iterable[Stage]) -> str:
+    """The label of the first stage, inside others too, whose output is as long as the sound is; "" for none."""
+    for stage in stages:
+        found = stage.label if isinstance(stage, Measured) and stage.changes_length else cuts_by_sound(stage.inner)
+        if found:
+            return found
+    return ""
+
+
 def _aligned(rows: Sequence[tuple[Linear, ...]]) -> tuple[tuple[Linear, ...], ...]:
     delays = [sum(stage.latency_frames for stage in row) for row in rows]
     missing = [max(delays) - delay for delay in delays]
@@ -134,10 +146,6 @@ class Parallel(Branched):
     def cost_ns(self) -> float:  # type: ignore[override]
         return 2.0 + sum(map(cost_ns_of, self.branches))
 
-    @property
-    def remarks(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(remark for branch in self.branches for stage in branch for remark in stage.remarks)
-
     def output(self, source: Signal) -> Signal:
         """See `Stage`."""
         return output_of(self.branches[0], source)
@@ -153,9 +161,9 @@ class Parallel(Branched):
         return _frames_out(self.branches[0], frames, source)
 
     def place(self, frame: float, source: Signal) -> float | None:
-        """Where it is in the first branch."""
+        """Where it is in the first branch that keeps the frames in order."""
         place: float | None = frame
-        for stage in self.branches[0]:
+        for stage in min(self.branches, key=lambda branch: any(stage.turns_time for stage in branch)):
             place = None if place is None else stage.place(place, source)
             source = stage.output(source)
         return place
@@ -179,30 +187,28 @@ def cost_ns_of(chain: Sequence[Stage]) -> float:
 
 
 class Abreast:
-    """Processors side by side: what one of them has made waits for the others."""
+    """Processors side by side, of so many `channels`: what one of them has made waits for the others."""
 
     def __init__(self, processors: Sequence[Processor], channels: Sequence[int]) -> None:
         self._processors = processors
-        self._waiting = [np.empty((0, number)) for number in channels]
+        self._waiting = [Queue(number, "the sound that waits for other branches") for number in channels]
 
     def process(self, inputs: Sequence[Array]) -> list[Array]:
         """From the next input of each, which may be overwritten, the frames that all have made."""
         return self._ready([one.process(samples) for one, samples in zip(self._processors, inputs, strict=True)])
 
-    def flush(self) -> list[Array]:
-        """What they hold, which is then as much in each."""
-        held = [np.concatenate([waiting[:0], *one.flush()])
-                for one, waiting in zip(self._processors, self._waiting, strict=True)]
-        last = self._ready(held)
+    def flush(self) -> Iterator[list[Array]]:
+        """What they hold, which is then as much in each; no more of it at a time than they give at a time."""
+        held = [one.flush() for one in self._processors]
+        while made := {n: block for n, (blocks, queue) in enumerate(zip(held, self._waiting, strict=True))
+                       if not len(queue) and (block := next(blocks, None)) is not None}:
+            yield self._ready([made.get(n, queue.pull(0)) for n, queue in enumerate(self._waiting)])
         if any(map(len, self._waiting)):
             raise FileError("branches gave outputs of different lengths")
-        return last
 
     def _ready(self, made: Sequence[Array]) -> list[Array]:
-        waiting = [np.concatenate(pair) if len(pair[0]) else pair[1] for pair in zip(self._waiting, made, strict=True)]
-        ready = min(map(len, waiting))
-        self._waiting = [part[ready:].copy() for part in waiting]
-        return [part[:ready] for part in waiting]
+        ready = min(len(queue) + len(block) for queue, block in zip(self._waiting, made, strict=True))
+        return [queue.passed(block, ready) for queue, block in zip(self._waiting, made, strict=True)]
 
 
 class _Adding(Telling):
@@ -216,7 +222,7 @@ class _Adding(Telling):
 
     def flush(self) -> Iterator[Array]:
         """See `Processor`."""
-        yield _sum_of(self._branches.flush())
+        return map(_sum_of, self._branches.flush())
 
 
 def _sum_of(parts: Sequence[Array]) -> Array:

@@ -64,6 +64,7 @@ class TrimSilence(Measured):
     fs: float
     label: str
     minds_end: ClassVar[bool] = True  # type: ignore[misc]
+    changes_length: ClassVar[bool] = True
 
     def meter(self, source: Signal) -> Meter:
         """See `Measured`."""

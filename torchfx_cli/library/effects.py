@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from torchfx_cli.chain.schema import describe_kinds
-from torchfx_cli.design.stage import Measured, Stage
+from torchfx_cli.design.stage import Stage
 from torchfx_cli.effects.kind import StageSpec
 from torchfx_cli.errors import TorchfxError
 from torchfx_cli.library.combine import Module
 from torchfx_cli.library.rates import checked_rate, take_wave_rate
 from torchfx_cli.library.settings import parsed, settings_of
-from torchfx_cli.plan.assemble import assemble
+from torchfx_cli.plan.assemble import RenderPlan, assemble
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.samples import FLOAT64, Signal, block_frames
 
@@ -71,27 +71,27 @@ class Effect(Module):
             raise ValueError(f"{self._name()} takes [channels, frames], not {list(x.shape)}")
         rows = x.reshape(-1, x.shape[-1])
         stage, samples = self.stage(len(rows)), np.ascontiguousarray(rows.detach().double().cpu().numpy().T)
-        if isinstance(stage, Measured):
-            source = Signal(float(self.fs or 0.0), len(rows))
-            meter = stage.meter(source)
-            meter.process(self._rendered(stage.sidechain, samples))
-            try:
-                stage = stage.resolved(meter.reading())
-            except TorchfxError as error:
-                raise ValueError(f"{self._name()}: {error}") from None
-        made = torch.from_numpy(np.ascontiguousarray(self._rendered((stage,), samples).T)).to(x)
+        plan = assemble((stage,), int(self.fs or 1), len(rows), FLOAT64, FLOAT64)
+        try:
+            while target := plan.first_measured:
+                measuring = plan.measuring()
+                meter = target.meter(measuring.output)
+                meter.process(_rendered(measuring, samples))
+                plan = plan.measured(meter.reading())
+        except TorchfxError as error:
+            raise ValueError(f"{self._name()}: {error}") from None
+        made = torch.from_numpy(np.ascontiguousarray(_rendered(plan, samples).T)).to(x)
         return made[0] if x.ndim == 1 and len(made) == 1 else made
-
-    def _rendered(self, stages: tuple[Stage, ...], samples: np.ndarray) -> np.ndarray:
-        channels = samples.shape[1]
-        engine = NativeEngine(assemble(stages, int(self.fs or 1), channels, FLOAT64, FLOAT64))
-        step = block_frames(channels)
-        blocks = [engine.process(samples[at : at + step]) for at in range(0, len(samples), step)]
-        return np.concatenate([*blocks, *engine.flush()] or [samples])
 
     def extra_repr(self) -> str:
         rate = [] if self.fs is None else [f"fs={self.fs:g}"]
         return ", ".join([self.spec.kind, *settings_of(self.spec), *rate])
+
+
+def _rendered(plan: RenderPlan, samples: np.ndarray) -> np.ndarray:
+    engine, step = NativeEngine(plan), block_frames(plan.channels)
+    blocks = [engine.process(samples[at : at + step]) for at in range(0, len(samples), step)]
+    return np.concatenate([*blocks, *engine.flush()] or [samples])
 
 
 def effect_class(kind: str, name: str) -> type[Effect]:

@@ -28,8 +28,6 @@ def parsed(kind: str, settings: dict[str, object], where: str) -> StageSpec:
         raise ValueError(str(error)) from None
     if len(specs) == 1:
         return specs[0]
-    if any(spec.is_measured for spec in specs):
-        raise ValueError(f"{where}: a stage in it measures the whole recording: use fx.load_chain")
     return PartSpec(kind=kind, origin=specs[0].origin, stages=specs)
 
 

@@ -18,6 +18,7 @@ from torchfx_cli.design.stage import Branched, Measured
 from torchfx_cli.design.stages import Gain, Stage, response
 from torchfx_cli.plan.fuse import fuse
 from torchfx_cli.plan.tail import with_tail
+from torchfx_cli.plan.unmeasured import Unmeasured, unmeasured
 from torchfx_cli.records import dataclass
 from torchfx_cli.samples import FLOAT64, SampleFormat, Signal, Start
 
@@ -32,7 +33,7 @@ class RenderPlan:
 
     fs, channels  of the input; what becomes of them on the way is in `signals`.
     remarks       what a user should know of the stages before anything is done.
-    warned        what every file that it is done to is warned of.
+    warned        what every file that it is done to is warned of, and what its measured stages told of this one.
     found         what followed from the whole file, a line for each stage that was measured.
     dithers_all   dither what nothing changes, too.
     tail_frames   silence that follows the input, at its rate, so that what rings is heard to its end; see `tail`.
@@ -141,32 +142,33 @@ class RenderPlan:
 
     @property
     def passes(self) -> int:
-        return 1 + sum(isinstance(stage, Measured) for stage in self.stages)
+        return 1 + sum(1 for _ in unmeasured(self.stages, self.signals[0]))
 
     @property
     def first_measured(self) -> Measured | None:
-        """The first stage that needs a pass of its own."""
-        return next((stage for stage in self.stages if isinstance(stage, Measured)), None)
+        """The first stage that needs a pass of its own, here or in a branch."""
+        first = self._first_unmeasured
+        return None if first is None else first.target
+
+    @property
+    def _first_unmeasured(self) -> Unmeasured | None:
+        return next(unmeasured(self.stages, self.signals[0]), None)
 
     def measuring(self) -> RenderPlan:
         """The plan of the pass into the meter of the first `Measured` stage, whose source is this plan's `output`."""
-        before, target, _ = self._around_measured()
-        return replace(self, stages=fuse((*before, *target.sidechain)), sink=FLOAT64, dither=False)
+        first = self._first_unmeasured
+        assert first is not None
+        return replace(self, stages=fuse((*first.before, *first.target.sidechain)), sink=FLOAT64, dither=False)
 
     def measured(self, reading: Any) -> RenderPlan:
         """This plan with the first `Measured` stage replaced by the one that follows from what its meter read."""
-        before, target, behind = self._around_measured()
-        found = target.resolved(reading)
-        stages = fuse((*before, found, *behind))
+        first = self._first_unmeasured
+        assert first is not None
+        found, told = first.target.resolved(reading), first.target.told(reading)
+        stages = fuse(first.put(found))
         dither = self.dither and (self.dithers_all or _changes(stages, self.source, self.sink))
-        return replace(self, stages=stages, dither=dither, found=(*self.found, found.label))
-
-    def _around_measured(self) -> tuple[Sequence[Stage], Measured, Sequence[Stage]]:
-        """The stages before the first `Measured` one, that one, and those behind it."""
-        target = self.first_measured
-        assert target is not None
-        at = self.stages.index(target)
-        return self.stages[:at], target, self.stages[at + 1 :]
+        return replace(self, stages=stages, dither=dither, found=(*self.found, first.where + found.label),
+                       warned=(*self.warned, *(first.where + line for line in told)))
 
     def turned_down(self, peak: float) -> tuple[RenderPlan, float]:
         """This plan with its output lowered so that `peak`, above full scale, just fits the sink; by how many dB."""

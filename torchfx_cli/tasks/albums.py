@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
+from torchfx_cli.effects.parallel import every
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.onefile import Measurement
 from torchfx_cli.tasks.report import FileResult
@@ -30,7 +31,7 @@ def album_of(job: Job) -> str:
 
 def shared_stages(settings: Settings) -> int:
     """How many stages of the chain are shared by the files of an album."""
-    return sum(spec.is_shared for spec in settings.chain.stages)
+    return sum(spec.is_shared for spec in every(settings.chain.stages))
 
 
 def measured(jobs: Sequence[Job], settings: Settings, measure: Measure) -> tuple[list[Job], dict[int, FileResult]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
@@ -81,10 +82,15 @@ def open_output(source: Source, todo: JobPlan, settings: Settings) -> Output | P
         overwrite=settings.overwrite or todo.job.overwrite,
         metadata=_metadata(source, todo) if settings.tags else None,
         times_ns=(source.stat.st_atime_ns, source.stat.st_mtime_ns) if settings.keep_mtime else None,
-        mode=source.stat.st_mode & 0o666 | 0o600,  # no stranger may read more of the output than of the input
+        mode=_mode(source.stat.st_mode),
         attributes=attributes_of(todo.job.output) if todo.job.backup else None,
         changes=todo.job.changes(settings),
     )
+
+
+def _mode(of_source: int) -> int:
+    """No stranger may read more of the output than of the input; the permissions of a pipe say nothing."""
+    return of_source & 0o666 | 0o600 if stat.S_ISREG(of_source) else 0o666
 
 
 def _metadata(source: Source, todo: JobPlan) -> MetadataSource:

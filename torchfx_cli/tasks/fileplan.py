@@ -9,6 +9,7 @@ from typing import Literal
 
 from torchfx_cli.chain.spec import ChainSpec, design_chain
 from torchfx_cli.design.stage import Branched, Stage
+from torchfx_cli.effects.parallel import every
 from torchfx_cli.errors import FileError
 from torchfx_cli.kernel.base import fft_bytes
 from torchfx_cli.plan.assemble import Dither, RenderPlan, assemble
@@ -67,7 +68,7 @@ def open_input(job: Job, settings: Settings) -> Source:
     """The input of `job`, a file or the standard input."""
     if job.source != STDIO:
         return open_source(job.source, on_nan=settings.on_nan, on_truncated=settings.on_truncated)
-    twice = settings.on_clip == "attenuate" or any(spec.is_measured for spec in settings.chain.stages)
+    twice = settings.on_clip == "attenuate" or any(spec.is_measured for spec in every(settings.chain.stages))
     return open_stdin(on_nan=settings.on_nan, on_truncated=settings.on_truncated, twice=twice)
 
 

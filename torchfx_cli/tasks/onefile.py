@@ -92,7 +92,7 @@ def process_opened(source: Source, todo: JobPlan, settings: Settings, observer: 
                    ) -> FileResult:
     """Do what is `opened`, from its first frame; errors of the file are raised. `since_s`: see `guarded`."""
     passes = _Passes(source, todo, settings, partial(observer.advanced, todo.job))
-    (plan, told), lowered_db = _measured(passes, todo), 0.0
+    plan, lowered_db = _measured(passes, todo), 0.0
     todo = measured(todo, plan)
     attenuates, pipes = settings.on_clip == "attenuate", todo.job.output == STDIO
     while attenuates and pipes and (peak := passes.run(plan, _drop).levels.peak_if_clipped):
@@ -107,7 +107,7 @@ def process_opened(source: Source, todo: JobPlan, settings: Settings, observer: 
                                 glances.of_input if glances else None)
             if not (attenuates and engine.levels.clipped):
                 notes = (*plan.found, *engine.notes)
-                rendered = Rendered(engine.levels, engine.name, notes, lowered_db, (*told, *engine.warnings))
+                rendered = Rendered(engine.levels, engine.name, notes, lowered_db, tuple(engine.warnings))
                 result = commit(source, todo, output, rendered, settings, since_s)
                 return glances.told(result) if glances else result
         plan, change_db = plan.turned_down(engine.levels.peak)
@@ -127,7 +127,7 @@ def measure_file(job: Job, settings: Settings, observer: RunObserver) -> FileRes
     def whole() -> Measurement:
         with opened(job, settings, observer) as (source, todo):
             passes = _Passes(source, todo, settings, partial(observer.advanced, job))
-            plan, _ = _measured(passes, todo, upto_shared=True)
+            plan = _measured(passes, todo, upto_shared=True)
             target = plan.first_measured
             assert target is not None
             part = target.part(_heard(passes, plan, target))
@@ -137,20 +137,20 @@ def measure_file(job: Job, settings: Settings, observer: RunObserver) -> FileRes
     return guarded(job, settings, time.perf_counter(), whole)
 
 
-def _measured(passes: _Passes, todo: JobPlan, *, upto_shared: bool = False) -> tuple[RenderPlan, tuple[str, ...]]:
-    """The plan with the numbers in it that follow from the whole file, or its album; and what is to be told of these.
+def _measured(passes: _Passes, todo: JobPlan, *, upto_shared: bool = False) -> RenderPlan:
+    """The plan with the numbers in it that follow from the whole file, or its album.
 
     upto_shared  not those of the first shared stage of whose album nothing was read yet, and all behind it.
     """
-    plan, told, of_album = todo.plan, tuple[str, ...](), iter(todo.job.readings)
+    plan, of_album = todo.plan, iter(todo.job.readings)
     while target := plan.first_measured:
         reading = next(of_album, None) if target.is_shared else None
         if reading is None:
             if target.is_shared and upto_shared:
                 break
             reading = _heard(passes, plan, target).reading()
-        plan, told = plan.measured(reading), (*told, *target.told(reading))
-    return plan, told
+        plan = plan.measured(reading)
+    return plan
 
 
 def _heard(passes: _Passes, plan: RenderPlan, target: Measured) -> Meter:

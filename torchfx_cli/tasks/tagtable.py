@@ -10,6 +10,7 @@ import codecs
 import csv
 import io
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,7 @@ FILE = "FILE"
 MAX_BYTES = 1 << 28
 _DIVIDERS = "\t;,"
 _MOST_SHOWN = 3
+_SAYING_THE_DIVIDER = re.compile(r"sep=.\r?\n")  # a line that Excel takes for itself
 
 Values = tuple[tuple[str, str], ...]
 Place = tuple[str, ...]  # names of folders and a file, the last first
@@ -50,7 +52,8 @@ def read_table(path: str) -> list[Row]:
         text = data.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeError as error:
         raise UsageError(f"--tags-from {shown} is not in UTF-8: {error}; save it as CSV UTF-8") from None
-    head = text.partition("\n")[0]
+    text = _SAYING_THE_DIVIDER.sub("", text, count=1)
+    head = text.lstrip("\r\n").partition("\n")[0]
     divider = next((mark for mark in _DIVIDERS if mark in head), ",")
     try:
         return list(_rows(csv.reader(io.StringIO(text, newline=""), delimiter=divider, strict=True), shown))
@@ -59,7 +62,7 @@ def read_table(path: str) -> list[Row]:
 
 
 def _rows(reader: Iterator[list[str]], shown: str) -> Iterator[Row]:
-    header = next(reader, [])
+    header = _without_empty_ends(next(filter(any, reader), []))
     keys = [comment_key(word) for word in header]
     if FILE not in keys:
         raise UsageError(f"--tags-from {shown}: the first line names the columns, and one must be file; found "
@@ -68,7 +71,8 @@ def _rows(reader: Iterator[list[str]], shown: str) -> Iterator[Row]:
         if not is_key(key) or key == "COVER":
             raise UsageError(f"--tags-from {shown}: the column {printable(word)!r} is no tag"
                              + ("; give a picture with --cover" if key == "COVER" else ""))
-    for number, cells in enumerate(reader, 2):
+    for number, row in enumerate(reader, 2):
+        cells = _without_empty_ends(row)
         if len(cells) > len(keys):
             raise UsageError(f"--tags-from {shown}: row {number} has {len(cells)} cells, and there are {len(keys)} "
                              "columns; a text with commas stands in quotes")
@@ -80,6 +84,12 @@ def _rows(reader: Iterator[list[str]], shown: str) -> Iterator[Row]:
             raise UsageError(f"--tags-from {shown}: row {number} names {'no' if not names else 'more than one'} file")
         if found:
             yield Row(number, names[0], tuple(pair for pair in found if pair[0] != FILE))
+
+
+def _without_empty_ends(cells: Sequence[str]) -> list[str]:
+    """Without the empty cells at the end that spreadsheets write where a wider row is, or was."""
+    length = next((place for place in range(len(cells), 0, -1) if cells[place - 1].strip()), 0)
+    return list(cells[:length])
 
 
 def tagged(jobs: Sequence[Job], rows: Sequence[Row]) -> tuple[list[Job], list[str]]:
