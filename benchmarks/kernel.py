@@ -209,7 +209,7 @@ def print_thresholds(kernel: Kernel, seconds: float) -> None:
     """Direct sum against overlap-save: where `direct_max_taps` comes from."""
     print(f"{kernel.name}, stereo, ns per sample; direct_max_taps = {kernel.direct_max_taps}")
     x = np.random.default_rng(0).standard_normal((SAMPLES // 2, 2))
-    for count in (8, 16, 24, 32, 40, 48, 56, 64, 80, 96):
+    for count in (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112):
         taps, out = np.full(count, 1.0 / count), np.empty_like(x)
         direct = partial(summed, kernel, x, taps, np.zeros((count - 1, 2)), out)
         ours, theirs = alternate(Case("", "", x.size, direct, partial(tiled, kernel.fft_fir(taps, 2), x, out)), seconds)

@@ -28,13 +28,17 @@ BITS = {
 MIN_FFT_SIZE = 2048
 LONG_TAPS = 1 << 16
 POWER_CHANNELS = 2048  # at most, see power.h
-SECTION_STATE = 3  # numbers for each section and channel
+SECTION_STATE, ALONE_STATE = 2, 24  # numbers a section and channel, of several sections and of one alone
 TABLES, RESPONSE = 10, 2  # of a transform's size: roots and room to work in, which others may share, and its own
 
 
 def at_rest(sections: int, channels: int) -> Samples:
     """The state of so many sections that have heard nothing, for `Kernel.sos`; its numbers have meaning there alone."""
-    return np.zeros((sections, channels, SECTION_STATE))
+    return np.zeros(_state_shape(sections, channels))
+
+
+def _state_shape(sections: int, channels: int) -> tuple[int, int, int]:
+    return sections, channels, ALONE_STATE if sections == 1 else SECTION_STATE
 
 
 class Kernel(ABC):
@@ -90,7 +94,7 @@ class Kernel(ABC):
 
         `state`: see `at_rest`.
         """
-        shape = len(sos), x.shape[1], SECTION_STATE
+        shape = _state_shape(len(sos), x.shape[1])
         _require(sos.ndim == 2 and sos.shape[1] == 6 and state.shape == shape, "shapes", sos, state)
         self._sos(x, sos, state)
 
@@ -113,7 +117,7 @@ class Kernel(ABC):
         """
         _require(out.shape == x.shape[:1] and weights.shape == x.shape[1:], "shapes", x, weights, out)
         _require(x.shape[1] <= POWER_CHANNELS or not len(sos), "channels", x)
-        _require(state.shape == (len(sos), x.shape[1], SECTION_STATE), "shapes", sos, state)
+        _require(state.shape == _state_shape(len(sos), x.shape[1]), "shapes", sos, state)
         self._power(x, sos, state, weights, out)
 
     def fir_direct(self, x: Samples, taps: Samples, history: Samples, out: Samples) -> None:

@@ -4,6 +4,7 @@
 #include "samples.h"
 #include "turn.h"
 #include "mix.h"
+#include "section.h"
 #include "sos.h"
 #include "power.h"
 #include "fir.h"

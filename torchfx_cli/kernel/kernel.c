@@ -8,7 +8,8 @@
  *   samples.h  file samples <-> float64: scale, dither, round, clip, find what is not finite
  *   turn.h     blocks [frames, channels] <-> rows [channels, frames]
  *   mix.h      channels made of channels
- *   sos.h      second-order sections, lanes = channels or sections
+ *   section.h  a second-order section alone, lanes = consecutive frames
+ *   sos.h      several of them, lanes = channels or sections
  *   power.h    squares behind sections
  *   fir.h      short impulse responses, lanes = consecutive samples
  *   fft.h      long impulse responses, overlap-save

@@ -15,8 +15,8 @@ from torchfx_cli.kernel.limiting import LimiterState, largest_gain
 from torchfx_cli.kernel.reverberating import ReverbState
 
 LANES = {"avx512": 8, "avx2": 4, "baseline": 2}
-# Where overlap-save becomes cheaper than the direct sum: measured, one thread (benchmarks/kernel.py --taps).
-DIRECT_MAX_TAPS = {"avx512": 48, "avx2": 64, "baseline": 32}
+# Where overlap-save becomes cheaper than the direct sum: measured, one thread (benchmarks/kernel.py --thresholds).
+DIRECT_MAX_TAPS = {"avx512": 48, "avx2": 104, "baseline": 40}
 ALIGNMENT_BYTES = 64  # of a vector of 8 doubles
 # Keyed by dtype objects: asking one for its name takes longer than a small block.
 SUFFIXES = {np.dtype("int16"): "i16", np.dtype("int32"): "i32", np.dtype("float32"): "f32", np.dtype("float64"): "f64"}

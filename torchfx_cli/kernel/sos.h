@@ -12,16 +12,13 @@
  * samples behind the one before, so that a whole cascade advances in one step. Both do the same arithmetic on a
  * sample: results depend neither on the number of channels nor on where the blocks were cut.
  *
- * A section alone has no others to fill the time in which it waits for itself: 4 cycles from s1 to the next s1, and 12
- * from s1 through s2 to the one after that. With s2 dissolved these become 8, so that its bound is 4 cycles a sample:
- *
- *     s1[n+1] = ((c1 x[n] + c2 x[n-1]) - a2 s1[n-1]) - a1 s1[n]
+ * A section alone has no others to fill the time in which it waits for itself: see section.h.
  */
 #ifndef SOS_ONCE
 #define SOS_ONCE
 enum {
     SKEW = 2,          /* the way from lane to lane takes as long as two samples, so it is not waited for */
-    STATE = 3,         /* numbers a section and channel: s1 and s2; of one alone s1, the last s1 and the last x */
+    STATE = 2,         /* numbers a section and channel: s1 and s2 */
     MAX_DEPTH = 6,     /* sections in one pass over the samples, lanes = channels */
     MAX_VECS = 2,      /* vectors of sections in one pass, lanes = sections */
     WIDE_TILE = 256,   /* frames that stay in the first-level cache from pass to pass, one cache line each */
@@ -78,7 +75,7 @@ typedef struct {
 INLINE vec NAME(step)(const cascade *c, chain *s, vec x, int vecs, int width, const ivec *active) {
     for (int v = 0; v < vecs; v++) {
         const vec before = v + 1 < vecs ? s->y2[v + 1] : x;
-        const vec in = width == 2 ? shifted2(s->y2[v], before) : shifted(s->y2[v], before);
+        const vec in = width == 2 ? FROM(s->y2[v], before, 2) : FROM(s->y2[v], before, 1);
         const vec u = fma_(c->c1[v], in, s->s2[v]), y = fma_(c->b0[v], in, s->s1[v]);
         const vec s2 = fma_(c->n2[v], s->s1[v], c->c2[v] * in), s1 = fma_(c->n1[v], s->s1[v], u);
         s->s1[v] = active ? select(active[v], s1, s->s1[v]) : s1;
@@ -148,7 +145,6 @@ STATIC void NAME(pass)(double *x, int64_t frames, int64_t channels, const double
                        int count) {
     if (count == LANES) {
         switch (depth) {
-        case 1: NAME(across)(x, frames, channels, sos, state, 1); return;
         case 2: NAME(across)(x, frames, channels, sos, state, 2); return;
         case 3: NAME(across)(x, frames, channels, sos, state, 3); return;
 #if LANES == 8
@@ -167,59 +163,13 @@ STATIC void NAME(pass)(double *x, int64_t frames, int64_t channels, const double
     }
 }
 
-/* One section alone, `width` channels. Two samples a turn, so that nothing is moved between names; and a lone number lies
- * in a pair, because moves of pairs take no time. */
-#define low_number(p) ((pair){*(p), 0.0})
-#define put_low(p, v) (*(p) = (v)[0])
-#define both_numbers(p) ((pair) * (const pairu *)(p))
-#define put_both(p, v) (*(pairu *)(p) = (pairu)(v))
-#define LONE_STEP(type, get, put, fma_of, s1, before, x)                                                      \
-    {                                                                                                         \
-        const type in = get(x), u = fma_of(n2, before, fma_of(c1, in, c2 * heard));                           \
-        put(x, fma_of(b0, in, s1));                                                                           \
-        before = fma_of(n1, s1, u), heard = in;                                                               \
-    }
-#define LONE(name, type, get, put, width, fma_of)                                                             \
-    STATIC void NAME(name)(double *x, int64_t frames, int64_t channels, const double *sos, double *state) {   \
-        const section s = make_section(sos);                                                                  \
-        const type zero = {0}, b0 = s.b0 - zero, c1 = s.c1 - zero, c2 = s.c2 - zero;                          \
-        const type n1 = s.n1 - zero, n2 = s.n2 - zero;                                                        \
-        double numbers[STATE][width];                                                                         \
-        for (int i = 0; i < STATE * width; i++) numbers[i % STATE][i / STATE] = state[i];                     \
-        type s1 = get(numbers[0]), before = get(numbers[1]), heard = get(numbers[2]);                         \
-        for (; frames >= 2; frames -= 2, x += 2 * channels) {                                                 \
-            LONE_STEP(type, get, put, fma_of, s1, before, x)                                                  \
-            LONE_STEP(type, get, put, fma_of, before, s1, x + channels)                                       \
-        }                                                                                                     \
-        if (frames) {                                                                                         \
-            LONE_STEP(type, get, put, fma_of, s1, before, x)                                                  \
-            const type next = before;                                                                         \
-            before = s1, s1 = next;                                                                           \
-        }                                                                                                     \
-        put(numbers[0], s1), put(numbers[1], before), put(numbers[2], heard);                                 \
-        for (int i = 0; i < STATE * width; i++) state[i] = numbers[i % STATE][i / STATE];                     \
-    }
-LONE(lone_1, pair, low_number, put_low, 1, fma2)
-LONE(lone_2, pair, both_numbers, put_both, 2, fma2)
-LONE(lone_lanes, vec, load, store, LANES, fma_)
-#undef low_number
-#undef put_low
-#undef both_numbers
-#undef put_both
-#undef LONE
-#undef LONE_STEP
-
-/* x [frames, channels] in place; sos [sections, 6] with a0 = 1; state [sections, channels, STATE]. */
+/* x [frames, channels] in place; sos [sections, 6] with a0 = 1; state [sections, channels, STATE], or as in section.h. */
 EXPORT void NAME(sos)(double *x, int64_t frames, int64_t channels, const double *sos, int64_t sections, double *state) {
     const fp_mode mode = flush_subnormals();
+    if (sections == 1) NAME(section)(x, frames, channels, sos, state);
     int count;
-    for (int64_t c = 0; c < channels; c += count) {
+    for (int64_t c = 0; c < channels && sections > 1; c += count) {
         count = channels - c >= LANES ? LANES : channels - c >= 2 ? 2 : 1;
-        if (sections == 1) {
-            (count == LANES ? NAME(lone_lanes) : count == 2 ? NAME(lone_2) : NAME(lone_1))(
-                x + c, frames, channels, sos, state + STATE * c);
-            continue;
-        }
         const int64_t most = count < LANES ? MAX_VECS * LANES : LANES == 8 ? MAX_DEPTH : 3;
         const int64_t passes = (sections + most - 1) / most;
         const int64_t tile = passes == 1 ? frames : count == LANES ? WIDE_TILE : NARROW_TILE;

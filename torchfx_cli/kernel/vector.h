@@ -100,13 +100,10 @@ INLINE pair fma2(pair a, pair b, pair c) { return fma_(a, b, c); }
 INLINE pair fma2(pair a, pair b, pair c) { return (pair)_mm_fmadd_pd((__m128d)a, (__m128d)b, (__m128d)c); }
 #endif
 
-/* shifted(a, b): {a[1], ..., a[LANES-1], b[0]}; shifted2(a, b): the same by two. from_pair(b): {b[0], b[1], any...}. */
-#undef shifted
-#undef shifted2
+/* FROM(a, b, i): {a[i], ..., a[LANES-1], b[0], ..., b[i-1]}. from_pair(b): {b[0], b[1], any...}. */
+#undef FROM
 #undef from_pair
 #undef low_pair
-#define shifted(a, b) NAME(shifted)(a, b)
-#define shifted2(a, b) NAME(shifted2)(a, b)
 #define from_pair(b) NAME(from_pair)(b)
 #define low_pair(a) NAME(low_pair)(a)
 /* LOW and HIGH exchange the off-diagonal quarters of each 2 step x 2 step block of a matrix whose rows are vectors
@@ -126,8 +123,7 @@ INLINE pair fma2(pair a, pair b, pair c) { return (pair)_mm_fmadd_pd((__m128d)a,
     ((step) == 1   ? shuffle(a, b, 1, 9, 3, 11, 5, 13, 7, 15)           \
      : (step) == 2 ? shuffle(a, b, 2, 3, 10, 11, 6, 7, 14, 15)          \
                    : shuffle(a, b, 4, 5, 6, 7, 12, 13, 14, 15))
-INLINE vec shifted(vec a, vec b) { return shuffle(a, b, 1, 2, 3, 4, 5, 6, 7, 8); }
-INLINE vec shifted2(vec a, vec b) { return shuffle(a, b, 2, 3, 4, 5, 6, 7, 8, 9); }
+#define FROM(a, b, i) shuffle(a, b, i, i + 1, i + 2, i + 3, i + 4, i + 5, i + 6, i + 7)
 INLINE vec from_pair(pair b) { return (vec)_mm512_castpd128_pd512((__m128d)b); }
 INLINE pair low_pair(vec a) { return (pair)_mm512_castpd512_pd128((__m512d)a); }
 #define EVEN(a, b) shuffle(a, b, 0, 2, 4, 6, 8, 10, 12, 14)
@@ -136,8 +132,7 @@ INLINE pair low_pair(vec a) { return (pair)_mm512_castpd512_pd128((__m512d)a); }
 #define IOTA {0, 1, 2, 3}
 #define LOW(a, b, step) ((step) == 1 ? shuffle(a, b, 0, 4, 2, 6) : shuffle(a, b, 0, 1, 4, 5))
 #define HIGH(a, b, step) ((step) == 1 ? shuffle(a, b, 1, 5, 3, 7) : shuffle(a, b, 2, 3, 6, 7))
-INLINE vec shifted(vec a, vec b) { return shuffle(a, b, 1, 2, 3, 4); }
-INLINE vec shifted2(vec a, vec b) { return shuffle(a, b, 2, 3, 4, 5); }
+#define FROM(a, b, i) shuffle(a, b, i, i + 1, i + 2, i + 3)
 INLINE vec from_pair(pair b) { return (vec)_mm256_castpd128_pd256((__m128d)b); }
 INLINE pair low_pair(vec a) { return (pair)_mm256_castpd256_pd128((__m256d)a); }
 #define EVEN(a, b) shuffle(a, b, 0, 2, 4, 6)
@@ -148,8 +143,7 @@ INLINE pair low_pair(vec a) { return (pair)_mm256_castpd256_pd128((__m256d)a); }
 #define ODD(a, b) shuffle(a, b, 1, 3)
 #define LOW(a, b, step) shuffle(a, b, 0, 2)
 #define HIGH(a, b, step) shuffle(a, b, 1, 3)
-INLINE vec shifted(vec a, vec b) { return shuffle(a, b, 1, 2); }
-INLINE vec shifted2(vec a, vec b) { return (void)a, b; }
+#define FROM(a, b, i) shuffle(a, b, i, i + 1)
 INLINE vec from_pair(pair b) { return b; }
 INLINE pair low_pair(vec a) { return a; }
 #endif
