@@ -19,15 +19,15 @@ import numpy as np
 import soundfile
 
 from torchfx_cli.errors import ReadError
-from torchfx_cli.stream import chunks, foreign
+from torchfx_cli.stream import chunks
 from torchfx_cli.stream.diagnose import open_regular, reading
 from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.formats import read_format
+from torchfx_cli.stream.forsome import avsound, foreign, repair
 from torchfx_cli.stream.headercheck import HeaderCheck, OnTruncated
 from torchfx_cli.stream.metadata import read_tags
 from torchfx_cli.stream.metadatasource import MetadataSource
 from torchfx_cli.stream.opened import Opened
-from torchfx_cli.stream.repair import Repair
 from torchfx_cli.stream.sound import Block
 from torchfx_cli.stream.speakertags import told
 
@@ -74,16 +74,14 @@ class Source:
         self._layout = chunks.walk(self._fd, self._stat.st_size)
         self._check = HeaderCheck(self._fd, self._layout, on_truncated)
         self._path = path
-        kind = foreign.kind_at(self._fd)
+        kind = None if self._layout is not None else foreign.kind_at(self._fd)
         if kind is None:
             self._opened = opened = Opened(self._fd, path, self._stat.st_size, self._layout)
             facts = self._facts(opened.sound, opened.subtype, opened.frames)
             tags = facts.tags if opened.strings is None else opened.strings
             self.facts = replace(facts, channel_map=opened.channel_map, tags=tags, kbps=opened.kbps)
         else:
-            from torchfx_cli.stream.avsound import AvSound
-
-            self._opened = AvSound(self._fd, self._stat.st_size, kind)
+            self._opened = avsound.AvSound(self._fd, self._stat.st_size, kind)
             self.facts = self._opened.facts(path)
             self._check.warnings += self._opened.remarks
             self._check.notes += self._opened.notes
@@ -152,11 +150,11 @@ class Source:
                 yield from self._raw_blocks(frames)
 
     def _repaired_blocks(self, frames: int) -> Iterator[Block]:
-        repair = Repair(self.facts.channels)
-        yield from repair.blocks(self._raw_blocks(frames))
-        self.repaired = repair.samples
-        if repair.samples:
-            self._check.warn(repair.warning(self.facts.fs))
+        mended = repair.Repair(self.facts.channels)
+        yield from mended.blocks(self._raw_blocks(frames))
+        self.repaired = mended.samples
+        if mended.samples:
+            self._check.warn(mended.warning(self.facts.fs))
 
     def _raw_blocks(self, frames: int) -> Iterator[Block]:
         while True:
