@@ -107,7 +107,7 @@ def test_only_what_fuses_asks_for_the_type_of_a_stage() -> None:
 
 
 # None of it is needed for one plain file, and each costs every call of a shell loop milliseconds.
-HEAVY = ("torch", "scipy", "rich", "typer", "json", "hashlib", "secrets", "difflib", "email", "http", "asyncio",
+HEAVY = ("torch", "scipy", "yaml", "rich", "typer", "json", "hashlib", "secrets", "difflib", "email", "http", "asyncio",
          "logging", "unittest", "mutagen", "av", "soxr", "dask", "numpy.random", "numpy.polynomial",
          "torchfx_cli.bench", "torchfx_cli.exchange", "torchfx_cli.library", "torchfx_cli.tasks.watch",
          "torchfx_cli.cli.app", "torchfx_cli.cli.choices", "torchfx_cli.cli.dryrun",
@@ -120,7 +120,7 @@ import sys
 import numpy, soundfile
 soundfile.write(r"{tmp_path}/in.wav", numpy.ones(480, "int16"), 48000)
 from torchfx_cli.__main__ import main
-code = main(["process", r"{tmp_path}/in.wav", "-e", "highpass:80", "-e", "fir:lowpass=8000,taps=511", "-q"])
+code = main(["process", r"{tmp_path}/in.wav", "-c", "podcast-voice", "-e", "highpass:80", "-e", "fir:lowpass=8000,taps=511", "-q"])
 print(code, sorted(name for name in {HEAVY} if name in sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
