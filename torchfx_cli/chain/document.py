@@ -18,7 +18,8 @@ from torchfx_cli.records import dataclass
 
 MAX_FILE_BYTES = 1 << 20
 
-_FORBIDDEN = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # YAML 1.1, section 4.1
+# What YAML 1.1, section 4.1, leaves out; what it names, turned round, would take ten times as long to compile.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 NULLS = ("", "~", "null", "Null", "NULL")
 
 
