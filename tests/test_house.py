@@ -8,12 +8,15 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from torchfx_cli.stream import forsome
+
 PACKAGE = Path(__file__).parents[1] / "torchfx_cli"
 
-EVERYWHERE = {"records"}
+EVERYWHERE = {"records", "later"}
 # A package may import those named beside it, and itself.
 ALLOWED = {
     "records": set(),
+    "later": set(),
     "errors": set(),
     "samples": set(),
     "scratch": {"errors", "samples"},
@@ -104,10 +107,11 @@ def test_only_what_fuses_asks_for_the_type_of_a_stage() -> None:
 
 
 # None of it is needed for one plain file, and each costs every call of a shell loop milliseconds.
-HEAVY = ("torch", "scipy", "rich", "typer", "json", "hashlib", "secrets", "difflib", "email", "http", "asyncio",
+HEAVY = ("torch", "scipy", "yaml", "rich", "typer", "json", "hashlib", "secrets", "difflib", "email", "http", "asyncio",
          "logging", "unittest", "mutagen", "av", "soxr", "dask", "numpy.random", "numpy.polynomial",
          "torchfx_cli.bench", "torchfx_cli.exchange", "torchfx_cli.library", "torchfx_cli.tasks.watch",
-         "torchfx_cli.cli.app", "torchfx_cli.cli.choices", "torchfx_cli.cli.dryrun")
+         "torchfx_cli.cli.app", "torchfx_cli.cli.choices", "torchfx_cli.cli.dryrun",
+         *(f"torchfx_cli.stream.{name}" for names in forsome.TABLE.values() for name in names))
 
 
 def test_processing_one_file_on_the_cpu_loads_nothing_heavy(tmp_path: Path) -> None:
@@ -116,7 +120,7 @@ import sys
 import numpy, soundfile
 soundfile.write(r"{tmp_path}/in.wav", numpy.ones(480, "int16"), 48000)
 from torchfx_cli.__main__ import main
-code = main(["process", r"{tmp_path}/in.wav", "-e", "highpass:80", "-e", "fir:lowpass=8000,taps=511", "-q"])
+code = main(["process", r"{tmp_path}/in.wav", "-c", "podcast-voice", "-e", "fir:lowpass=8000,taps=511", "-q"])
 print(code, sorted(name for name in {HEAVY} if name in sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
-OBJECTS = 50_000  # between two searches for cycles: loading the program makes as many, and they stay
+OBJECTS = 200_000  # between two searches for cycles: a run makes 60,000, which stay
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -29,6 +29,7 @@ else:
 
 OPTIONS = {"frozen", "eq", "kw_only"}
 _MISSING = dataclasses.MISSING
+_LOOKED_FOR = ("ClassVar", "InitVar", "KW_ONLY")
 
 
 class _Params:
@@ -49,10 +50,15 @@ def _is_frozen_original(base: type) -> bool:
 def _closed(cls: Any, frozen: bool = False, eq: bool = True, kw_only: bool = False) -> Any:
     cls.__doc__ = cls.__doc__ or cls.__name__  # else the original works out a signature
     _FROZEN.frozen = False  # else it would want to write the methods of a frozen one
+    hidden = _hide_annotations(cls)
     try:
         dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=kw_only)(cls)
     finally:
         _FROZEN.frozen = True
+        if hidden:
+            cls.__annotations__ = hidden
+    for name, annotation in hidden.items():
+        cls.__dataclass_fields__[name].type = annotation
     cls.__dataclass_params__ = _FROZEN if frozen else _FREE
     fields = dataclasses.fields(cls)
     compared = [field for field in fields if field.compare]
@@ -69,6 +75,18 @@ def _closed(cls: Any, frozen: bool = False, eq: bool = True, kw_only: bool = Fal
             method.__qualname__ = f"{cls.__qualname__}.{name}"
             setattr(cls, name, method)
     return cls
+
+
+def _hide_annotations(cls: Any) -> dict[str, Any]:
+    """The original looks into each that is text for names of its own, three times: where there are none, spare it that.
+
+    Returns what they were, to be put back.
+    """
+    written = vars(cls).get("__annotations__", {})
+    if not written or any(word in str(text) for text in written.values() for word in _LOOKED_FOR):
+        return {}
+    cls.__annotations__ = dict.fromkeys(written, object)
+    return dict(written)
 
 
 def _init(cls: Any, fields: Fields) -> Callable[..., None]:

@@ -443,7 +443,7 @@ def test_a_picture_is_replaced_where_it_is_its_own(run: Run, tmp_path: Path, suf
     picture.write_bytes(b"\x89PNG mine")
     assert run(*line, f"link/p.{suffix}")[0] == 2
     assert picture.read_bytes() == b"\x89PNG mine"
-    picture.write_bytes(b"torchfx bench: an earlier one")
+    picture.write_bytes({"png": b"\x89PNG", "svg": b"<?xml"}[suffix] + b" torchfx bench: an earlier one")
     assert run(*line, f"link/p.{suffix}") == (0, "", "")
     assert b"torchfx bench" in picture.read_bytes()
     assert len(picture.read_bytes()) > 1000

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
-from torchfx_cli.cli import helping
+from torchfx_cli.cli import front, helping
 from torchfx_cli.cli.app import app
 
 COMMANDS = tuple(app().commands)
@@ -54,6 +56,22 @@ def test_all_options_line_up(run: Any) -> None:
     for command in ("process", "bench", "watch"):
         texts = re.findall(r"^(  (?:-\w, )?--\S+.{0,20}?  +)\S", run(command, "--help").out, re.MULTILINE)
         assert {len(text) for text in texts} == {helping.COLUMN + 4}, command
+
+
+@pytest.mark.parametrize("width", ["", "0", "wide", "30", "51", *map(str, range(60, 160, 7)), "80", "140"])
+def test_help_of_the_program_is_what_typer_writes(run: Any, monkeypatch: pytest.MonkeyPatch, width: str) -> None:
+    """`--help` alone is not answered by typer; with a word behind it, it is."""
+    monkeypatch.setenv("COLUMNS", width)
+    by_typer = run("--help", "any")
+    assert run("--help").out == run("-h").out == run("help").out == by_typer.out
+    assert by_typer.out == "\n".join(front.help_lines()) + "\n"
+
+
+def test_help_of_the_program_loads_no_typer() -> None:
+    script = ("import sys; from torchfx_cli.__main__ import main; main(['--help']); "
+              "print({'typer', 'shutil', 'textwrap', 'typing'} & sys.modules.keys())")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
 
 
 def test_no_command_is_answered_with_help_on_stdout_and_code_2(run: Any) -> None:

@@ -217,12 +217,13 @@ def test_a_byte_that_changes_behind_the_samples_is_found_by_reading_back(
     """In the content, in the size or the name of the last chunk, or in the size of the whole."""
 
     def damages(fd: int, extras: list[Extra]) -> tuple[append.Placed, ...]:
-        placed = append.append(fd, extras)
+        placed = as_it_is(fd, extras)
         place = at if at > 0 else os.fstat(fd).st_size + at
         os.pwrite(fd, bytes([os.pread(fd, 1, place)[0] ^ 1]), place)
         return placed
 
-    monkeypatch.setattr(writer, "append", damages)
+    as_it_is = append.append
+    monkeypatch.setattr(append, "append", damages)
     source = put(tmp_path, oddfiles.riff(oddfiles.fmt_chunk(), oddfiles.data_chunk(), (b"last", b"twelve bytes")))
     with pytest.raises(WriteError, match="could not be written"):
         rewrite(tmp_path / "out.wav", source)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import cache
 
 from torchfx_cli.chain.document import Mapping, Mistake, Node, Scalar, Sequence, parse_document, quoted
 from torchfx_cli.chain.schema import PRESET
@@ -18,13 +19,16 @@ from torchfx_cli.effects.table import KINDS
 
 # A comma divides unless it stands in quotes or brackets, which may stand in each other, so deep.
 DEPTH = 8
-_BRACKETS = r"[\[{][^\[\]{}]*[\]}]"
-for _ in range(DEPTH - 1):
-    _BRACKETS = rf"[\[{{](?:[^\[\]{{}}]|{_BRACKETS})*[\]}}]"
-_PIECE = re.compile(rf"""(?:"[^"]*"|'[^']*'|{_BRACKETS}|[^,])+""")
-
 _EFFECT = re.compile(r"\s*\w+:")
 Pair = tuple[Node, Node]
+
+
+@cache
+def _piece() -> re.Pattern[str]:
+    brackets = r"[\[{][^\[\]{}]*[\]}]"
+    for _ in range(DEPTH - 1):
+        brackets = rf"[\[{{](?:[^\[\]{{}}]|{brackets})*[\]}}]"
+    return re.compile(rf"""(?:"[^"]*"|'[^']*'|{brackets}|[^,])+""")
 
 
 def effect_node(text: str) -> Node:
@@ -39,7 +43,7 @@ def effect_node(text: str) -> Node:
         raise Mistake(f"nothing follows the colon; write {kind} or {kind}:key=value,...")
     if kind == PRESET:
         return Mapping(0, [(Scalar(0, kind), Scalar(0, rest))])
-    pieces = [piece.strip() for piece in _PIECE.findall(rest)]
+    pieces = [piece.strip() for piece in _piece().findall(rest)]
     if rest[0] + rest[-1] == "{}" or ("=" not in rest and (len(pieces) == 1 or rest[0] + rest[-1] == "[]")):
         return Mapping(0, [(Scalar(0, kind), _value(rest))])
     own, beside = list[Pair](), list[Pair]()

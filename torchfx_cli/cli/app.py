@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from typing import Annotated, Any
@@ -10,12 +10,9 @@ from typing import Annotated, Any
 import typer
 import typer.main
 
-from torchfx_cli.cli import helping, show
+from torchfx_cli.cli import front, helping, show
 from torchfx_cli.cli.words import WordCommand, WordGroup
 
-# In the order of the help; each is the function of that name in the file of that name, loaded when it is asked for.
-COMMANDS = ("process", "watch", "presets", "filters", "plot", "explain", "check", "schema", "import_", "export", "info",
-            "diff", "verify", "devices", "bench", "warm", "help_")
 CONTEXT = {"help_option_names": ["-h", "--help"], **helping.WIDTHS}
 
 # What the option parser raises for a mistyped command line. Older typers take it from click, newer ones bring their
@@ -26,8 +23,8 @@ MistypedError: Any = typer.BadParameter.__mro__[2]
 class Commands(Mapping[str, Any]):
     """Name -> command object, made when it is asked for."""
 
-    def __init__(self, functions: tuple[str, ...]) -> None:
-        self._functions = {function.strip("_"): function for function in functions}
+    def __init__(self, functions: Iterable[str]) -> None:
+        self._functions = {front.name_of(function): function for function in functions}
         self._made: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
@@ -50,9 +47,10 @@ def app() -> Any:
     """The whole command line as one command object; `.main(arguments, standalone_mode=False)` runs it."""
     program = typer.Typer(
         cls=WordGroup, rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=CONTEXT)
-    program.callback(invoke_without_command=True)(_program)
+    text = "\n".join((f"{front.SENTENCE}\n\n\b", *front.EXAMPLES))
+    program.callback(invoke_without_command=True, help=text)(_program)
     group: Any = typer.main.get_command(program)
-    group.commands = Commands(COMMANDS)
+    group.commands = Commands(front.COMMANDS)
     return group
 
 
@@ -76,12 +74,6 @@ def _program(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
     ] = False,
 ) -> None:
-    """Filter chains written in YAML, applied to audio files of any length.
-
-    \b
-      torchfx process in.wav -c podcast-voice     writes processed/in.wav
-      torchfx help COMMAND                        more about a command
-    """
     if context.invoked_subcommand is None:
         show.say(*context.get_help().split("\n"))
         raise typer.Exit(2)

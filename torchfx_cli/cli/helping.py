@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from torchfx_cli.cli.front import COLUMN
+
 # The groups, in the order of their showing.
 CHAIN = "What to apply"
 PLACE = "Where to write"
@@ -22,7 +24,6 @@ TELLING = "Messages"
 ARGUMENTS, OTHERS = "Arguments", "Options"
 GROUPS = ARGUMENTS, OTHERS, CHAIN, PLACE, FORM, BATCH, DIRTY, MEASURING, RUNS, RESULTS, COMPUTING, TELLING
 
-COLUMN = 26  # characters for the names of options; a longer one has a line of its own
 WIDTHS = {"max_content_width": 10_000}  # as wide as the terminal is; the parser's own limit is 80
 
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from torchfx_cli.cli import options, show
 from torchfx_cli.cli.helping import BATCH, CHAIN, FORM, PLACE, TELLING, option
-from torchfx_cli.cli.later import Later
 from torchfx_cli.errors import UsageError
+from torchfx_cli.later import Later
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

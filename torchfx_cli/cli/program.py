@@ -29,7 +29,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         client.check()
         words = sys.argv[1:] if arguments is None else list(arguments)
-        code = _say_version() if words == ["--version"] else _run(words)
+        code = _answer(words) if words in (["--version"], ["--help"], ["-h"], ["help"]) else _run(words)
     except BaseException as error:
         code = _explain(error)
     return show.finish(code)
@@ -50,9 +50,14 @@ def flush() -> None:
             pass
 
 
-def _say_version() -> int:
-    """The one answer that needs no parser of options."""
-    show.say(f"torchfx {__version__}")
+def _answer(words: list[str]) -> int:
+    """What is said without a parser of options."""
+    if words == ["--version"]:
+        show.say(f"torchfx {__version__}")
+    else:
+        from torchfx_cli.cli import front
+
+        show.say(*front.help_lines())
     return 0
 
 

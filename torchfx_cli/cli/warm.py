@@ -40,7 +40,7 @@ def warm(
     \b
       torchfx warm start               for 10 minutes after the last call
       torchfx warm stop
-      eval "$(torchfx warm hook)"                   calls without Python
+      eval "$(torchfx warm hook)"      in a shell or script: calls without Python
     """
     if action not in ACTIONS:
         raise UsageError(f"torchfx warm {action}: expected one of {', '.join(ACTIONS)}")

@@ -11,7 +11,7 @@ import struct
 
 from torchfx_cli.records import dataclass
 from torchfx_cli.stream.formats import OutputFormat
-from torchfx_cli.stream.timedbroadcast import number_in, with_number
+from torchfx_cli.stream.forsome import timedbroadcast
 
 BEXT_VERSION, BEXT_LOUDNESS, BEXT_UNSET, BEXT_BYTES = 346, 412, 0x7FFF, 602
 _MODES = {1: ",M=mono", 2: ",M=stereo"}  # R 98 knows no word for more
@@ -87,9 +87,9 @@ def _bext(content: bytes, made: Made, target: Target) -> tuple[bytes, str, str]:
 def _ixml(content: bytes, made: Made, target: Target) -> tuple[bytes, str, str]:
     told = []
     try:
-        tracks = number_in(content, b"TRACK_COUNT")
+        tracks = timedbroadcast.number_in(content, b"TRACK_COUNT")
         if target.out_format.subtype.startswith("PCM"):
-            content = with_number(content, b"AUDIO_BIT_DEPTH", 8 * target.out_format.bytes_per_sample)
+            content = timedbroadcast.with_number(content, b"AUDIO_BIT_DEPTH", 8 * target.out_format.bytes_per_sample)
     except ValueError:
         tracks = None
     if tracks is not None and tracks != target.channels:

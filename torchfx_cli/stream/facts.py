@@ -8,6 +8,8 @@ from pathlib import Path
 from torchfx_cli.records import dataclass
 from torchfx_cli.samples import SampleFormat
 
+OGG_FLAC = "Ogg FLAC"  # a container that libsndfile has no name for
+
 
 @dataclass(frozen=True)
 class FileFacts:

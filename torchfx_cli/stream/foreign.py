@@ -13,18 +13,12 @@ from functools import lru_cache
 
 from torchfx_cli.records import dataclass
 from torchfx_cli.stream.chunks import id3_bytes
+from torchfx_cli.stream.facts import OGG_FLAC
 from torchfx_cli.stream.mp4boxes import boxes
 
 HINT = 'pip install av would decode it'
-OGG_FLAC = "Ogg FLAC"
 HEAD_BYTES = 1 << 16
 ADTS_RUN = 3  # headers that must follow one another; noise has one soon
-# Extensions of these kinds, which is not what tells them, and the format of outputs where there is none of that name.
-EXTENSIONS = {
-    **dict.fromkeys((".3ga", ".aac", ".ac3", ".adts", ".asf", ".eac3", ".m4a", ".m4b", ".m4r", ".mka", ".mkv", ".mov",
-                     ".mp4", ".webm", ".wma"), ".wav"),
-    **dict.fromkeys((".alac", ".ape", ".tta", ".wv"), ".flac"),
-}
 _ASF_HEADER_BYTES = 30
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _EBML, _SEGMENT = b"\x1aE\xdf\xa3", b"\x18S\x80\x67"

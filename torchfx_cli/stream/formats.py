@@ -156,6 +156,12 @@ CONTAINERS: tuple[Container, ...] = (
               size_limit=RIFF_LIMIT_BYTES),
 )
 
+# Extensions of what only FFmpeg decodes (see foreign.py), and the format of outputs where there is none of that name.
+FOREIGN = {
+    **dict.fromkeys((".3ga", ".aac", ".ac3", ".adts", ".asf", ".eac3", ".m4a", ".m4b", ".m4r", ".mka", ".mkv", ".mov",
+                     ".mp4", ".webm", ".wma"), ".wav"),
+    **dict.fromkeys((".alac", ".ape", ".tta", ".wv"), ".flac"),
+}
 # Extensions of MPEG audio that is read and cannot be written, and those of outputs made of it.
 READ_ONLY = dict.fromkeys((".mp2", ".mpa", ".mpga"), ".wav")
 # What other tools write, and what can be written instead.

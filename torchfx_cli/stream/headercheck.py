@@ -13,11 +13,12 @@ from torchfx_cli.stream import chunks
 from torchfx_cli.stream.chunks import Layout
 from torchfx_cli.stream.diagnose import why_not_opened
 from torchfx_cli.stream.facts import FileFacts
-from torchfx_cli.stream.flacstream import Flac, SampleSum
 from torchfx_cli.stream.formats import sample_bytes
+from torchfx_cli.stream.forsome import flacstream
 
 if TYPE_CHECKING:
     from torchfx_cli.stream.avsound import AvSound
+    from torchfx_cli.stream.flacstream import Flac, SampleSum
     from torchfx_cli.stream.mpegstream import Stream
     from torchfx_cli.stream.oggsplice import Hole
     from torchfx_cli.stream.oggstream import OggStream
@@ -73,7 +74,7 @@ class HeaderCheck:
 
     def sum_of(self, flac: Flac | None) -> SampleSum | None:
         """To be fed with all samples of a FLAC that gives a sum of them; None for what gives none."""
-        return SampleSum(flac) if flac is not None and any(flac.md5) else None
+        return flacstream.SampleSum(flac) if flac is not None and any(flac.md5) else None
 
     def check_sum(self, found: SampleSum | None) -> None:
         """After `check_end`: samples of which some are missing cannot fit."""

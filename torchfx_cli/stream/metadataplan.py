@@ -13,18 +13,19 @@ from functools import partial
 
 from torchfx_cli.errors import FileError
 from torchfx_cli.records import dataclass
-from torchfx_cli.stream import richtags
-from torchfx_cli.stream.append import Extra
 from torchfx_cli.stream.broadcast import Made, Target, update
 from torchfx_cli.stream.chunks import Chunk
 from torchfx_cli.stream.diagnose import reading
 from torchfx_cli.stream.formats import Container, OutputFormat
+from torchfx_cli.stream.forsome import append, moving, richtags, taglist, textchunks
 from torchfx_cli.stream.metadata import lost_tags, utf8_text
 from torchfx_cli.stream.metadatasource import MetadataSource, has_texts
-from torchfx_cli.stream.richtags import RichTags, TagError
 from torchfx_cli.stream.tagchanges import NO_CHANGES, TagChanges
-from torchfx_cli.stream.taglist import BLOCK_NAMES, id3_loudness, info_names, is_loudness, tag_names
-from torchfx_cli.stream.textchunks import TEXT_CHUNKS, changed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from torchfx_cli.stream.append import Extra
+    from torchfx_cli.stream.richtags import RichTags
 
 MAX_NAMES = 12
 BROADCAST = ("bext", "iXML", "axml")
@@ -56,7 +57,7 @@ class MetadataPlan:
 @reading()
 def contents(metadata: MetadataSource) -> tuple[str, ...]:
     """What an input holds besides samples and libsndfile's strings, for a listing."""
-    return (*info_names(metadata), *tag_names(metadata), *metadata.foreign_chunks())
+    return (*taglist.info_names(metadata), *taglist.tag_names(metadata), *metadata.foreign_chunks())
 
 
 @reading()
@@ -92,7 +93,7 @@ def _made(strings: Mapping[str, str], changes: TagChanges, container: Container)
     lost = lost_tags(strings, container)
     if not (changes.beyond(container) or (changes and _is_vague(strings, container))):
         return MetadataPlan(strings, warnings=_named(lost))
-    tags = RichTags().changed(changes).filled(_plain_texts(strings))
+    tags = richtags.RichTags().changed(changes).filled(_plain_texts(strings))
     return _with_tags(strings, tags, [], (), container.word)
 
 
@@ -102,7 +103,7 @@ def _same_kind(strings: Mapping[str, str], metadata: MetadataSource, target: Tar
     extras, unmoved, why = _extras(metadata, kept)
     extras, warnings, notes = _made_true(metadata.made, extras, target)
     loud = ["bext"] if not metadata.made.is_changed and any(map(metadata.has_loudness, kept)) else []
-    loud += ["id3"] if id3_loudness(metadata) else []
+    loud += ["id3"] if metadata.has_id3_chunk and taglist.id3_loudness(metadata) else []
     return MetadataPlan(
         strings if has_texts(lost) else {},
         extras,
@@ -114,16 +115,16 @@ def _same_kind(strings: Mapping[str, str], metadata: MetadataSource, target: Tar
 def _retagged(plan: MetadataPlan, strings: Mapping[str, str], changes: TagChanges, container: Container
               ) -> MetadataPlan:
     """`plan` with its chunks of texts and its ID3 tag changed; such a tag is made where nothing else holds all."""
-    texts, tag, others = list[tuple[bytes, bytes]](), b"", list[Extra]()
+    texts, tag, others = list[tuple[bytes, bytes]](), b"", list[append.Extra]()
     for extra in plan.extras:
-        content = b"".join(extra.content()) if extra.name in TEXT_CHUNKS else b""
+        content = b"".join(extra.content()) if extra.name in textchunks.TEXT_CHUNKS else b""
         if content and (extra.name != b"LIST" or content.startswith(b"INFO")):
             texts.append((extra.name, content))
         elif extra.name in _ID3_CHUNKS.values():
             tag = b"".join(extra.content())
         else:
             others.append(extra)
-    texts = [] if plan.strings else changed(texts, changes, container)  # those of a chunk that is cut off
+    texts = [] if plan.strings else textchunks.changed(texts, changes, container)  # those of a chunk that is cut off
     others += [_extra(*chunk) for chunk in texts]
     if tag or changes.beyond(container):
         others += _changed_id3(tag, strings, changes, container)
@@ -135,10 +136,10 @@ def _changed_id3(tag: bytes, strings: Mapping[str, str], changes: TagChanges, co
         raise FileError("its ID3 tag can be changed only with mutagen: pip install mutagen")
     try:
         with richtags.damage_told():
-            old = richtags.read_frames(tag) if tag else RichTags().filled(_plain_texts(strings))
+            old = richtags.read_frames(tag) if tag else richtags.RichTags().filled(_plain_texts(strings))
             tags = old.changed(changes)
-            return [_extra(_ID3_CHUNKS[container.word], richtags.as_id3(tags))] if tags != RichTags() else []
-    except TagError as error:
+            return [_extra(_ID3_CHUNKS[container.word], richtags.as_id3(tags))] if tags != richtags.RichTags() else []
+    except richtags.TagError as error:
         raise FileError(f"its ID3 tag cannot be changed: {error}") from None
 
 
@@ -162,16 +163,14 @@ def _extras(metadata: MetadataSource, chunks: Sequence[Chunk]) -> tuple[tuple[Ex
     """`chunks` as they go into the output, names of what holds times that cannot be moved, and why."""
     if metadata.timeline is None:
         return tuple(_copy(metadata, chunk) for chunk in chunks), (), ""
-    from torchfx_cli.stream.moving import move_chunks
-
-    moved = move_chunks(metadata, chunks, metadata.timeline)
+    moved = moving.move_chunks(metadata, chunks, metadata.timeline)
     extras = (_changed(chunk, moved.contents[chunk] or b"") if chunk in moved.contents else _copy(metadata, chunk)
               for chunk in chunks if moved.contents.get(chunk, b"as it is"))
     return tuple(extras), moved.lost, moved.why
 
 
 def _copy(metadata: MetadataSource, chunk: Chunk) -> Extra:
-    return Extra(chunk.four_letters, chunk.size, partial(metadata.content, chunk))
+    return append.Extra(chunk.four_letters, chunk.size, partial(metadata.content, chunk))
 
 
 def _changed(chunk: Chunk, content: bytes) -> Extra:
@@ -179,18 +178,18 @@ def _changed(chunk: Chunk, content: bytes) -> Extra:
 
 
 def _extra(name: bytes, content: bytes) -> Extra:
-    return Extra(name, len(content), lambda: (content,))
+    return append.Extra(name, len(content), lambda: (content,))
 
 
 def _other_kind(strings: Mapping[str, str], metadata: MetadataSource, out_format: OutputFormat, changes: TagChanges
                 ) -> MetadataPlan:
-    word, names = out_format.container.word, tag_names(metadata)
-    measured = [name for name in names if is_loudness(name)]
-    richer = [name for name in names if name not in measured and name not in BLOCK_NAMES]
+    word, names = out_format.container.word, taglist.tag_names(metadata)
+    measured = [name for name in names if taglist.is_loudness(name)]
+    richer = [name for name in names if name not in measured and name not in taglist.BLOCK_NAMES]
     richer += changes.beyond(out_format.container)
     dropped = lost_tags(strings, out_format.container)
-    blocks = [name for name in names if name in BLOCK_NAMES]
-    others = [*info_names(metadata), *blocks, *metadata.foreign_chunks()]
+    blocks = [name for name in names if name in taglist.BLOCK_NAMES]
+    others = [*taglist.info_names(metadata), *blocks, *metadata.foreign_chunks()]
     if word in _ID3_CHUNKS:  # ID3 has a frame only for the software of the file that it is in
         others += [name for name in (*dropped, *richer) if name.lower() == "software"]
     notes = (f"dropped, because filtering changes it: {_list(measured)}",) if measured else ()
@@ -201,15 +200,13 @@ def _other_kind(strings: Mapping[str, str], metadata: MetadataSource, out_format
         return MetadataPlan(strings, warnings=_named((*dropped, *richer, *others), richtags.HINT), notes=notes)
     try:
         tags = richtags.read(metadata).changed(changes).filled(_texts(strings, metadata))
-    except TagError as error:
+    except richtags.TagError as error:
         if changes.beyond(out_format.container):
             raise FileError(f"its tags cannot be changed: {error}") from None
         why = f"; {error}"
         return MetadataPlan(strings, warnings=_named((*dropped, *richer, *others), why), notes=notes)
     if metadata.timeline is not None:
-        from torchfx_cli.stream.moving import move_tags
-
-        tags, unmoved = move_tags(tags, metadata.timeline)
+        tags, unmoved = moving.move_tags(tags, metadata.timeline)
         others += unmoved
     return _with_tags(strings, tags, others, notes, word)
 

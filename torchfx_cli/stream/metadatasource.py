@@ -12,11 +12,14 @@ import os
 from collections.abc import Iterator
 
 from torchfx_cli.records import dataclass
-from torchfx_cli.stream import chantag, sphere
 from torchfx_cli.stream.broadcast import BEXT_BYTES, NO_CHANGE, Made, has_loudness
 from torchfx_cli.stream.chunks import FILES, Chunk, Layout
 from torchfx_cli.stream.diagnose import reading
-from torchfx_cli.stream.timeline import Timeline
+from torchfx_cli.stream.forsome import chantag, sphere
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from torchfx_cli.stream.timeline import Timeline
 
 MAX_BYTES = 64 << 20  # of all that is copied, and of the tags of a file
 MAX_VALUES = 10_000  # of the tags of a file
@@ -82,9 +85,13 @@ class MetadataSource:
         data, unsure = self.layout.data, self.layout.is_unfinished or self.layout.is_streamed
         end = data.start if data and unsure else self.file_bytes
         structure = _STRUCTURE.get(self.layout.kind, _STRUCTURE["WAV"]) | FILES
-        if chantag.told(self.fd, self.layout, self.channels):
+        if self.layout.kind in ("AIFF", "CAF") and chantag.told(self.fd, self.layout, self.channels):
             structure |= _LAYOUTS
         return tuple(chunk for chunk in self.layout.chunks if chunk.name not in structure and chunk.start < end)
+
+    @property
+    def has_id3_chunk(self) -> bool:
+        return self.layout is not None and self.layout.first("id3", "ID3") is not None
 
     def foreign_chunks(self) -> tuple[str, ...]:
         """Names of the chunks that only a file of the same kind could hold, each once; of a SPHERE, of its fields."""

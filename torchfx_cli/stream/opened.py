@@ -20,8 +20,7 @@ from torchfx_cli.stream import chunks
 from torchfx_cli.stream.bitrate import nominal_kbps
 from torchfx_cli.stream.chunks import Layout
 from torchfx_cli.stream.diagnose import why_not_opened
-from torchfx_cli.stream.flacstream import Flac, look
-from torchfx_cli.stream.id3names import frame_count
+from torchfx_cli.stream.forsome import flacstream, id3names, mpegwalk, oggsplice, oggstream
 from torchfx_cli.stream.metadata import read_tags
 from torchfx_cli.stream.metadatasource import MAX_BYTES, MAX_VALUES
 from torchfx_cli.stream.sound import (
@@ -38,6 +37,7 @@ from torchfx_cli.stream.speakers import USUAL, from_ogg, in_order
 from torchfx_cli.stream.speakertags import told, w64_codec
 
 if TYPE_CHECKING:
+    from torchfx_cli.stream.flacstream import Flac
     from torchfx_cli.stream.mpegstream import Stream
     from torchfx_cli.stream.oggsplice import Hole, Splice
     from torchfx_cli.stream.oggstream import OggStream
@@ -90,7 +90,7 @@ class Opened:
             self._parts = patched(seen_bytes, patches)
         if os.pread(fd, 4, 0) == b"OggS":
             self._open_ogg()
-        elif (flac := look(fd, file_bytes)) is not None:
+        elif layout is None and (flac := flacstream.look(fd, file_bytes)) is not None:
             self._open_flac(flac)
         elif layout is not None and layout.data is not None and chunks.wave_codec(fd, layout) in WAVE_MPEG:
             self._open_wrapped(layout.data.start, layout.held_bytes)
@@ -186,13 +186,10 @@ class Opened:
         return None if source is None else source.fault
 
     def _open_ogg(self) -> None:
-        from torchfx_cli.stream import oggstream
-        from torchfx_cli.stream.oggsplice import Splice
-
         self.ogg = oggstream.walk(self._fd, self._file_bytes)
         if self.ogg is not None and (self.ogg.has_gap or self.ogg.repeats):
             with suppress(LibraryError):
-                self._splice = Splice(self._fd, self.ogg, self._file_bytes * MAX_FRAMES_PER_BYTE)
+                self._splice = oggsplice.Splice(self._fd, self.ogg, self._file_bytes * MAX_FRAMES_PER_BYTE)
         if self._splice is None:
             self._sound = self._open()
 
@@ -227,8 +224,6 @@ class Opened:
             refusal = error
         if refusal is None and self.sound.format != "MP3":
             return
-        from torchfx_cli.stream import mpegwalk
-
         self.mp3 = mpegwalk.walk(self._fd, self._file_bytes)
         if self.mp3 is None:
             raise refusal or ReadError(why_not_opened(self._fd, self._file_bytes, "no run of packets"))
@@ -240,8 +235,6 @@ class Opened:
 
     def _open_wrapped(self, start: int, held_bytes: int) -> None:
         """MPEG audio in a WAV: libsndfile believes the number of frames there, which is a guess, and knows no MP2."""
-        from torchfx_cli.stream import mpegwalk
-
         self.mp3 = mpegwalk.walk(self._fd, start + held_bytes, start)
         if self.mp3 is None:
             raise ReadError("WAV with MPEG audio is damaged or cut off (no run of packets)")
@@ -264,7 +257,7 @@ class Opened:
 def _check_marks(fd: int, file_bytes: int) -> None:
     """Raise ReadError for what the decoders would look at for minutes before they gave the first frame."""
     tag = os.pread(fd, min(chunks.id3_bytes(os.pread(fd, 10, 0)), MAX_BYTES), 0)
-    if frame_count(tag, MAX_VALUES + 1) > MAX_VALUES:
+    if tag and id3names.frame_count(tag, MAX_VALUES + 1) > MAX_VALUES:
         raise ReadError(f"its ID3 tag has more than {MAX_VALUES} frames, far more than any program writes")
     if os.pread(fd, 4, 0) == b"OggS":
         at = chunks.false_pages(fd, file_bytes)

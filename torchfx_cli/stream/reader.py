@@ -19,20 +19,21 @@ import numpy as np
 import soundfile
 
 from torchfx_cli.errors import ReadError
-from torchfx_cli.stream import alac, chunks, foreign
+from torchfx_cli.stream import chunks
 from torchfx_cli.stream.diagnose import open_regular, reading
 from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.formats import read_format
+from torchfx_cli.stream.forsome import alac, avsound, foreign, repair
 from torchfx_cli.stream.headercheck import HeaderCheck, OnTruncated
 from torchfx_cli.stream.metadata import read_tags
 from torchfx_cli.stream.metadatasource import MetadataSource
 from torchfx_cli.stream.opened import Opened
-from torchfx_cli.stream.repair import Repair
 from torchfx_cli.stream.sound import Block
 from torchfx_cli.stream.speakertags import told
 
 if TYPE_CHECKING:
     from torchfx_cli.stream.avsound import AvSound
+    from torchfx_cli.stream.foreign import Foreign
 
 OnNan = Literal["fail", "repair"]
 
@@ -74,21 +75,25 @@ class Source:
         self._layout = chunks.walk(self._fd, self._stat.st_size)
         self._check = HeaderCheck(self._fd, self._layout, on_truncated)
         self._path = path
-        kind = foreign.kind_at(self._fd) or alac.misread(self._fd, self._layout)
+        kind = self._kind_of_others()
         if kind is None:
             self._opened = opened = Opened(self._fd, path, self._stat.st_size, self._layout)
             facts = self._facts(opened.sound, opened.subtype, opened.frames)
             tags = facts.tags if opened.strings is None else opened.strings
             self.facts = replace(facts, channel_map=opened.channel_map, tags=tags, kbps=opened.kbps)
         else:
-            from torchfx_cli.stream.avsound import AvSound
-
-            self._opened = AvSound(self._fd, self._stat.st_size, kind)
+            self._opened = avsound.AvSound(self._fd, self._stat.st_size, kind)
             self.facts = self._opened.facts(path)
             self._check.warnings += self._opened.remarks
             self._check.notes += self._opened.notes
         self._sum = self._check.sum_of(self._opened.flac)
         self._check.check_header(self.facts, self._opened.is_patched, self._opened)
+
+    def _kind_of_others(self) -> Foreign | None:
+        """As what FFmpeg is to decode it; None for libsndfile."""
+        if self._layout is None:
+            return foreign.kind_at(self._fd)
+        return alac.misread(self._fd, self._layout) if self._layout.kind == "CAF" else None
 
     @property
     def warnings(self) -> list[str]:
@@ -152,11 +157,11 @@ class Source:
                 yield from self._raw_blocks(frames)
 
     def _repaired_blocks(self, frames: int) -> Iterator[Block]:
-        repair = Repair(self.facts.channels)
-        yield from repair.blocks(self._raw_blocks(frames))
-        self.repaired = repair.samples
-        if repair.samples:
-            self._check.warn(repair.warning(self.facts.fs))
+        mended = repair.Repair(self.facts.channels)
+        yield from mended.blocks(self._raw_blocks(frames))
+        self.repaired = mended.samples
+        if mended.samples:
+            self._check.warn(mended.warning(self.facts.fs))
 
     def _raw_blocks(self, frames: int) -> Iterator[Block]:
         while True:

@@ -13,10 +13,9 @@ from collections.abc import Sequence
 
 import soundfile
 
-from torchfx_cli.stream import chantag
-from torchfx_cli.stream.append import Extra, insert, write_all
 from torchfx_cli.stream.chunks import Chunk, Layout, walk
 from torchfx_cli.stream.formats import OutputFormat
+from torchfx_cli.stream.forsome import append, chantag, taglist
 from torchfx_cli.stream.sound import channel_map
 from torchfx_cli.stream.speakers import (
     BACK_CENTRE,
@@ -34,7 +33,10 @@ from torchfx_cli.stream.speakers import (
     of_mask,
     to_alac,
 )
-from torchfx_cli.stream.taglist import flac_blocks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from torchfx_cli.stream.append import Extra
 
 _CHUNKS = {"caf": b"chan", "aiff": b"CHAN"}
 _MASKED = ("wav", "rf64", "w64")
@@ -92,7 +94,7 @@ def chunk_for(out_format: OutputFormat) -> tuple[Extra, ...]:
     if out_format.subtype.startswith("ALAC") and to_alac(speakers) is not None:
         speakers = OF_ALAC[len(speakers)]
     content = chantag.content_of(speakers)
-    return (Extra(_CHUNKS[word], len(content), lambda: (content,)),)
+    return (append.Extra(_CHUNKS[word], len(content), lambda: (content,)),)
 
 
 def tell(fd: int, out_format: OutputFormat) -> None:
@@ -110,7 +112,7 @@ def tell(fd: int, out_format: OutputFormat) -> None:
         if layout.kind == "W64" and is_told and out_format.subtype.startswith("PCM"):
             fmt = _widen_w64(fd, fmt)
         for at, content in wave_patches(_content(fd, fmt, _EXTENSIBLE_BYTES), speakers).items():
-            write_all(fd, content, fmt.start + at)
+            append.write_all(fd, content, fmt.start + at)
 
 
 def wave_patches(fmt: bytes, speakers: Sequence[int]) -> dict[int, bytes]:
@@ -157,15 +159,15 @@ def _widen_w64(fd: int, fmt: Chunk) -> Chunk:
     codec, channels, fs, rate, align, bits = struct.unpack_from("<HHIIHH", old)
     new = struct.pack("<HHIIHHHHIH", _EXTENSIBLE, channels, fs, rate, align, bits, 22, bits, 0, codec) + _SPEAKERS_GUID
     wider = len(new) - -(-fmt.size // 8) * 8
-    insert(fd, bytes(wider), fmt.start + len(new) - wider)
-    write_all(fd, new, fmt.start)
-    write_all(fd, struct.pack("<q", 24 + len(new)), fmt.start - 8)
-    write_all(fd, struct.pack("<q", os.fstat(fd).st_size), 16)
+    append.insert(fd, bytes(wider), fmt.start + len(new) - wider)
+    append.write_all(fd, new, fmt.start)
+    append.write_all(fd, struct.pack("<q", 24 + len(new)), fmt.start - 8)
+    append.write_all(fd, struct.pack("<q", os.fstat(fd).st_size), 16)
     return Chunk(fmt.name, fmt.start, len(new))
 
 
 def _mask_of_flac(fd: int) -> int:
-    for kind, start, size in flac_blocks(fd):
+    for kind, start, size in taglist.flac_blocks(fd):
         if kind == _COMMENTS_BLOCK:
             found = [_OF_FLAC.fullmatch(comment) for comment in _comments(os.pread(fd, min(size, _SEEN_BYTES), start))]
             return next((int(match[1], 16) for match in found if match is not None), 0)
@@ -188,19 +190,19 @@ def _tell_flac(fd: int, mask: int) -> None:
     """Put the comment behind the others; a FLAC without a block of them gets one behind STREAMINFO."""
     text = _COMMENT + b"0x%04X" % mask
     comment = struct.pack("<I", len(text)) + text
-    blocks = list(flac_blocks(fd))
+    blocks = list(taglist.flac_blocks(fd))
     for kind, start, size in blocks:
         if kind == _COMMENTS_BLOCK:
             if size + len(comment) >= _MAX_BLOCK_BYTES:
                 return
             count_at = start + 4 + int.from_bytes(os.pread(fd, 4, start), "little")
             count = int.from_bytes(os.pread(fd, 4, count_at), "little")
-            write_all(fd, struct.pack("<I", count + 1), count_at)
-            write_all(fd, (size + len(comment)).to_bytes(3, "big"), start - 3)
-            insert(fd, comment, start + size)
+            append.write_all(fd, struct.pack("<I", count + 1), count_at)
+            append.write_all(fd, (size + len(comment)).to_bytes(3, "big"), start - 3)
+            append.insert(fd, comment, start + size)
             return
     _, start, size = blocks[0]
     first = os.pread(fd, 1, start - 4)[0]
     block = struct.pack("<II", 0, 1) + comment
-    write_all(fd, bytes([first & 0x7F]), start - 4)
-    insert(fd, bytes([_COMMENTS_BLOCK | first & 0x80]) + len(block).to_bytes(3, "big") + block, start + size)
+    append.write_all(fd, bytes([first & 0x7F]), start - 4)
+    append.insert(fd, bytes([_COMMENTS_BLOCK | first & 0x80]) + len(block).to_bytes(3, "big") + block, start + size)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from torchfx_cli.errors import FileError
+from torchfx_cli.records import dataclass
 from torchfx_cli.stream.formats import Container, tag_words
 
 MAX_COVER_BYTES = 16_000_000  # a block of FLAC holds 16 MiB

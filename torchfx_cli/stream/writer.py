@@ -19,22 +19,23 @@ import soundfile
 
 from torchfx_cli.errors import WriteError
 from torchfx_cli.records import dataclass
-from torchfx_cli.stream import richtags
 from torchfx_cli.stream import sound as library
-from torchfx_cli.stream.aiffsizes import count_without_pad
-from torchfx_cli.stream.append import AppendError, Placed, append, what_is_missing
 from torchfx_cli.stream.atomicfile import AtomicFile, remove_stale
-from torchfx_cli.stream.attributes import Attributes
 from torchfx_cli.stream.faults import size_words
 from torchfx_cli.stream.formats import RIFF_LIMIT_BYTES, OutputFormat, sample_bytes
+from torchfx_cli.stream.forsome import aiffsizes, append, oggserial, richtags
 from torchfx_cli.stream.metadata import write_tags
 from torchfx_cli.stream.metadataplan import pack
 from torchfx_cli.stream.metadatasource import MetadataSource
-from torchfx_cli.stream.oggserial import renumber
 from torchfx_cli.stream.sound import Block, LibraryError
 from torchfx_cli.stream.speakertags import chunk_for, tell, untold
 from torchfx_cli.stream.tagchanges import NO_CHANGES, TagChanges
 from torchfx_cli.stream.verify import what_is_wrong
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from torchfx_cli.stream.append import Placed
+    from torchfx_cli.stream.attributes import Attributes
 
 __all__ = ["Output", "Written", "remove_stale"]
 
@@ -135,7 +136,7 @@ class Output:
         placed = self._add_metadata(part)
         if self.format.major == "OGG":
             with part.told("numbering its pages"):
-                renumber(part.fd)
+                oggserial.renumber(part.fd)
         if self._times_ns is not None:
             with part.told("setting its time"):
                 os.utime(part.fd, ns=self._times_ns)
@@ -206,22 +207,22 @@ class Output:
         try:
             with part.told("writing its metadata"):
                 if self.format.major == "AIFF":
-                    count_without_pad(part.fd, self.frames, self.channels * sample_bytes(self.format.subtype))
+                    aiffsizes.count_without_pad(part.fd, self.frames, self.channels * sample_bytes(self.format.subtype))
                 if self._metadata.tags is not None:
                     richtags.write(self._metadata.tags, part.fd)
                 tell(part.fd, self.format)
                 extras = (*self._chan, *self._metadata.extras)
-                return append(part.fd, extras) if extras else ()
+                return append.append(part.fd, extras) if extras else ()
         except richtags.TagError as error:
             raise part.cause(str(error)) from None
-        except AppendError as error:
+        except append.AppendError as error:
             raise WriteError(f"{self.path}: {error}") from None
 
     def _verify(self, part: AtomicFile, placed: tuple[Placed, ...]) -> None:
         try:
             with part.told("reading back"):
                 words = what_is_wrong(part.fd, self.format, self.fs, self.channels, self.frames, self._crc)
-                words = words or what_is_missing(part.fd, placed)
+                words = words or (append.what_is_missing(part.fd, placed) if placed else "")
         except LibraryError as error:
             words = f"what was written cannot be read back: {error.error_string}"
         if words:

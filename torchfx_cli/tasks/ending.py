@@ -18,17 +18,20 @@ from torchfx_cli.records import dataclass
 from torchfx_cli.render.engine import Levels
 from torchfx_cli.stream.attributes import attributes_of
 from torchfx_cli.stream.broadcast import Made
+from torchfx_cli.stream.forsome import pipewriter, timeline
 from torchfx_cli.stream.metadatasource import MetadataSource
-from torchfx_cli.stream.pipewriter import PipeOutput
 from torchfx_cli.stream.reader import Source
 from torchfx_cli.stream.stdio import STDIO
-from torchfx_cli.stream.timeline import Timeline
 from torchfx_cli.stream.writer import Output
 from torchfx_cli.tasks import journal
 from torchfx_cli.tasks.backup import Backup
 from torchfx_cli.tasks.fileplan import JobPlan
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.report import FileResult, failed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from torchfx_cli.stream.pipewriter import PipeOutput
 
 T = TypeVar("T")
 UNKNOWN_FRAMES = 1 << 48  # more than any file has
@@ -63,7 +66,7 @@ def open_output(source: Source, todo: JobPlan, settings: Settings) -> Output | P
     """The output of `todo`, to be used in a `with` and ended with `commit`."""
     plan, facts = todo.plan, todo.facts
     if todo.job.output == STDIO:
-        return PipeOutput(
+        return pipewriter.PipeOutput(
             int(plan.output.fs),
             plan.output.channels,
             todo.output_format,
@@ -99,17 +102,18 @@ def _metadata(source: Source, todo: JobPlan) -> MetadataSource:
     made = Made(f"torchfx {__version__}", is_changed=bool(plan.stages))
     frames = facts.frames if facts.frames is not None and facts.container != "MP3" else UNKNOWN_FRAMES
     if plan.turns_time:
-        timeline = Timeline(plan.place, plan.fs, int(plan.output.fs), 0.0, plan.frames_out(frames), is_told=False)
-        return replace(source.metadata, timeline=timeline, made=made)
+        turned = timeline.Timeline(plan.place, plan.fs, int(plan.output.fs), 0.0, plan.frames_out(frames),
+                                   is_told=False)
+        return replace(source.metadata, timeline=turned, made=made)
     if plan.place(0.0) == 0.0 and plan.place(frames) is not None and plan.output.fs == plan.fs:
         return replace(source.metadata, made=made)
     heard = bisect_left(range(UNKNOWN_FRAMES), 1, key=replace(plan, tail_frames=0).frames_out)  # the first that is
     place = plan.place(heard)
     first = heard - (0.0 if place is None else place * plan.fs / plan.output.fs)
-    timeline = Timeline(plan.place, plan.fs, int(plan.output.fs), first, plan.frames_out(frames))
+    moved = timeline.Timeline(plan.place, plan.fs, int(plan.output.fs), first, plan.frames_out(frames))
     if plan.place(max(0, ceil(first))) is None:
-        timeline = replace(timeline, heard=bisect_left(range(heard), 1, key=lambda n: plan.place(n) is not None))
-    return replace(source.metadata, timeline=timeline, made=made)
+        moved = replace(moved, heard=bisect_left(range(heard), 1, key=lambda n: plan.place(n) is not None))
+    return replace(source.metadata, timeline=moved, made=made)
 
 
 @dataclass(frozen=True)

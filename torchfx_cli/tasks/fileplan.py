@@ -17,11 +17,10 @@ from torchfx_cli.records import dataclass
 from torchfx_cli.samples import BLOCK_SAMPLES, SampleFormat, Signal, Start, block_frames
 from torchfx_cli.scratch import check_room
 from torchfx_cli.stream.bitrate import rated
-from torchfx_cli.stream.facts import FileFacts
-from torchfx_cli.stream.foreign import OGG_FLAC
+from torchfx_cli.stream.facts import OGG_FLAC, FileFacts
 from torchfx_cli.stream.formats import OutputFormat, choose_output
+from torchfx_cli.stream.forsome import pipereader
 from torchfx_cli.stream.metadataplan import check_changes
-from torchfx_cli.stream.pipereader import open_stdin
 from torchfx_cli.stream.reader import Source, open_source
 from torchfx_cli.stream.speakers import mask_of
 from torchfx_cli.stream.stdio import STDIO
@@ -69,7 +68,7 @@ def open_input(job: Job, settings: Settings) -> Source:
     if job.source != STDIO:
         return open_source(job.source, on_nan=settings.on_nan, on_truncated=settings.on_truncated)
     twice = settings.on_clip == "attenuate" or any(spec.is_measured for spec in every(settings.chain.stages))
-    return open_stdin(on_nan=settings.on_nan, on_truncated=settings.on_truncated, twice=twice)
+    return pipereader.open_stdin(on_nan=settings.on_nan, on_truncated=settings.on_truncated, twice=twice)
 
 
 def plan_file(job: Job, facts: FileFacts, settings: Settings) -> JobPlan:

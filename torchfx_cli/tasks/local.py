@@ -19,7 +19,6 @@ from torchfx_cli.tasks.bundle import process_one
 from torchfx_cli.tasks.folders import Roots, make_root
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.onefile import RunObserver, step_of
-from torchfx_cli.tasks.pool import WorkerPool
 from torchfx_cli.tasks.report import FileResult, Report, failed
 from torchfx_cli.tasks.workers import Task
 
@@ -75,6 +74,8 @@ def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, not
             if alone or STDIO in (task.job.source, task.job.output) or watched.may_crash(task.job, settings)]
     waiting = [task for task in waiting if task not in here]
     if waiting:
+        from torchfx_cli.tasks.pool import WorkerPool
+
         private = () if notes is None else (notes.fd,)
         pool = WorkerPool(min(settings.jobs, len(waiting)), settings, observer, private)
         yield from pool.run(waiting)

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchfx_cli.errors import UsageError, printable
-from torchfx_cli.stream.foreign import EXTENSIONS
-from torchfx_cli.stream.formats import READ_ONLY, is_audio_name, not_written
+from torchfx_cli.stream.formats import FOREIGN, READ_ONLY, is_audio_name, not_written
 from torchfx_cli.tasks.folders import DEFAULT_FOLDER
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def output_path(found: Input, *, output: str | None, inputs: int, template: str 
 def written_instead(path: str | Path) -> str | None:
     """The extension of an output of `path`, whose own format cannot be written; None where it can."""
     extension = os.path.splitext(path)[1].lower()
-    return EXTENSIONS.get(extension) or READ_ONLY.get(extension)
+    return FOREIGN.get(extension) or READ_ONLY.get(extension)
 
 
 def told_instead(pairs: Iterable[tuple[Path, Path]]) -> str:

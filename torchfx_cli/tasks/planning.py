@@ -16,7 +16,7 @@ from pathlib import Path
 
 from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.stream.formats import check_words, extension_of, without_rate
-from torchfx_cli.stream.pipewriter import check_format
+from torchfx_cli.stream.forsome import pipewriter
 from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.tasks import journal
 from torchfx_cli.tasks.backup import settled
@@ -67,7 +67,7 @@ def _into_pipe(inputs: Sequence[Input], settings: Settings) -> Job:
         raise UsageError(f"the standard output is one file, but there are {len(inputs)} inputs; give a folder with -o")
     word = PIPE_FORMAT if settings.format is None else settings.format
     check_words(STDIO, word, settings.subtype, settings.rate.option)
-    check_format(extension_of(word)[1:])
+    pipewriter.check_format(extension_of(word)[1:])
     return Job(_path(inputs[0].path), STDIO)
 
 

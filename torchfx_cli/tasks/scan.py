@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from torchfx_cli.errors import UsageError, printable
-from torchfx_cli.stream import foreign
-from torchfx_cli.stream.formats import READ_ONLY, is_audio_name
+from torchfx_cli.stream.formats import FOREIGN, READ_ONLY, is_audio_name
+from torchfx_cli.stream.forsome import foreign
 from torchfx_cli.tasks import patterns
 from torchfx_cli.tasks.folders import DEFAULT_FOLDER, identity_of
 
-# Extensions of sounds that libsndfile does not decode; those in foreign.EXTENSIONS are decoded where PyAV is installed.
+# Extensions of sounds that libsndfile does not decode; those in FOREIGN are decoded where PyAV is installed.
 UNDECODED = frozenset((
     ".3ga", ".aa", ".aac", ".aax", ".ac3", ".adts", ".alac", ".amr", ".ape", ".asf", ".dff", ".dsf", ".dts",
     ".eac3", ".m4a", ".m4b", ".m4p", ".m4r", ".mka", ".mlp", ".mp+", ".mp1", ".mpc", ".mpp", ".ofr",
@@ -130,7 +130,7 @@ class Finder:
 
     def _is_wanted(self, name: str, path: str, relative: str) -> bool:
         extension = os.path.splitext(name)[1].lower()
-        is_foreign = extension in foreign.EXTENSIONS and foreign.is_available()
+        is_foreign = extension in FOREIGN and foreign.is_available()
         is_audio = is_audio_name(name) or extension in READ_ONLY or is_foreign
         if name.startswith("."):
             reason = "hidden"

@@ -39,7 +39,7 @@ STATUS, STOP = QUESTIONS = (b"status", b"stop")
 PROCESSOR_TIME = resource.RLIMIT_CPU
 CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS,
            signal.SIGKILL)  # the last where memory is used up
-OBJECTS = 50_000  # between two searches for cycles, as in the program itself
+OBJECTS = 200_000  # between two searches for cycles, as in the program itself
 SET_PDEATHSIG = 1  # prctl(2)
 HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
 LARGE = {"torch", "scipy", "av", "mutagen", "matplotlib"}  # worth telling where they are kept

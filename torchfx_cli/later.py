@@ -1,4 +1,4 @@
-"""Modules that only the annotations of a command need, which nobody reads but typer."""
+"""Modules that are loaded when something of them is asked for, because most runs never do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Later:
-    """Stands for the module `name`, which is loaded when something of it is asked for."""
+    """Stands for the module `name`."""
 
     def __init__(self, name: str) -> None:
         self._name = name
