@@ -98,6 +98,9 @@ def test_the_command_draws_files_prints_numbers_and_never_writes_over_them(
     code, _, told = torchfx(capsys, "a.wav", "none.wav")
     assert (code, "none.wav: does not exist" in told) == (3, True)
     assert Path("b.wav").read_bytes() == before
+    soundfile.write("nan.wav", np.full(100, np.nan), FS, subtype="FLOAT")
+    code, _, told = torchfx(capsys, "nan.wav")
+    assert (code, told.count("nan.wav")) == (3, 1), "what is found in reading names the file once"
 
 
 def test_a_chain_given_by_its_option_is_plotted_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +13,25 @@ from torchfx_cli.errors import FileError, printable
 from torchfx_cli.plan.assemble import assemble
 from torchfx_cli.render.native import NativeEngine
 from torchfx_cli.samples import FLOAT64, block_frames
-from torchfx_cli.stream.reader import Source
+from torchfx_cli.stream.reader import Source, open_source
+
+
+@contextmanager
+def named(path: str | Path) -> Iterator[None]:
+    """An error about the file `path` names it."""
+    try:
+        yield
+    except FileError as error:
+        raise FileError(f"{printable(str(path))}: {error}") from None
+
+
+@contextmanager
+def opened(path: str) -> Iterator[Source]:
+    """The file `path`; an error of opening it names it, as those of `float_blocks` do."""
+    with named(path):
+        source = open_source(path)
+    with source:
+        yield source
 
 
 def float_blocks(source: Source) -> Iterator[Array]:
@@ -24,10 +44,8 @@ def float_blocks(source: Source) -> Iterator[Array]:
     engine = NativeEngine(assemble((), facts.fs, facts.channels, facts.sample_format, FLOAT64))
     blocks = map(engine.process, source.blocks(block_frames(facts.channels)))
     while True:
-        try:
+        with named(facts.path):
             block = next(blocks, None)
-        except FileError as error:
-            raise FileError(f"{printable(str(facts.path))}: {error}") from None
         if block is None:
             return
         yield block.view("f8")

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from torchfx_cli.cli import options, show, signals
-from torchfx_cli.errors import FileError, UsageError, printable
+from torchfx_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from torchfx_cli.analysis.difference import Difference, Residual
     from torchfx_cli.stream.facts import FileFacts
-    from torchfx_cli.stream.reader import Source
 
 BEYOND = 1  # the exit code of files that differ
 BAND_DB = 0.05  # a change that is shown as one
@@ -46,7 +43,9 @@ def diff(
     could not be read.
     """
     bound = -math.inf if max_error is None else _decibels(max_error)
-    with signals.promptly(), _opened(a) as first, _opened(b) as second:
+    from torchfx_cli.analysis.samples import opened
+
+    with signals.promptly(), opened(a) as first, opened(b) as second:
         apart = _not_comparable(first.facts, second.facts)
         found = None
         if not apart:
@@ -60,19 +59,6 @@ def diff(
     elif not quiet:
         show.say(*([apart] if found is None else _lines(found, facts, bound, align=align, is_within=is_within)))
     raise typer.Exit(0 if is_within else BEYOND)
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[Source]:
-    """An error about the file names it."""
-    from torchfx_cli.stream.reader import open_source
-
-    try:
-        source = open_source(path)
-    except FileError as error:
-        raise FileError(f"{printable(path)}: {error}") from None
-    with source:
-        yield source
 
 
 def _decibels(text: str) -> float:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from torchfx_cli.cli import choices, complete, options, show, signals
-from torchfx_cli.errors import FileError, UsageError, printable
+from torchfx_cli.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from torchfx_cli.analysis.curve import Array
@@ -106,15 +106,12 @@ def _of_chains(asked: dict[str, ChainSpec], fs: int, channels: int) -> _Shown:
 
 def _of_sounds(names: list[str], asked: dict[str, ChainSpec]) -> _Shown:
     from torchfx_cli.analysis import files
-    from torchfx_cli.stream.reader import open_source
+    from torchfx_cli.analysis.samples import opened
 
     views = []
     for name in names:
-        try:
-            with signals.promptly(), open_source(name) as source:
-                views.append(files.view(source, printable(name)))
-        except FileError as error:
-            raise FileError(f"{printable(name)}: {error}") from None
+        with signals.promptly(), opened(name) as source:
+            views.append(files.view(source, printable(name)))
     return _Shown([one.name for one in views], files.panels_of(views, _expected(asked, views[0])), [],
                   lambda: [files.record_of(one) for one in views])
 

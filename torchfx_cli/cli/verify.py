@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from torchfx_cli.cli import complete, options, show, signals
-from torchfx_cli.errors import FileError, UsageError, printable
+from torchfx_cli.errors import FileError, UsageError
 
 if TYPE_CHECKING:
     from torchfx_cli.analysis.agreement import Way
@@ -43,6 +43,7 @@ def verify(
     if limit_s > MAX_S:
         raise UsageError(f"--seconds: found {options.quoted(seconds)}; allowed are at most {MAX_S:g}")
     from torchfx_cli.analysis.agreement import ways
+    from torchfx_cli.analysis.samples import named
     from torchfx_cli.cli.process_options import chain_of
     from torchfx_cli.samples import Signal
     from torchfx_cli.stream.reader import open_source
@@ -50,20 +51,17 @@ def verify(
 
     spec = chain_of([chain], [])
     code = 0
-    with signals.promptly():
-        try:
-            with open_source(file) as source:
-                facts = source.facts
-                samples = _beginning(source, round(limit_s * facts.fs))
-            signal = Signal(facts.fs, facts.channels, mask_of(facts.channel_map))
-            for way in ways(spec, samples, facts.sample_format, signal):
-                code = max(code, 0 if way.agrees else DISAGREE)
-                if as_json:
-                    show.say(_as_json(way))
-                elif not (quiet and way.agrees):
-                    show.say(_line(way), colour="" if way.agrees else "red")
-        except FileError as error:
-            raise FileError(f"{printable(file)}: {error}") from None
+    with signals.promptly(), named(file):
+        with open_source(file) as source:
+            facts = source.facts
+            samples = _beginning(source, round(limit_s * facts.fs))
+        signal = Signal(facts.fs, facts.channels, mask_of(facts.channel_map))
+        for way in ways(spec, samples, facts.sample_format, signal):
+            code = max(code, 0 if way.agrees else DISAGREE)
+            if as_json:
+                show.say(_as_json(way))
+            elif not (quiet and way.agrees):
+                show.say(_line(way), colour="" if way.agrees else "red")
     raise typer.Exit(code)
 
 
