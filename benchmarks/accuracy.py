@@ -34,12 +34,7 @@ def render(plan: RenderPlan, signal: Block, engine: str, device: str) -> Block:
 
 def heard(plan: RenderPlan, signal: Block, engine: str, device: str) -> RenderPlan:
     """`plan` with what stages that hear the whole signal first find in it."""
-    while target := plan.first_measured:
-        measuring = plan.measuring()
-        meter = target.meter(measuring.output)
-        meter.process(_through(open_engine(measuring, engine, device), signal))
-        plan = plan.measured(meter.reading())
-    return plan
+    return plan.measured_by(lambda measuring: [_through(open_engine(measuring, engine, device), signal)])
 
 
 def _through(engine: Engine, signal: Block) -> Block:

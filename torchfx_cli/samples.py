@@ -6,6 +6,7 @@ Integers are left-justified in their type, as libsndfile hands them out: a 24-bi
 
 from __future__ import annotations
 
+from math import inf, log10
 from typing import Literal
 
 from torchfx_cli.records import dataclass
@@ -18,6 +19,11 @@ DType = Literal["int16", "int32", "float32", "float64"]
 # How filters begin: at rest, or as if the first sample of each channel had always been there.
 Start = Literal["rest", "steady"]
 STARTS: tuple[Start, ...] = ("rest", "steady")
+
+
+def decibels(factor: float) -> float:
+    """A factor, such as a level of which 1 is full scale, in dB; -inf of 0."""
+    return 20.0 * log10(factor) if factor > 0.0 else -inf
 
 
 def block_frames(channels: int, samples: int = BLOCK_SAMPLES) -> int:

@@ -82,12 +82,7 @@ def _why_not(engine: str, device: Literal["cpu", "cuda"] | str) -> str:
 
 def _computed(plan: RenderPlan, samples: Block, engine: str, device: str, cut: Sequence[int]) -> Array:
     """All that comes out, float64 [frames, channels]; `cut` are lengths of blocks, none for one block."""
-    while target := plan.first_measured:
-        measuring = plan.measuring()
-        meter = target.meter(measuring.output)
-        for block in _blocks(measuring, samples, engine, device, cut):
-            meter.process(block)
-        plan = plan.measured(meter.reading())
+    plan = plan.measured_by(lambda measuring: _blocks(measuring, samples, engine, device, cut))
     return np.concatenate(list(_blocks(plan, samples, engine, device, cut)))
 
 

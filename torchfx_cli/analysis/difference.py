@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import inf, log10, sqrt
+from math import inf, sqrt
 
 import numpy as np
 
 from torchfx_cli.analysis.samples import float_blocks, part, side_by_side
 from torchfx_cli.analysis.spectrum import SpectrumMeter, third_octaves
 from torchfx_cli.design.stage import Array
+from torchfx_cli.samples import decibels
 from torchfx_cli.stream.reader import Source
 
 LOOK_FRAMES = 1 << 18  # of the first file, that are looked for in the second
@@ -156,9 +157,10 @@ class _Meter:
         left = min(self._ee, max(0.0, self._yy - factor * self._xy)) if has_both else self._ee
         values = max(1, self._values)
         return Residual(
-            _db(self._peak), *self._place, _db(sqrt(self._ee / values)),
-            _db(sqrt(self._xx / self._ee)) if self._ee else inf,
-            _db(abs(factor)) if has_both else None, _db(sqrt(left / values)) if self._ee else -inf, factor < 0.0)
+            decibels(self._peak), *self._place, decibels(sqrt(self._ee / values)),
+            decibels(sqrt(self._xx / self._ee)) if self._ee else inf,
+            decibels(abs(factor)) if has_both else None,
+            decibels(sqrt(left / values)) if self._ee else -inf, factor < 0.0)
 
     def bands(self) -> tuple[tuple[float, float], ...]:
         (centres, x), (_, y) = (third_octaves(each.frequencies_hz, each.power().sum(axis=1)) for each in self._spectra)
@@ -166,7 +168,3 @@ class _Meter:
         has_sound = np.maximum(x, y) > floor
         changes = 10.0 * np.log10(np.maximum(y, floor) / np.maximum(x, floor))
         return tuple(zip(centres[has_sound].tolist(), changes[has_sound].tolist(), strict=True))
-
-
-def _db(factor: float) -> float:
-    return 20.0 * log10(factor) if factor > 0.0 else -inf

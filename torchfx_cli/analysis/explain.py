@@ -91,8 +91,8 @@ def explain(chain: ChainSpec, fs: int, channels: int) -> Explained:
         signal = stage.output(signal)
     plan = assemble(designed, fs, channels, FLOAT64, FLOAT64, tail_s="auto", start=chain.start)
     delay_s = sum(stage.latency_s for stage in facts)
-    return Explained(tuple(facts), tuple(plan.describe()), _places(plan), _ns_a_sample(plan), signal, plan.passes,
-                     delay_s, plan.tail_frames / fs, tone_gain_db(plan), worst_gain_db(plan))
+    return Explained(tuple(facts), tuple(plan.describe()), tuple(plan.places("cuda")), _ns_a_sample(plan), signal,
+                     plan.passes, delay_s, plan.tail_frames / fs, tone_gain_db(plan), worst_gain_db(plan))
 
 
 def how(kind: str) -> str:
@@ -146,10 +146,6 @@ def _noise_db(sos: Array) -> float:
         poles = (1.0 + a2) / ((1.0 - a2) * ((1.0 + a2) ** 2 - a1**2))  # the sum of h^2 of 1 / A(z)
         power += ROUNDINGS * ROUNDING**2 / 3.0 * poles * float(peaks[n + 1 :].prod()) ** 2
     return 10.0 * log10(power) if power else -inf
-
-
-def _places(plan: RenderPlan) -> tuple[str, ...]:
-    return tuple("cuda" if stage.is_linear else "cpu" for stage in plan.stages)
 
 
 def _ns_a_sample(plan: RenderPlan) -> dict[str, float]:

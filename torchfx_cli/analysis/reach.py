@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -15,7 +14,7 @@ from torchfx_cli.design.stages import Gain, Sections, Stage, Sum, Taps, linear
 from torchfx_cli.plan.assemble import RenderPlan, assemble
 from torchfx_cli.records import dataclass
 from torchfx_cli.render.native import NativeEngine
-from torchfx_cli.samples import FLOAT64
+from torchfx_cli.samples import FLOAT64, decibels
 
 MAX_RESPONSE_FRAMES = 1 << 23
 MAX_RESPONSE_WORK = 1 << 30  # frames times sections
@@ -27,12 +26,12 @@ def worst_gain_db(plan: RenderPlan) -> float:
     The largest output of a filter for inputs within +-1 is the sum of |h[n]|, its impulse response (Oppenheim &
     Schafer, "Discrete-Time Signal Processing", 2.4); other stages say themselves how much they raise a sample.
     """
-    return _db(_highest(plan, lambda reach: reach.any_input))
+    return decibels(_highest(plan, lambda reach: reach.any_input))
 
 
 def tone_gain_db(plan: RenderPlan) -> float:
     """The same for the loudest steady tone at full scale: the peak of the frequency response, in dB."""
-    return _db(_highest(plan, lambda reach: reach.tone))
+    return decibels(_highest(plan, lambda reach: reach.tone))
 
 
 def _highest(plan: RenderPlan, of: Callable[[_Reach], float], level: float = 1.0) -> float:
@@ -46,10 +45,6 @@ def _highest(plan: RenderPlan, of: Callable[[_Reach], float], level: float = 1.0
         else:
             level = level * stage.peak_gain if stage.ceiling is None else stage.ceiling
     return level
-
-
-def _db(factor: float) -> float:
-    return 20.0 * math.log10(factor) if factor > 0.0 else -math.inf
 
 
 @dataclass(frozen=True, eq=False)

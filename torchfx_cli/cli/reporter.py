@@ -141,9 +141,8 @@ def plan_lines(todo: JobPlan, engine: str) -> list[str]:
 
 
 def places(plan: RenderPlan, engine: str) -> list[str]:
-    """Where each stage runs: linear ones on the device of `engine` ("torch on cuda:1"), all others on the CPU."""
-    device = engine.partition(" on ")[2] or "cpu"
-    return [device if stage.is_linear else "cpu" for stage in plan.stages]
+    """Where each stage runs, by the device of `engine` ("torch on cuda:1")."""
+    return plan.places(engine.partition(" on ")[2] or "cpu")
 
 
 def _stage_lines(plan: RenderPlan, engine: str) -> list[str]:

@@ -73,11 +73,7 @@ class Effect(Module):
         stage, samples = self.stage(len(rows)), np.ascontiguousarray(rows.detach().double().cpu().numpy().T)
         plan = assemble((stage,), int(self.fs or 1), len(rows), FLOAT64, FLOAT64)
         try:
-            while target := plan.first_measured:
-                measuring = plan.measuring()
-                meter = target.meter(measuring.output)
-                meter.process(_rendered(measuring, samples))
-                plan = plan.measured(meter.reading())
+            plan = plan.measured_by(lambda measuring: [_rendered(measuring, samples)])
         except TorchfxError as error:
             raise ValueError(f"{self._name()}: {error}") from None
         made = torch.from_numpy(np.ascontiguousarray(_rendered(plan, samples).T)).to(x)

@@ -8,13 +8,13 @@ each (`passes`), through `measuring()` into its meter, and `measured(reading)` i
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import groupby, pairwise
 from typing import Any, Literal
 
-from torchfx_cli.design.stage import Branched, Measured
+from torchfx_cli.design.stage import Array, Branched, Measured
 from torchfx_cli.design.stages import Gain, Stage, response
 from torchfx_cli.plan.fuse import fuse
 from torchfx_cli.plan.tail import with_tail
@@ -170,12 +170,28 @@ class RenderPlan:
         return replace(self, stages=stages, dither=dither, found=(*self.found, first.where + found.label),
                        warned=(*self.warned, *(first.where + line for line in told)))
 
+    def measured_by(self, render: Callable[[RenderPlan], Iterable[Array]]) -> RenderPlan:
+        """This plan with all `Measured` stages replaced; `render` gives what comes out of a plan for the whole input,
+        in blocks of float64."""
+        plan = self
+        while target := plan.first_measured:
+            measuring = plan.measuring()
+            meter = target.meter(measuring.output)
+            for block in render(measuring):
+                meter.process(block)
+            plan = plan.measured(meter.reading())
+        return plan
+
     def turned_down(self, peak: float) -> tuple[RenderPlan, float]:
         """This plan with its output lowered so that `peak`, above full scale, just fits the sink; by how many dB."""
         factor = self.sink.highest / peak
         change_db = -20.0 * math.log10(factor)
         gain = Gain(factor, f"turned down by {change_db:.2f} dB")
         return replace(self, stages=fuse((*self.stages, gain))), change_db
+
+    def places(self, device: str) -> list[str]:
+        """Where each stage runs: linear ones on `device`, all others on the CPU."""
+        return [device if stage.is_linear else "cpu" for stage in self.stages]
 
     def describe(self) -> list[str]:
         """One line a stage, for people."""

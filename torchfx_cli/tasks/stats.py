@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from math import inf, log10
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -29,7 +28,7 @@ from torchfx_cli.effects.meters import NoiseFloorMeter, TruePeakMeter, highest
 from torchfx_cli.effects.programme import ProgrammeMeter
 from torchfx_cli.kernel.load import load
 from torchfx_cli.render.engine import Block, bad_input
-from torchfx_cli.samples import SampleFormat, Signal, block_frames
+from torchfx_cli.samples import SampleFormat, Signal, block_frames, decibels
 from torchfx_cli.stream.reader import Source
 from torchfx_cli.stream.speakers import mask_of
 
@@ -61,10 +60,6 @@ class Figure:
     digits: int = 2
     is_brief: bool = False
     scale: float = 1.0
-
-
-def _db(linear: float) -> float:
-    return 20.0 * log10(linear) if linear > 0.0 else -inf
 
 
 def _programme(signal: Signal, stored: SampleFormat) -> Meter | None:
@@ -114,11 +109,11 @@ FIGURES = {
                              is_brief=True),
     "max_momentary": Figure("LUFS", "max M", _programme, attrgetter("max_momentary"), absent=NO_BLOCK),
     "max_short_term": Figure("LUFS", "max S", _programme, attrgetter("max_short_term"), absent=NO_WINDOW),
-    "true_peak": Figure("dBTP", "dBTP", _true_peak, _db, is_brief=True),
-    "peak": Figure("dBFS", "peak", _level, lambda level: _db(level.peak)),
-    "rms": Figure("dBFS", "RMS", _level, lambda level: _db(level.rms)),
-    "crest": Figure("dB", "crest", _level, lambda level: _db(level.crest), follows_gain=False, is_brief=True),
-    "noise_floor": Figure("dBFS", "noise", _noise_floor, _db),
+    "true_peak": Figure("dBTP", "dBTP", _true_peak, decibels, is_brief=True),
+    "peak": Figure("dBFS", "peak", _level, lambda level: decibels(level.peak)),
+    "rms": Figure("dBFS", "RMS", _level, lambda level: decibels(level.rms)),
+    "crest": Figure("dB", "crest", _level, lambda level: decibels(level.crest), follows_gain=False, is_brief=True),
+    "noise_floor": Figure("dBFS", "noise", _noise_floor, decibels),
     "dc_offset": Figure("%", "DC %", _dc, lambda mean: 100.0 * mean, follows_gain=False, digits=3),
     "clipped_runs": Figure("", "clips", _clipped, int, follows_gain=False, digits=0, is_brief=True),
     "non_finite": Figure("", "NaN", _non_finite, int, follows_gain=False, digits=0),
