@@ -49,7 +49,8 @@ def run(given: ProcessOptions) -> int:
         from torchfx_cli.tasks import reportfiles
 
         settings = reportfiles.asking(settings, given.report)
-    settings = settled(settings, *_computer(jobs, settings, verbose=given.verbose), given.jobs)
+    settings = settled(settings, *_computer(jobs, settings, verbose=given.verbose), given.jobs,
+                       remote=any(job.is_remote for job in jobs))
     computing = f"{settings.engine} on {settings.device}"
     if given.dry_run:
         from torchfx_cli.cli.dryrun import show_plans

@@ -17,6 +17,7 @@ MAX_CHUNK_S = 1e6  # eleven days; what is asked for is taken, memory is bounded 
 MAX_TAIL_S = 3600.0
 MAX_TIMEOUT_S = 1e6
 MAX_JOBS = 256
+MAX_BYTES = 1e15
 MAX_RATE_HZ = 10_000_000
 MAX_CHANNELS = 1024
 KBPS = 6, 4000
@@ -35,6 +36,7 @@ ON_TRUNCATED = ("fail", "keep")
 ON_CLIP = ("fail", "keep", "attenuate")
 OLD_WORDS = {"limit": "attenuate"}  # of --on-clip; a limiter is something else
 _UNITS_S = {"ms": 0.001, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_SIZE = re.compile(r"(\d+\.?\d*)\s*([kmgt])?b?", re.IGNORECASE)
 _TIME = re.compile(r"([-+.\de]*?\d\.?)\s*(ms|s|sec|m|min|h)?")
 ENGINES = ("auto", "native", "torch", "scipy")  # for the help; `render.choose` checks
 
@@ -129,6 +131,17 @@ def usual_jobs(engine: str) -> int:
     if hasattr(os, "sched_getaffinity"):
         return min(MAX_JOBS, len(os.sched_getaffinity(0)))
     return min(MAX_JOBS, os.cpu_count() or 1)
+
+
+def byte_count(option: str, value: str | None) -> int | None:
+    """20GB, 500M or a number of bytes; None where nothing was asked for."""
+    if value is None:
+        return None
+    found = _SIZE.fullmatch(value.strip())
+    count = float(found[1]) * 1000 ** " kmgt".index((found[2] or " ").lower()) if found else 0.0
+    if not 0 < count < MAX_BYTES:
+        raise UsageError(f"{option}: found {quoted(value)}; allowed is a size such as 500M or 20GB")
+    return int(count)
 
 
 def check_suffix(value: str) -> None:

@@ -43,6 +43,8 @@ def process(
         "--hash", help="Tell changes by content, not by size and time alone; with --resume later.")] = False,
     fail_fast: Annotated[bool, option(BATCH, "--fail-fast", help="Stop at the first file that fails.")] = False,
     timeout: choices.Timeout = None,
+    scratch: Annotated[str | None, option(BATCH,
+        metavar="SIZE", help="Of inputs and outputs with a URL, hold so much here at a time: 20GB.")] = None,
     report: Annotated[str | None, option(BATCH,
         metavar="FILE", help="Write what came of each file: .html a page to look at, .csv, .jsonl or JSON.")] = None,
     failed: Annotated[str | None, option(BATCH,
@@ -129,7 +131,8 @@ def process(
         on_nan=on_nan, on_truncated=on_truncated, on_clip=on_clip,
         keep_mtime=keep_mtime, tags=not no_tags, changes=changes_of(tag or [], cover),
         overwrite=overwrite, skip_existing=skip_existing, strict=strict,
-        resume=resume, hashes=hashes, fail_fast=fail_fast, timeout_s=options.timeout_seconds(timeout), album=album)
+        resume=resume, hashes=hashes, fail_fast=fail_fast, timeout_s=options.timeout_seconds(timeout), album=album,
+        scratch_bytes=options.byte_count("--scratch", scratch))
     check_album(settings, in_place=in_place)
     given = ProcessOptions(
         settings=settings,

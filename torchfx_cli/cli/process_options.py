@@ -97,9 +97,14 @@ def chain_word(names: list[str], effects: list[str]) -> str:
     return "+".join(words)
 
 
-def settled(settings: Settings, engine: str, device: str, jobs: int | None) -> Settings:
-    """`settings` with the engine and the device that were found for the run, and what follows from them."""
-    settings = replace(settings, engine=engine, device=device, fresh=engine == "torch",
+def settled(settings: Settings, engine: str, device: str, jobs: int | None, *, remote: bool = False) -> Settings:
+    """`settings` with the engine and the device that were found for the run, and what follows from them.
+
+    remote  some files are named by a URL: the threads that reach them do not survive a fork.
+    """
+    if settings.scratch_bytes is not None and not remote:
+        raise UsageError("--scratch is for files that are fetched, and all of these are here")
+    settings = replace(settings, engine=engine, device=device, fresh=engine == "torch" or remote, remote=remote,
                        jobs=jobs or options.usual_jobs(engine))
     return replace(settings, bundled=is_bundled(settings))
 

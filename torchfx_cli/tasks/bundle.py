@@ -46,7 +46,7 @@ def is_bundled(settings: Settings) -> bool:
 
 def _holds_whole_files(settings: Settings) -> bool:
     """--chunk says how much of a file may be held; what is turned down is read once more; a report hears each file."""
-    return settings.chunk_s is None and settings.on_clip != "attenuate" and not settings.glances
+    return settings.chunk_s is None and settings.on_clip != "attenuate" and not (settings.glances or settings.remote)
 
 
 def process_one(job: Job, settings: Settings, observer: RunObserver) -> FileResult:

@@ -11,12 +11,15 @@ from pathlib import Path
 
 from torchfx_cli.errors import FileError, RunError
 from torchfx_cli.tasks.job import Job
+from torchfx_cli.tasks.urls import Url
 
 DEFAULT_FOLDER = "processed"  # where outputs go that nobody gave a place
 
 
 def make_root(root: Path) -> None:
     """The output folder of a run, one level: a mistyped path should not grow a tree. Raises RunError."""
+    if isinstance(root, Url):  # it is there as soon as something is in it
+        return
     try:
         with _told(root):
             root.mkdir(exist_ok=True)

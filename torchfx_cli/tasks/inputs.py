@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from typing import BinaryIO
 
 from torchfx_cli.errors import RunError, UsageError, printable
 from torchfx_cli.records import dataclass
 from torchfx_cli.stream.formats import format_words
+from torchfx_cli.tasks import patterns
 from torchfx_cli.tasks.lists import STDIN, TREE_MARK, read_commented, read_names
-from torchfx_cli.tasks.patterns import is_pattern
 from torchfx_cli.tasks.scan import Finder, LeftOut
+from torchfx_cli.tasks.urls import Url, is_url, local_path
 
 LIST_MARK = "@"
 MAX_REMARKS = 20
@@ -36,6 +37,7 @@ class Input:
     root      the folder, or the fixed beginning of the pattern, that it was found under; None where it was named.
     listed    it was named all the same, in a list that gives its root.
     fault     why it cannot be read, or searched if it is a folder.
+    stamp     of one that is named by a URL, see `storage`.
     """
 
     path: str
@@ -43,6 +45,7 @@ class Input:
     root: str | None
     listed: bool = False
     fault: str | None = None
+    stamp: str = ""
 
     @property
     def is_named(self) -> bool:
@@ -77,7 +80,7 @@ def gather(words: Sequence[str], *, files_from: str | None = None, zero: bool = 
     found = Gathered(skipped=LeftOut(left_out))
     finder = Finder(include, exclude, output, found.skipped)
     empty: list[str] = []
-    for word in words:
+    for word in map(local_path, words):
         count = len(found.inputs)
         found.inputs += _of_word(word, finder, found, mirrored=output is not None)
         if len(found.inputs) == count:
@@ -101,6 +104,8 @@ def _of_word(word: str, finder: Finder, found: Gathered, *, mirrored: bool) -> I
         raise UsageError("an input is an empty word; is a variable of the shell not set?")
     if word == STDIN:
         yield _named(word)
+    elif is_url(word):
+        yield from _stored(word, finder)
     elif os.path.isdir(word):
         yield from (Input(path, relative, word, fault=fault) for path, relative, fault in finder.folder(word))
     elif os.path.lexists(word):
@@ -108,11 +113,24 @@ def _of_word(word: str, finder: Finder, found: Gathered, *, mirrored: bool) -> I
     elif word.endswith(LIST_MARK) and len(word) > 1:
         found.lists.append(word[:-1])
         yield from _listed(read_commented(word[:-1]), found, mirrored=mirrored)
-    elif is_pattern(word):
+    elif patterns.is_pattern(word):
         root, matches = finder.pattern(word)
         yield from (Input(path, relative, root, fault=fault) for path, relative, fault in matches)
     else:
         yield _named(_respelled(word, found.remarks))
+
+
+def _stored(word: str, finder: Finder) -> Iterator[Input]:
+    """What a URL means: an object, a pattern, or else a folder."""
+    from torchfx_cli.tasks import storage
+
+    root, rest = patterns.split(word) if patterns.is_pattern(word) else (word.rstrip("/"), "")
+    storage.check(Url(root))
+    if not (rest or word.endswith("/")) and (stamp := storage.stamp_of(Url(root))):
+        yield replace(_named(root), stamp=stamp)
+        return
+    found = finder.stored(storage.listed(Url(root)), root, rest)
+    yield from (Input(path, relative, root, fault=fault, stamp=stamp) for (path, relative, fault), stamp in found)
 
 
 def _named(path: str) -> Input:
@@ -121,7 +139,12 @@ def _named(path: str) -> Input:
 
 def _listed(names: Iterable[str], found: Gathered, *, mirrored: bool) -> Iterator[Input]:
     """The inputs in a list; `mirrored` under an output folder, where they keep their relative paths."""
+    urls = []
     for name in names:
+        name = local_path(name)
+        if is_url(name):
+            urls.append(name)
+            continue
         if not name.isascii():
             name = _respelled(name, found.remarks)
         if os.path.isdir(name):
@@ -137,6 +160,18 @@ def _listed(names: Iterable[str], found: Gathered, *, mirrored: bool) -> Iterato
             path = "./-" if name == STDIN else name
             plain = os.path.normpath(path)
             yield Input(path, plain if mirrored and _is_below(plain) else os.path.basename(path), None)
+    if urls:
+        yield from _of_urls(urls)
+
+
+def _of_urls(urls: Sequence[str]) -> Iterator[Input]:
+    from torchfx_cli.tasks import storage
+
+    storage.check(Url(urls[0]))
+    for url, stamp in zip(urls, storage.stamps_of([Url(url) for url in urls]), strict=True):
+        root, mark, relative = url.partition(TREE_MARK)
+        found = Input(os.path.join(root, relative), relative, root, listed=True) if mark else _named(url)
+        yield replace(found, stamp=stamp, fault=None if stamp else "there is no such object")
 
 
 def _respelled(path: str, remarks: list[str]) -> str:

@@ -12,6 +12,7 @@ from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Start
 from torchfx_cli.stream.bitrate import AS_INPUT, RateWish
 from torchfx_cli.stream.tagchanges import NO_CHANGES, TagChanges
+from torchfx_cli.tasks.urls import Url
 
 if TYPE_CHECKING:
     from torchfx_cli.tasks.inspection import Asked
@@ -41,6 +42,7 @@ class Settings:
     fresh         workers are new interpreters, as torch needs, and a single file is done in this process.
     bundled       short files are done many at a time; see `bundle.is_bundled`.
     album         the files of a folder are measured together, see `albums`.
+    remote        some files are named by a URL, see `staging`; what is fetched takes at most `scratch_bytes` here.
     measures      files are only measured now, for their album.
     glances       results tell what input and output sound like, for a report.
     digests       results tell the SHA-256 of the output.
@@ -77,6 +79,8 @@ class Settings:
     fresh: bool = False
     bundled: bool = False
     album: bool = False
+    remote: bool = False
+    scratch_bytes: int | None = None
     measures: bool = False
     glances: bool = False
     digests: bool = False
@@ -109,6 +113,8 @@ class Job:
     readings   what the meters of stages that are shared read of the album of the input, in the order of the chain.
     values     tags of this output, (key, text) as in `TagChanges`; what the settings say goes over them.
     backup     where the old bytes are kept of an input that is its own output.
+    stamp      of an input that is named by a URL, when it was listed, see `storage`.
+    origin     such an input, where `source` is what was fetched of it.
     has_backup they are there already, as a killed run has left them.
     """
 
@@ -123,6 +129,13 @@ class Job:
     number: int | None = None
     readings: tuple[Any, ...] = ()
     values: tuple[tuple[str, str], ...] = ()
+    stamp: str = ""
+    origin: Url | None = None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is named by a URL, or its output is."""
+        return isinstance(self.source, Url) or isinstance(self.output, Url)
 
     def work(self, work: str) -> str:
         """The digest `work` of the settings, and of what is the file's own: another gain or tag is other work."""

@@ -32,6 +32,7 @@ from torchfx_cli.records import dataclass
 from torchfx_cli.tasks import journalfile as files
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.journalfile import NAME, Line, Record
+from torchfx_cli.tasks.urls import Url
 
 DONE_BEFORE = "done before"
 HASH_BYTES = 1 << 20
@@ -55,6 +56,11 @@ class Journal:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_index", _Index(self.root, self.name, self.fd))
+
+    @property
+    def private(self) -> tuple[int, ...]:
+        """What no worker may keep open: the lock would stay."""
+        return (self.fd,)
 
     def settled(self, jobs: Sequence[Job], *, strict: bool = False) -> list[Job]:
         """`jobs` for a resumed run: those done before are skipped, other outputs that a run has made may be replaced.
@@ -96,12 +102,13 @@ class Journal:
             return False
         try:
             if self.hashes:
-                return _holds(record, "in", job.source) and _holds(record, "out", job.output)
-            read, made = os.stat(job.source), os.stat(job.output)
+                is_input = _is_of(record, job) if isinstance(job.source, Url) else _holds(record, "in", job.source)
+                return is_input and _holds(record, "out", job.output)
+            made = os.stat(job.output)
+            is_input = _is_of(record, job)
         except OSError:
             return False
-        return (record.get("input") == os.path.abspath(job.source) and _agree(record, _stamps("in", read))
-                and _agree(record, _stamps("out", made)) and self._is_last(job, made))
+        return is_input and _agree(record, _stamps("out", made)) and self._is_last(job, made)
 
     def _is_last(self, job: Job, made: os.stat_result) -> bool:
         """Whether the output `made` is of its last record, though with --keep-mtime all of them may look alike.
@@ -187,9 +194,8 @@ def note(job: Job, settings: Settings, read: os.stat_result, made_fd: int, warni
         return
     made = os.fstat(made_fd)
     record: Record = {
-        "output": _key(job, job.root), "input": os.path.abspath(job.source),
-        "work": job.work(settings.work),
-        **_stamps("in", read), **_stamps("out", made), "out_inode": made.st_ino, "warnings": warnings,
+        "output": _key(job, job.root), "work": job.work(settings.work),
+        **_input(job, read), **_stamps("out", made), "out_inode": made.st_ino, "warnings": warnings,
         "noted_ns": time.time_ns()}
     if job.number is not None:
         record["number"] = job.number
@@ -252,6 +258,20 @@ def _holds(record: Record, which: str, path: Path) -> bool:
     return noted is not None and record.get(f"{which}_bytes") == os.stat(path).st_size and noted == sha256_of(path)
 
 
+def _is_of(record: Record, job: Job) -> bool:
+    """Whether it was made of the input of `job`, by its path, size and time. Raises OSError."""
+    read = None if isinstance(job.source, Url) else os.stat(job.source)
+    return _agree(record, _input(job, read))
+
+
+def _input(job: Job, read: os.stat_result | None) -> Record:
+    """What is noted of the input of `job`; `read`: the file as it was when it was opened."""
+    url = job.source if isinstance(job.source, Url) else job.origin
+    if url is not None:
+        return {"input": str(url), "in_stamp": job.stamp}
+    return {"input": os.path.abspath(job.source), **_stamps("in", os.stat(job.source) if read is None else read)}
+
+
 def _agree(record: Record, stamps: Record) -> bool:
     return all(record.get(name) == value for name, value in stamps.items())
 
@@ -261,7 +281,7 @@ def root_of(jobs: Sequence[Job]) -> Path:
     roots = {job.root for job in jobs}
     if len(roots) != 1 or None in roots:
         raise UsageError("--resume needs one output folder for all files: give it with -o FOLDER/")
-    return Path(str(roots.pop()))
+    return next(root for root in roots if root is not None)
 
 
 def sha256_of(file: str | Path | int) -> str:

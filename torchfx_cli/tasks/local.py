@@ -10,6 +10,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from torchfx_cli.errors import FileError
 from torchfx_cli.stream.stdio import STDIO
@@ -20,7 +21,13 @@ from torchfx_cli.tasks.folders import Roots, make_root
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.onefile import RunObserver, step_of
 from torchfx_cli.tasks.report import FileResult, Report, failed
+from torchfx_cli.tasks.urls import Url
 from torchfx_cli.tasks.workers import Task
+
+if TYPE_CHECKING:
+    from torchfx_cli.tasks.remotejournal import RemoteJournal
+
+    Notes = journal.Journal | RemoteJournal
 
 
 def run_jobs(jobs: Sequence[Job], settings: Settings, observer: RunObserver, report: Report | None = None) -> Report:
@@ -48,7 +55,7 @@ def run_jobs(jobs: Sequence[Job], settings: Settings, observer: RunObserver, rep
     return report
 
 
-def _measure(observer: RunObserver, notes: journal.Journal | None, jobs: Sequence[Job], settings: Settings
+def _measure(observer: RunObserver, notes: Notes | None, jobs: Sequence[Job], settings: Settings
              ) -> Generator[tuple[int, FileResult], None, None]:
     with closing(_results(jobs, settings, RunObserver(), notes, {})) as results:
         for done, result in enumerate(results, 1):
@@ -56,7 +63,7 @@ def _measure(observer: RunObserver, notes: journal.Journal | None, jobs: Sequenc
             yield result
 
 
-def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, notes: journal.Journal | None,
+def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, notes: Notes | None,
              failures: Mapping[int, FileResult]) -> Generator[tuple[int, FileResult], None, None]:
     """The number and the result of each job, as they end; `failures` are those known by now."""
     waiting = []
@@ -76,7 +83,7 @@ def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, not
     if waiting:
         from torchfx_cli.tasks.pool import WorkerPool
 
-        private = () if notes is None else (notes.fd,)
+        private = () if notes is None else notes.private
         pool = WorkerPool(min(settings.jobs, len(waiting)), settings, observer, private)
         yield from pool.run(waiting)
     for task in here:  # behind the workers: a fork copies no threads, and engines have some
@@ -87,11 +94,15 @@ def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, not
         yield task.number, result
 
 
-def _journal(jobs: Sequence[Job], settings: Settings) -> AbstractContextManager[journal.Journal | None]:
+def _journal(jobs: Sequence[Job], settings: Settings) -> AbstractContextManager[Notes | None]:
     """A journal of the one output folder; none where there are several, or for a single file where no batch has one."""
     roots = {job.root for job in jobs}
     root = roots.pop() if len(roots) == 1 else None
     if root is None or not (settings.is_batch or journal.is_kept_in(root)):
         return nullcontext()
+    if isinstance(root, Url):
+        from torchfx_cli.tasks import remotejournal
+
+        return remotejournal.opened(root, settings.work)
     make_root(root)
     return journal.opened(root, settings.work, hashes=settings.hashes, shared=not settings.resume)

@@ -64,7 +64,12 @@ def step_of(settings: Settings) -> Callable[[Job, Settings, RunObserver], FileRe
         from torchfx_cli.tasks.inspection import inspect_file
 
         return inspect_file
-    return measure_file if settings.measures else process_file
+    step = measure_file if settings.measures else process_file
+    if settings.remote:
+        from torchfx_cli.tasks.staging import staged
+
+        return staged(step)
+    return step
 
 
 def process_file(job: Job, settings: Settings, observer: RunObserver) -> FileResult:

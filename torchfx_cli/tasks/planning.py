@@ -26,8 +26,11 @@ from torchfx_cli.tasks.folders import DEFAULT_FOLDER
 from torchfx_cli.tasks.inputs import Input
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.naming import output_path, written_instead
+from torchfx_cli.tasks.urls import Url, below, is_url, path_of
 
 STDIN_NAME = "stdin.wav"  # of what has none
+WAYS_OUT = "; use --overwrite to replace, --skip-existing to leave, or --resume to go on with a batch"
+REPLACE_IT = "; use --overwrite to replace it, too"
 MAX_PROBLEMS = 10  # shown; a mistake in the command may give one a file
 
 
@@ -50,15 +53,56 @@ def plan_jobs(inputs: Sequence[Input], output: str | None, settings: Settings, *
             continue
         path = output_path(found, output=output, inputs=len(inputs), template=template, extension=extension,
                            chain=chain, number=number)
-        jobs.append(Job(_path(found.path), Path(path), root=_root_of(found, output, path)))
+        jobs.append(Job(_path(found.path), path_of(path), root=_root_of(found, output, path), stamp=found.stamp))
     problems = _impossible_formats(jobs, settings)
     problems += find_conflicts([(str(job.source), str(job.output)) for job in jobs], in_place=False)
+    problems += _overwriting_urls(jobs)
+    elsewhere = [job for job in jobs if isinstance(job.output, Url)]
+    if settings.keep_mtime and elsewhere:
+        raise UsageError("--keep-mtime: storage behind a URL sets the times of its objects itself")
+    root = journal.root_of(jobs) if resume and jobs else None
+    stored, own = _stored(elsewhere) if elsewhere else (set(), set())
     if settings.skip_existing:
-        jobs = [replace(j, skip="the output exists") if os.path.lexists(j.output) else j for j in jobs]
+        jobs = [replace(j, skip="the output exists") if j.output in stored or os.path.lexists(j.output) else j
+                for j in jobs]
     else:
-        problems += _occupied(jobs, settings, journal.root_of(jobs) if resume and jobs else None)
+        problems += _occupied_urls(stored - own if resume else stored, settings, resume=resume)
+        problems += _occupied((job for job in jobs if not isinstance(job.output, Url)), settings, root)
     _refuse(problems)
     return [*jobs, *faulty]
+
+
+def _overwriting_urls(jobs: Sequence[Job]) -> list[str]:
+    """URLs that are an input and an output; of paths, `find_conflicts` tells."""
+    sources = {job.source for job in jobs if isinstance(job.source, Url)}
+    return [f"{job.source}: the output {job.output} would overwrite an input; choose another --output"
+            for job in jobs if job.output in sources]
+
+
+def _stored(jobs: Sequence[Job]) -> tuple[set[Path], set[Path]]:
+    """The outputs, named by URLs, that are there, and those of them that a run has made."""
+    from torchfx_cli.tasks import remotejournal, storage
+
+    there, own = set[Path](), set[Path]()
+    for root in {job.root for job in jobs}:
+        outputs = [job.output for job in jobs if job.root == root]
+        if root is None:
+            stamps = storage.stamps_of([Url(str(output)) for output in outputs])
+            there |= {output for output, stamp in zip(outputs, stamps, strict=True) if stamp}
+            continue
+        found, made = remotejournal.made_in(Url(str(root)), {below(output, root) for output in outputs})
+        there |= {root / name for name in found}
+        own |= {root / name for name in made}
+    return there, own
+
+
+def _occupied_urls(outputs: Iterable[Path], settings: Settings, *, resume: bool) -> list[str]:
+    """The same as `_occupied`."""
+    unknown = ", and is not what the journal says was made" if resume else ""
+    problems = [] if settings.overwrite else [f"{output} exists{unknown}" for output in sorted(outputs)]
+    if problems:
+        problems[-1] += REPLACE_IT if resume else WAYS_OUT
+    return problems
 
 
 def _into_pipe(inputs: Sequence[Input], settings: Settings) -> Job:
@@ -73,7 +117,7 @@ def _into_pipe(inputs: Sequence[Input], settings: Settings) -> Job:
 
 def _path(name: str) -> Path:
     """`name` as a path; a file called ./- is none of the standard streams."""
-    path = Path(name)
+    path = path_of(name)
     return path.absolute() if path == STDIO and name != str(STDIO) else path
 
 
@@ -86,6 +130,8 @@ def plan_in_place(inputs: Sequence[Input], backup: str, settings: Settings, *, r
         if found.fault is not None:
             faulty.append(Job(Path(found.path), Path(found.path), fault=found.fault))
             continue
+        if is_url(found.path):
+            raise UsageError(f"--in-place: {printable(found.path)} is not a file of this machine; give --output")
         is_link = os.path.islink(found.path)  # it stays one: the file that it leads to is replaced
         path = Path(os.path.realpath(found.path) if is_link else found.path)
         job = Job(Path(found.path), path, overwrite=True, backup=Path(f"{path}{backup}"))
@@ -122,7 +168,7 @@ def _folder_of(found: Input, output: str | None) -> Path:
 @lru_cache(maxsize=16)
 def _one_path(name: str) -> Path:
     """The same object for all jobs of a batch: a path takes some 500 bytes."""
-    return Path(name)
+    return path_of(name)
 
 
 def _impossible_formats(jobs: Sequence[Job], settings: Settings) -> list[str]:
@@ -164,8 +210,7 @@ def _occupied(jobs: Iterable[Job], settings: Settings, resumed: Path | None) -> 
         elif not settings.overwrite and not is_own(job.output):
             problems.append(f"{job.output} exists{unknown}")
     if any(problem.endswith(f" exists{unknown}") for problem in problems):
-        problems[-1] += ("; use --overwrite to replace, --skip-existing to leave, or --resume to go on with a batch"
-                         if resumed is None else "; use --overwrite to replace it, too")
+        problems[-1] += WAYS_OUT if resumed is None else REPLACE_IT
     return problems
 
 

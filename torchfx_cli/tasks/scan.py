@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from torchfx_cli.errors import UsageError, printable
@@ -20,6 +20,7 @@ UNDECODED = frozenset((
     ".ofs", ".qcp", ".ra", ".ram", ".shn", ".spx", ".tak", ".thd", ".tta", ".wma", ".wv",
 ))
 UNDECODED_WORDS = ": cannot be decoded here"
+SEARCHED_OUTPUT = "{} would be searched for inputs and is the output folder; choose another --output"
 VIDEOS = frozenset((".mkv", ".mov", ".mp4", ".webm"))  # nobody misses them among the sounds
 
 
@@ -60,6 +61,7 @@ class Finder:
         self._exclude = [patterns.compiled(pattern.rstrip("/")) for pattern in exclude]
         self._output = identity_of(output) if output is not None else None
         self._default = output is None
+        self._output_name = None if output is None else output.rstrip("/")
         self._skipped = skipped
         self._entered: set[tuple[int, int]] = set()
 
@@ -78,10 +80,34 @@ class Finder:
             return root, iter(())
         return root, self._search(root, wanted, patterns.folders_deep(rest))
 
+    def stored(self, names: Iterable[tuple[str, str]], top: str, rest: str = "") -> Iterator[tuple[Found, str]]:
+        """Of objects below the URL `top`, (name, stamp), each that looks like sound and matches `rest`; its stamp."""
+        if top == self._output_name:
+            raise UsageError(SEARCHED_OUTPUT.format(printable(top)))
+        wanted = patterns.compiled(rest) if rest else None
+        searched: dict[str, bool] = {"": True}
+        for relative, stamp in names:
+            path, (folder, _, name) = os.path.join(top, relative), relative.rpartition("/")
+            if wanted is not None and not wanted.fullmatch(relative):
+                continue
+            if self._is_within(folder, top, searched) and self._is_wanted(name, path, relative):
+                is_plain = not {"", ".", ".."} & set(relative.split("/"))
+                yield Found(path, relative, None if is_plain else "a part of its name is empty or made of dots"), stamp
+
+    def _is_within(self, folder: str, top: str, searched: dict[str, bool]) -> bool:
+        """Whether `folder`, and all that it is in, is searched; each is asked for once."""
+        if folder not in searched:
+            above, _, name = folder.rpartition("/")
+            path = os.path.join(top, folder)
+            searched[folder] = self._is_within(above, top, searched) and self._is_searched(name, path, folder)
+            if path == self._output_name:
+                self._skipped.note(path, "in the output folder")
+                searched[folder] = False
+        return searched[folder]
+
     def _search(self, top: str, wanted: patterns.Pattern | None, deepest: int | None) -> Iterator[Found]:
         if self._output is not None and identity_of(top or ".") == self._output:
-            raise UsageError(f"{printable(top or '.')} would be searched for inputs and is the output folder; "
-                             "choose another --output")
+            raise UsageError(SEARCHED_OUTPUT.format(printable(top or ".")))
         self._entered = set()  # one folder may be given twice; its files are told apart later
         waiting = [(top, "", 0)]  # no recursion: folders can be nested deeper than calls
         while waiting:
