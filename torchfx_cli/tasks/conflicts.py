@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from torchfx_cli.records import dataclass
 from torchfx_cli.stream.place import DASH, STDIN, followed, stream_at
+from torchfx_cli.tasks.urls import is_url
 
 Pair = tuple[str, str]
 # How two inputs come to outputs of different names.
@@ -114,6 +115,8 @@ def _overwritten(pairs: Sequence[Pair]) -> list[str]:
 
 def _place(path: str, folders: dict[str, Place]) -> Place:
     """The same for all ways to write one place, whether or not something is there: its folder, and its name."""
+    if is_url(path):
+        return (path,)
     with contextlib.suppress(OSError, ValueError):  # a loop of links leads nowhere
         path = followed(path)
     folder, name = os.path.split(path)
@@ -132,8 +135,10 @@ def _place_of_folder(folder: str) -> Place:
     return (*(identity or ()), *reversed(missing))
 
 
-def _identity(path: str | int) -> tuple[int, int] | None:
-    """Device and inode behind a name, links followed: the same for all names of one file."""
+def _identity(path: str | int) -> Place | None:
+    """Device and inode behind a name, links followed: the same for all names of one file. A URL is its own."""
+    if isinstance(path, str) and is_url(path):
+        return (path,)
     try:
         return _identity_of(os.stat(path))
     except (OSError, ValueError):

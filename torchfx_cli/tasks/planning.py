@@ -56,7 +56,6 @@ def plan_jobs(inputs: Sequence[Input], output: str | None, settings: Settings, *
         jobs.append(Job(_path(found.path), path_of(path), root=_root_of(found, output, path), stamp=found.stamp))
     problems = _impossible_formats(jobs, settings)
     problems += find_conflicts([(str(job.source), str(job.output)) for job in jobs], in_place=False)
-    problems += _overwriting_urls(jobs)
     elsewhere = [job for job in jobs if isinstance(job.output, Url)]
     if settings.keep_mtime and elsewhere:
         raise UsageError("--keep-mtime: storage behind a URL sets the times of its objects itself")
@@ -70,13 +69,6 @@ def plan_jobs(inputs: Sequence[Input], output: str | None, settings: Settings, *
         problems += _occupied((job for job in jobs if not isinstance(job.output, Url)), settings, root)
     _refuse(problems)
     return [*jobs, *faulty]
-
-
-def _overwriting_urls(jobs: Sequence[Job]) -> list[str]:
-    """URLs that are an input and an output; of paths, `find_conflicts` tells."""
-    sources = {job.source for job in jobs if isinstance(job.source, Url)}
-    return [f"{job.source}: the output {job.output} would overwrite an input; choose another --output"
-            for job in jobs if job.output in sources]
 
 
 def _stored(jobs: Sequence[Job]) -> tuple[set[Path], set[Path]]:

@@ -92,7 +92,7 @@ def fetch(url: Url, stamp: str, to: Path) -> None:
         fs.get_file(path, str(to))
         size, md5 = measured(to)
         tag = stamp.partition("-")[2]
-        if stamp and not (size == bytes_of(stamp) and tag == md5) and _stamp(_info(fs, path)) != stamp:
+        if not (size == bytes_of(stamp) and tag == md5) and _differ(stamp, _stamp(_info(fs, path))):
             raise FileError("changed after it was listed; run it again")
         if bytes_of(stamp) and size != bytes_of(stamp):
             raise OSError(f"{size} bytes came of {bytes_of(stamp)}")
@@ -103,14 +103,23 @@ def fetch(url: Url, stamp: str, to: Path) -> None:
 def deliver(source: Path, url: Url, size: int, md5: str, *, overwrite: bool) -> None:
     """The file `source`, which was `measured`, as the object `url`: complete or not at all, and read back."""
     def put(fs: Any, path: str) -> None:
-        if not overwrite and _info(fs, path):
-            raise FileError("exists; --overwrite replaces it")
-        if _is_object_store(url):
-            fs.put_file(str(source), path)
-        else:
-            _put_and_rename(fs, source, path)
-        _read_back(fs, path, source, f"{size}-{md5}")
+        folder, _, name = path.rpartition("/")
+        part = path if is_store else f"{folder}/.{name}.torchfx-{os.getpid():x}-{time.time_ns():x}"
+        if not is_store:
+            fs.makedirs(folder, exist_ok=True)
+        try:
+            fs.put_file(str(source), part)
+            _read_back(fs, part, source, f"{size}-{md5}")
+            if not is_store:
+                _rename(fs, part, path)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                fs.rm_file(part)
+            raise
 
+    is_store = _is_object_store(url)
+    if not overwrite and stamp_of(url):
+        raise FileError(f"{url} exists; --overwrite replaces it")
     _tried(url, "write", put)
 
 
@@ -143,19 +152,11 @@ def measured(path: Path) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def _put_and_rename(fs: Any, source: Path, path: str) -> None:
-    folder, _, name = path.rpartition("/")
-    fs.makedirs(folder, exist_ok=True)
-    part = f"{folder}/.{name}.torchfx-{os.getpid():x}-{time.time_ns():x}"
-    try:
-        fs.put_file(str(source), part)
-        if _info(fs, path):
-            fs.rm_file(path)
-        fs.mv(part, path)
-    except BaseException:
-        with contextlib.suppress(Exception):
-            fs.rm_file(part)
-        raise
+def _rename(fs: Any, part: str, path: str) -> None:
+    """Not every file system renames over a file."""
+    if _info(fs, path):
+        fs.rm_file(path)
+    fs.mv(part, path)
 
 
 def _read_back(fs: Any, path: str, source: Path, wanted: str) -> None:
@@ -212,8 +213,14 @@ def _stamp(info: Mapping[str, Any]) -> str:
     return f"{'' if size is None else size}-{_plain(tag)}"
 
 
-def _plain(tag: object) -> str:
-    return str(tag).strip('"')
+def _plain(tag: Any) -> str:
+    """A time is the same as a date and as seconds: listings and questions for one object tell it differently."""
+    return str(tag.timestamp() if hasattr(tag, "timestamp") else tag).strip('"')
+
+
+def _differ(stamp: str, other: str) -> bool:
+    """Whether two stamps cannot be of one object; what only one of them tells does not count."""
+    return any(one and two and one != two for one, two in zip(stamp.partition("-"), other.partition("-"), strict=True))
 
 
 def _is_object_store(url: Url) -> bool:

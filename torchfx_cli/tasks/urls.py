@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path
 from typing import cast
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _LOCAL = ("file", "local")
-_SLASHES = re.compile(r"([^:/]+):/*")
 
 
 def is_url(word: str) -> bool:
@@ -22,21 +22,35 @@ def local_path(word: str) -> str:
     return word[found.end() :] if found and found[1].lower() in _LOCAL else word
 
 
-class Url(PurePosixPath):
-    """A URL, whose parts are those of a path; it has nothing that a disk would be asked for."""
+class Url(str):
+    """A URL that goes where a path does, as far as only its parts are asked for. A batch may hold a million of them."""
 
-    def __str__(self) -> str:
-        return _SLASHES.sub(r"\1://", super().__str__(), count=1)
+    __slots__ = ()
 
-    def __fspath__(self) -> str:
-        return str(self)
+    @property
+    def name(self) -> str:
+        """What stands behind the last slash."""
+        return self.rpartition("/")[2]
+
+    @property
+    def suffix(self) -> str:
+        """The extension, with its dot."""
+        return os.path.splitext(self.name)[1]
+
+    @property
+    def parent(self) -> Url:
+        """The folder that it lies in."""
+        return Url(self.rpartition("/")[0])
+
+    def __truediv__(self, name: str) -> Url:
+        return Url(f"{self.rstrip('/')}/{name}")
 
 
 def path_of(word: str) -> Path:
-    """`word`, a path or a URL. A Url goes where a path does, as far as only its parts are asked for."""
+    """`word`, a path or a URL."""
     return cast(Path, Url(word)) if is_url(word) else Path(word)
 
 
-def below(url: PurePath, root: PurePath) -> str:
-    """The name of `url` below `root`."""
-    return url.relative_to(root).as_posix()
+def below(url: object, root: object) -> str:
+    """The name of `url` below the folder `root`."""
+    return str(url).removeprefix(f"{str(root).rstrip('/')}/")
