@@ -114,6 +114,7 @@ def test_urls_have_the_parts_of_a_path() -> None:
     url = Url("s3://bucket/a//b.x/in.tar.wav")
     assert (url.name, url.suffix, url.parent, url / "c") == (
         "in.tar.wav", ".wav", "s3://bucket/a//b.x", "s3://bucket/a//b.x/in.tar.wav/c")
+    assert Url("s3://bucket/clean/") / "a.wav" == "s3://bucket/clean/a.wav"
     assert is_url("s3://b/x")
     assert is_url("https://host/x")
     assert is_url("gs://b")

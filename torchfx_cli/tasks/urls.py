@@ -27,6 +27,9 @@ class Url(str):
 
     __slots__ = ()
 
+    def __new__(cls, word: str) -> Url:
+        return super().__new__(cls, word.rstrip("/"))
+
     @property
     def name(self) -> str:
         """What stands behind the last slash."""
@@ -43,7 +46,7 @@ class Url(str):
         return Url(self.rpartition("/")[0])
 
     def __truediv__(self, name: str) -> Url:
-        return Url(f"{self.rstrip('/')}/{name}")
+        return Url(f"{self}/{name}")
 
 
 def path_of(word: str) -> Path:
@@ -53,4 +56,4 @@ def path_of(word: str) -> Path:
 
 def below(url: object, root: object) -> str:
     """The name of `url` below the folder `root`."""
-    return str(url).removeprefix(f"{str(root).rstrip('/')}/")
+    return str(url).removeprefix(f"{root}/")
