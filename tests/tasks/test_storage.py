@@ -242,6 +242,14 @@ def test_what_is_written_is_read_back(stored: Faulty, corpus: Path, waits: list[
     assert not [name for name in stored.find("/bucket/deep") if "torchfx" in name]
 
 
+def test_a_dry_run_fetches_nothing(stored: Faulty, corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Faulty.faults[:] = [OSError("fetched")]
+    assert run(["process", f"{ROOT}/raw/", "-e", "gain:-3", "-o", f"{ROOT}/clean/", "--dry-run"]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        f"{ROOT}/raw/a.wav -> {ROOT}/clean/a.wav", "  1.6 kB, looked at when it is fetched"]
+    assert names(stored) == []
+
+
 def test_storage_that_tells_no_md5_tells_the_size() -> None:
     md5 = "0123456789abcdef0123456789abcdef"
     assert storage.agrees(f"5-{md5}", 5, md5)

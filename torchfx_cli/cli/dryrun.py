@@ -18,6 +18,7 @@ from torchfx_cli.tasks.albums import album_of
 from torchfx_cli.tasks.fileplan import JobPlan, describe_job
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.preflight import free_bytes, needed_bytes
+from torchfx_cli.tasks.urls import Url, bytes_of
 
 HARMLESS_DB = 0.01
 SIZES = ("bytes", "kB", "MB", "GB", "TB")
@@ -30,6 +31,9 @@ def show_plans(jobs: Sequence[Job], settings: Settings, engine: str, *, as_json:
         try:
             if job.fault:
                 raise FileError(job.fault)
+            if isinstance(job.source, Url) and not job.skip:
+                show.say(*_unseen(job, as_json=as_json))
+                continue
             todo = None if job.skip else describe_job(job, settings)
         except FileError as error:
             code = max(code, error.exit_code)
@@ -48,6 +52,13 @@ def show_plans(jobs: Sequence[Job], settings: Settings, engine: str, *, as_json:
 
 def _names(job: Job) -> dict[str, Any]:
     return {"input": str(job.source), "output": str(job.output)}
+
+
+def _unseen(job: Job, *, as_json: bool) -> list[str]:
+    """Of an input that is fetched only when it is done."""
+    if as_json:
+        return [json.dumps(_names(job) | {"status": "planned"})]
+    return [f"{job.source} -> {job.output}", f"  {_size(bytes_of(job.stamp))}, looked at when it is fetched"]
 
 
 def _lines(job: Job, todo: JobPlan | None, settings: Settings, engine: str) -> list[str]:

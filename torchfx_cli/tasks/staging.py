@@ -27,7 +27,7 @@ from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.onefile import Measurement, RunObserver
 from torchfx_cli.tasks.preflight import SAMPLES_PER_BYTE
 from torchfx_cli.tasks.report import FileResult
-from torchfx_cli.tasks.urls import Url
+from torchfx_cli.tasks.urls import Url, bytes_of
 
 WAIT_S = 0.05
 NEED, GATE = "need", "gate"
@@ -79,7 +79,7 @@ def _here(job: Job, folder: Path) -> Job:
 
 def needed_bytes(job: Job) -> int:
     """What `job` takes here: as much as it has bytes elsewhere, and an output of as many samples, not compressed."""
-    fetched = storage.bytes_of(job.stamp) if isinstance(job.source, Url) else 0
+    fetched = bytes_of(job.stamp) if isinstance(job.source, Url) else 0
     if not isinstance(job.output, Url):
         return fetched
     size = fetched or os.stat(job.source).st_size

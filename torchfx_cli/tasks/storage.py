@@ -4,7 +4,7 @@ No other file knows fsspec, and a run without URLs never loads it. Who may read 
 fsspec and its file systems find as they do elsewhere: in the environment and in their own configuration.
 
 What may pass by itself, such as a busy server or a token that has run out, is tried `TRIES` times, at first after half
-a second, then after twice as long each time. What stays is a FileError.
+a second, then after twice as long each time. What stays is a FileError, or where a folder is listed a RunError.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from torchfx_cli.errors import FileError, RunError, UsageError
-from torchfx_cli.tasks.urls import Url
+from torchfx_cli.tasks.urls import Url, bytes_of
 
 T = TypeVar("T")
 
@@ -34,6 +34,7 @@ TAGS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified", "up
 EXTRAS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "abfss": "adlfs", "az": "adlfs",
           "http": "aiohttp", "https": "aiohttp", "sftp": "paramiko", "ssh": "paramiko", "oss": "ossfs"}
 _MD5 = re.compile(r"[0-9a-f]{32}")
+FINAL = ("NoCredentialsError", "PermissionError", "NotImplementedError", "ParamValidationError")
 _EXPIRED = re.compile("expire", re.IGNORECASE)
 
 
@@ -72,12 +73,6 @@ def stamps_of(urls: Sequence[Url]) -> list[str]:
     """The same of many, some at a time."""
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         return list(pool.map(stamp_of, urls))
-
-
-def bytes_of(stamp: str) -> int:
-    """The length of an object with this stamp; 0 where it is not known."""
-    count = stamp.partition("-")[0]
-    return int(count) if count.isdigit() else 0
 
 
 def agrees(stamp: str, size: int, md5: str) -> bool:
@@ -250,10 +245,11 @@ def _tried(url: Url, verb: str, action: Callable[[Any, str], T]) -> T:
             is_expired = _EXPIRED.search(words) is not None
             if is_expired:
                 fs.clear_instance_cache()  # the next one asks for the token again
-            is_final = isinstance(error, (PermissionError, NotImplementedError)) and not is_expired
+            is_final = type(error).__name__ in FINAL and not is_expired
             if is_final or attempt == TRIES:
                 tried = "" if is_final else f" (tried {TRIES} times)"
-                raise FileError(f"cannot {verb} {url}: {words}{tried}") from None
+                kind = RunError if verb == "list" else FileError
+                raise kind(f"cannot {verb} {url}: {words}{tried}") from None
         time.sleep(wait_s)
         wait_s *= 2
     raise AssertionError("unreachable")

@@ -57,3 +57,9 @@ def path_of(word: str) -> Path:
 def below(url: object, root: object) -> str:
     """The name of `url` below the folder `root`."""
     return str(url).removeprefix(f"{root}/")
+
+
+def bytes_of(stamp: str) -> int:
+    """The length of an object with this stamp, see `storage.stamp_of`; 0 where it is not known."""
+    count = stamp.partition("-")[0]
+    return int(count) if count.isdigit() else 0
