@@ -12,7 +12,7 @@
 #ifndef FIR_ONCE
 #define FIR_ONCE
 enum { FIR_ROOM = 4096, /* doubles, 32 KB: what a first-level cache holds */
-       FIR_SHORT = 24,  /* fewer taps cost less than laying out anew */
+       FIR_SHORT = 12,  /* fewer taps cost less than laying out anew */
        /* As many sums in flight as two multiply-adds a cycle, four cycles long, need, and as registers are left. */
        FIR_TAPS = 3, MIRRORED_VECS = 8, ANY_VECS = 12 };
 
