@@ -131,11 +131,10 @@ def cases(kernel: Kernel, rng: np.random.Generator) -> Iterator[Case]:
         for sos in (SIX_SECTIONS[:1], SIX_SECTIONS):
             yield cascade(kernel, x, sos)
     for channels in (1, 2):
-        x, taps = rng.standard_normal((SAMPLES // channels, channels)), signal.firwin(65, 0.3)
-        history = np.zeros((64, channels))
-        direct = partial(summed, kernel, x, taps, history, np.empty_like(x))
-        yield Case(f"65 taps, {channels} channels", "lfilter", x.size, direct,
-                   partial(signal.lfilter, taps, [1.0], x, axis=0), partial(history.fill, 0.0), ipp_fir(x, taps))
+        x = rng.standard_normal((SAMPLES // channels, channels))
+        yield short_fir(kernel, x, signal.firwin(65, 0.3), "65 taps, linear phase")
+        shortest = np.ascontiguousarray(signal.minimum_phase(signal.firwin(129, 0.3)))
+        yield short_fir(kernel, x, shortest, "65 taps, minimum phase")
     for channels in (1, 2, 8):
         x = rng.standard_normal((SAMPLES // channels, channels))
         fir = kernel.fft_fir(reduce(np.convolve, FIVE_FIRS), channels)
@@ -157,6 +156,13 @@ def cascade(kernel: Kernel, x: np.ndarray, sos: np.ndarray) -> Case:
     name = f"{len(sos)} section(s), {channels} channels"
     return Case(name, "sosfilt", x.size, run, partial(signal.sosfilt, sos, x, axis=0), partial(np.copyto, y, x),
                 ipp_sections(x, sos))
+
+
+def short_fir(kernel: Kernel, x: np.ndarray, taps: np.ndarray, name: str) -> Case:
+    history = np.zeros((len(taps) - 1, x.shape[1]))
+    direct = partial(summed, kernel, x, taps, history, np.empty_like(x))
+    return Case(f"{name}, {x.shape[1]} channels", "lfilter", x.size, direct,
+                partial(signal.lfilter, taps, [1.0], x, axis=0), partial(history.fill, 0.0), ipp_fir(x, taps))
 
 
 def tiled(fir: FftFir, x: np.ndarray, out: np.ndarray) -> np.ndarray:
@@ -206,14 +212,20 @@ def print_table(kernel: Kernel, seconds: float) -> None:
 
 
 def print_thresholds(kernel: Kernel, seconds: float) -> None:
-    """Direct sum against overlap-save: where `direct_max_taps` comes from."""
-    print(f"{kernel.name}, stereo, ns per sample; direct_max_taps = {kernel.direct_max_taps}")
-    x = np.random.default_rng(0).standard_normal((SAMPLES // 2, 2))
-    for count in (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112):
-        taps, out = np.full(count, 1.0 / count), np.empty_like(x)
-        direct = partial(summed, kernel, x, taps, np.zeros((count - 1, 2)), out)
-        ours, theirs = alternate(Case("", "", x.size, direct, partial(tiled, kernel.fft_fir(taps, 2), x, out)), seconds)
-        print(f"{count:4d} taps   direct {ours / x.size * 1e9:6.2f}   fft {theirs / x.size * 1e9:6.2f}", flush=True)
+    """Direct sum against overlap-save: where `direct_max_taps` and `mirrored_max_taps` come from."""
+    print(f"{kernel.name}, stereo, ns per sample; up to {kernel.direct_max_taps} taps are summed directly, of linear "
+          f"phase up to {kernel.mirrored_max_taps}")
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((SAMPLES // 2, 2))
+    out = np.empty_like(x)
+    for count in (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192):
+        mirrored, any_taps = np.full(count, 1.0 / count), rng.standard_normal(count)
+        direct, linear = (partial(summed, kernel, x, taps, np.zeros((count - 1, 2)), out) for taps in
+                          (any_taps, mirrored))
+        fft = partial(tiled, kernel.fft_fir(mirrored, 2), x, out)
+        ours, theirs, phase = (t / x.size * 1e9 for t in alternate(Case("", "", x.size, direct, fft, ipp=linear),
+                                                                   seconds))
+        print(f"{count:4d} taps   direct {ours:6.2f}   linear phase {phase:6.2f}   fft {theirs:6.2f}", flush=True)
 
 
 def main() -> None:

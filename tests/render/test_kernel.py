@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 
@@ -195,14 +196,23 @@ def test_a_native_filter_decays_to_silence_and_not_to_subnormal_numbers(kernel: 
 # ---- impulse responses
 
 
-@pytest.mark.parametrize("taps", [1, 2, 7, 32, 64, 101])
-def test_a_direct_fir_is_a_convolution_in_any_blocks(kernel: Kernel, taps: int) -> None:
-    h = noise(taps, seed=2)
-    for channels in (1, 2, 3, 8, 33):
+def mirrored(taps: int) -> np.ndarray:
+    """A linear-phase design as far as rounding lets it be one."""
+    half = noise(taps, seed=2)
+    return (half + half[::-1]) * (1.0 + 2e-16 * np.sign(noise(taps, seed=3)))
+
+
+@pytest.mark.parametrize("taps", [1, 2, 7, 12, 32, 65, 101])
+@pytest.mark.parametrize("design", [lambda taps: noise(taps, seed=2), mirrored], ids=["any", "mirrored"])
+def test_a_direct_fir_is_a_convolution_in_any_blocks(
+    kernel: Kernel, taps: int, design: Callable[[int], np.ndarray]
+) -> None:
+    h = design(taps)
+    for channels in (1, 2, 3, 5, 8, 33):
         x = noise(600, channels)
         truth = np.stack([np.convolve(c, h)[:600] for c in x.T], axis=1)
         results = []
-        for edges in ([0, 600], [0, 0, 1, 2, 4, 21, 38, 547, 600], [*range(150), 600]):
+        for edges in ([0, 600], [0, 0, 1, 2, 4, 21, 38, 547, 600], [*range(70), 600]):
             out, history = np.empty_like(x), np.zeros((taps - 1, channels))
             for start, end in pairwise(edges):
                 kernel.fir_direct(x[start:end], h, history, out[start:end])
@@ -210,6 +220,28 @@ def test_a_direct_fir_is_a_convolution_in_any_blocks(kernel: Kernel, taps: int) 
             assert np.array_equal(history, x[600 - taps + 1 :])
         assert relative(results[0], truth) < SAME_FILTER
         assert all(np.array_equal(results[0], other) for other in results[1:]), f"{channels} channels"
+
+
+@pytest.mark.parametrize("design", [lambda taps: noise(taps, seed=2), mirrored], ids=["any", "mirrored"])
+def test_a_direct_fir_keeps_float64_over_a_long_block_and_writes_nothing_else(
+    kernel: Kernel, design: Callable[[int], np.ndarray]
+) -> None:
+    """Each value against exact sums, within a few roundings of the sum of |tap sample|."""
+    h = design(65)
+    for channels, start in ((1, 9100), (2, 4711), (3, 2222)):
+        x, out = noise(9200, channels), np.full((9200, channels), 7.0)
+        whole = out[64:-3]
+        kernel._fir(x[:-3], h, whole)
+        assert (out[:64] == 7.0).all()
+        assert (out[-3:] == 7.0).all()
+        for n in (64, start, 9196):
+            for c in range(channels):
+                terms = [Fraction(a) * Fraction(b) for a, b in zip(h, x[n - 64 : n + 1, c][::-1], strict=True)]
+                assert abs(Fraction(out[n, c]) - sum(terms)) < 1e-15 * sum(map(abs, terms))
+        for n in (start, 9197):
+            again = np.empty((n - 64, channels))
+            kernel._fir(x[:n], h, again)
+            assert np.array_equal(again, whole[: len(again)])
 
 
 def push(kernel: Kernel, h: np.ndarray, x: np.ndarray, edges: list[int]) -> np.ndarray:

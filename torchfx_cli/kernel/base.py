@@ -27,6 +27,7 @@ BITS = {
 }
 MIN_FFT_SIZE = 2048
 LONG_TAPS = 1 << 16
+MIRRORED = 2.0**-50  # of the largest tap: how far two that mirror each other may differ, as in fir.h
 POWER_CHANNELS = 2048  # at most, see power.h
 SECTION_STATE, ALONE_STATE = 2, 24  # numbers a section and channel, of several sections and of one alone
 TABLES, RESPONSE = 10, 2  # of a transform's size: roots and room to work in, which others may share, and its own
@@ -44,12 +45,14 @@ def _state_shape(sections: int, channels: int) -> tuple[int, int, int]:
 class Kernel(ABC):
     """One way to run the loops. `name` says which, `reason` why it is not a better one ("" if it is the best).
 
-    direct_max_taps   up to here `fir_direct` is faster than `fft_fir`.
+    direct_max_taps    up to here `fir_direct` is faster than `fft_fir`,
+    mirrored_max_taps  and up to here where taps mirror each other (linear phase).
     """
 
     name = ""
     reason = ""
     direct_max_taps = 0
+    mirrored_max_taps = 0
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy is the same; in another process it is the kernel of this name, or the best there where it has none."""
@@ -119,6 +122,12 @@ class Kernel(ABC):
         _require(x.shape[1] <= POWER_CHANNELS or not len(sos), "channels", x)
         _require(state.shape == _state_shape(len(sos), x.shape[1]), "shapes", sos, state)
         self._power(x, sos, state, weights, out)
+
+    def is_short(self, taps: Samples) -> bool:
+        """Whether `fir_direct` is faster than `fft_fir`."""
+        if not self.direct_max_taps < len(taps) <= self.mirrored_max_taps:
+            return len(taps) <= self.direct_max_taps
+        return bool(np.abs(taps - taps[::-1]).max() <= MIRRORED * np.abs(taps).max())
 
     def fir_direct(self, x: Samples, taps: Samples, history: Samples, out: Samples) -> None:
         """Convolve `x` with `taps` [N] into `out`; `history` [N-1, channels] are the input frames before x, updated."""

@@ -16,7 +16,8 @@ from torchfx_cli.kernel.reverberating import ReverbState
 
 LANES = {"avx512": 8, "avx2": 4, "baseline": 2}
 # Where overlap-save becomes cheaper than the direct sum: measured, one thread (benchmarks/kernel.py --thresholds).
-DIRECT_MAX_TAPS = {"avx512": 48, "avx2": 104, "baseline": 40}
+DIRECT_MAX_TAPS = {"avx512": 48, "avx2": 128, "baseline": 48}
+MIRRORED_MAX_TAPS = {"avx512": 48, "avx2": 176, "baseline": 60}
 ALIGNMENT_BYTES = 64  # of a vector of 8 doubles
 # Keyed by dtype objects: asking one for its name takes longer than a small block.
 SUFFIXES = {np.dtype("int16"): "i16", np.dtype("int32"): "i32", np.dtype("float32"): "f32", np.dtype("float64"): "f64"}
@@ -95,7 +96,7 @@ class Native(Kernel):
 
     def __init__(self, library: ctypes.CDLL, clone: str, name: str, reason: str = "") -> None:
         self.name, self.reason, self.clone = name, reason, clone
-        self.direct_max_taps = DIRECT_MAX_TAPS[clone]
+        self.direct_max_taps, self.mirrored_max_taps = DIRECT_MAX_TAPS[clone], MIRRORED_MAX_TAPS[clone]
         c = {name: _function(library, f"{name}_{clone}", *types) for name, types in _SIGNATURES.items()}
         self._loaders = {dtype: c[f"load_{suffix}"] for dtype, suffix in SUFFIXES.items()}
         self._storers = {dtype: c[f"store_{suffix}"] for dtype, suffix in SUFFIXES.items()}

@@ -27,7 +27,7 @@ class Twin(Kernel):
     """See `Kernel`."""
 
     name = "numpy twin"
-    direct_max_taps = 32
+    direct_max_taps = mirrored_max_taps = 32
 
     def __init__(self, reason: str = "") -> None:
         self.reason = reason

@@ -109,7 +109,7 @@ class _Builder:
         return _Cascade(self._kernel, stage, self._channels)
 
     def taps(self, stage: Taps) -> Filter:
-        if len(stage.taps) <= self._kernel.direct_max_taps:
+        if self._kernel.is_short(stage.taps):
             return _DirectFir(self._kernel, stage, self._channels)
         return self._kernel.fft_fir(stage.taps, self._channels)
 
