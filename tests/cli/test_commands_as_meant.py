@@ -96,6 +96,8 @@ def test_a_conversion_needs_no_chain(run: Any, voice: str) -> None:
     (["process", "-y", "in.wav"], "No such option: -y; here it is --overwrite ("),
     (["watch", "in", "--out", "x"], "No such option: --out; here it is --output ("),
     (["process", "-i", "in.wav"], "No such option: -i; here it is left out: torchfx process in.wav -o out.wav ("),
+    (["import", "eq.txt", "eq.yaml"], "Got unexpected extra argument(s) (eq.yaml); an output is given by -o ("),
+    (["presets", "podcast", "voice-over"], "Got unexpected extra argument(s) (voice-over) (see torchfx presets"),
     (["info", "-r", "in.wav"], "No such option: -r (see torchfx info --help)"),
     (["process", "in.wav", "--outptu", "x"], "No such option: --outptu (Possible options: --output) ("),
 ])

@@ -58,8 +58,11 @@ def app() -> Any:
 def usage_of(error: Any) -> str:
     """The parser's complaint in one line, and where to read on."""
     message = " ".join(error.format_message().split()).rstrip(".")
+    known = {name for parameter in error.ctx.command.params for name in parameter.opts} if error.ctx else set()
+    if message.startswith("Got unexpected extra argument") and "--output" in known:
+        message += "; an output is given by -o"
     if type(error).__name__ == "NoSuchOption":
-        here = hint(error.option_name, {name for parameter in error.ctx.command.params for name in parameter.opts})
+        here = hint(error.option_name, known)
         message = f"No such option: {error.option_name}; {here}" if here else message
     return message if error.ctx is None else f"{message} (see {error.ctx.command_path} --help)"
 
