@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 COLOURS = {"bold": "1", "red": "31", "yellow": "33"}
-NARROWEST = 24  # characters left for a wrapped column, however narrow the terminal is
+NARROWEST = 16  # characters left for a wrapped column, however narrow the terminal is
 
 _lost: list[OSError | ValueError] = []
 _verbose = False
