@@ -85,8 +85,8 @@ def _stage(record: dict[str, Any], plot: str) -> Iterator[str]:
         yield from _table(("key", "unit", "allowed", "default", "meaning"), rows)
     if plot:
         for page, suffix in (("light", ""), ("dark", "-dark")):
-            yield from (f"```{{image}} {plot}{suffix}.svg", f":alt: what the example of {kind} does",
-                        f":class: only-{page}", "```", "")
+            yield from (f"```{{figure}} {plot}{suffix}.svg", f":alt: what the example of {kind} does",
+                        f":figclass: drawing only-{page}", "```", "")
     for paragraph in how(kind).split("\n\n"):
         yield from (escaped(" ".join(paragraph.split())), "")
 

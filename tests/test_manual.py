@@ -31,7 +31,8 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 # How a command may end that shows a failure, a difference or a norm that is missed; the others end with 0.
 CODES = {
     "corpus/": (0, 3), "torchfx diff": (0, 1), "bad.yaml": (2,), "--files-from failed.txt": (0, 1),
-    "info podcast/ --stats --require": (3,), "info recordings/ --stats --require": (3,), " && torchfx info": (0, 3),
+    "info podcast/ --stats --require": (3,), "info recordings/ --stats --require": (3,), "info acx/": (0, 3),
+    "info air/": (0, 3), "info episodes/": (0, 3), "info data/ --require": (0, 3),
 }
 
 

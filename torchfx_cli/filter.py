@@ -1,8 +1,10 @@
-"""The filters of the Python library, each a torch module [..., channels, frames]; see `library.designed.Filter`.
+"""The filters of the Python library, each a torch module [..., channels, frames]; see `library.designed.Filter`::
 
     chain = fx.filter.HiButterworth(80, order=4) | fx.filter.Notch(50) | fx.effect.Gain(-3)
-    wave | chain                            # takes the wave's rate
+    wave | chain
     fx.filter.LoButterworth(1000, fs=48000)(x)
+
+A filter without `fs` takes the rate of the first wave that goes through it.
 """
 
 from __future__ import annotations
@@ -25,8 +27,9 @@ FIR_KINDS = ("lowpass", "highpass", "bandpass", "bandstop")
 class Cut(Filter):
     """Base of the high- and low-passes of a classical family.
 
-    Args: cutoff: in Hz, above 0 and below fs / 2. order: 1 to 40; 6 dB an octave each. fs: in Hz, or None until the
-    first wave gives it. Input and output: floating point [..., frames]. Raises ValueError for what cannot be designed.
+    `cutoff` in Hz lies above 0 and below fs / 2; `order` is 1 to 40, 6 dB an octave each; `fs` is in Hz, or None until
+    the first wave gives it. Input and output: floating point [..., frames]. Raises ValueError for what cannot be
+    designed.
     """
 
     kind = family = ""
@@ -38,7 +41,7 @@ class Cut(Filter):
 class LoButterworth(Cut):
     """Maximally flat low-pass, -3 dB at `cutoff` in Hz; `order` 1 to 40.
 
-    S. Butterworth, "On the Theory of Filter Amplifiers" (1930), by the bilinear transform, prewarped. See `Cut`.
+    After S. Butterworth, "On the Theory of Filter Amplifiers" (1930), by the bilinear transform, prewarped. See `Cut`.
     """
 
     kind, family = "lowpass", "butterworth"
@@ -62,7 +65,7 @@ class RippledCut(Filter):
 class LoChebyshev1(RippledCut):
     """Steep low-pass whose pass-band, up to `cutoff` in Hz, varies by `ripple` in dB (0.0001 to 20); `order` 1 to 40.
 
-    R. W. Daniels, "Approximation Methods for Electronic Filter Design" (1974), Chebyshev type I. See `Cut`.
+    After R. W. Daniels, "Approximation Methods for Electronic Filter Design" (1974), Chebyshev type I. See `Cut`.
     """
 
     kind, family = "lowpass", "chebyshev1"
@@ -112,7 +115,7 @@ class EllipticCut(Filter):
 class LoElliptic(EllipticCut):
     """The steepest low-pass of its `order`: `ripple` in dB up to `cutoff` in Hz, at least `attenuation` dB down beyond.
 
-    W. Cauer's filter; S. J. Orfanidis, "Lecture Notes on Elliptic Filter Design" (2006). See `Cut`.
+    The filter of W. Cauer; S. J. Orfanidis, "Lecture Notes on Elliptic Filter Design" (2006). See `Cut`.
     """
 
     kind, family = "lowpass", "elliptic"

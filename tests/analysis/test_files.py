@@ -105,3 +105,14 @@ def test_the_command_draws_files_prints_numbers_and_never_writes_over_them(
 
 def test_a_chain_given_by_its_option_is_plotted_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert torchfx(capsys, "-c", "podcast-voice") == torchfx(capsys, "podcast-voice")
+
+
+def test_the_legend_of_changes_names_each_once_and_the_chain_whose_response_is_due(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from torchfx_cli.analysis.drawing import figure_of
+
+    views = [seen(tmp_path / f"{name}.wav", noise(0.5) * gain) for name, gain in (("a", 1.0), ("b", 0.5), ("c", 0.25))]
+    due = "telephone", views[0].hz, np.zeros(len(views[0].hz))
+    figure = figure_of(panels_of(views, due), [one.name for one in views], [])
+    legends = [[text.get_text() for text in axis.get_legend().get_texts()] for axis in figure.axes if axis.get_legend()]
+    assert ["b.wav less a.wav", "c.wav less a.wav", "telephone"] in legends

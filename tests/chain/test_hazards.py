@@ -44,7 +44,10 @@ def refusal(path: Path) -> str:
     (b"chain: []\n", ":1: chain: found an empty list; expected a list of stages"),
     (b"chain:\n", ":1: chain: found nothing; expected a list of stages"),
     (b"name: x\n", ": chain is missing; write `chain:`"),
+    (b"Preamp: -6.1 dB\nFilter 1: ON PK Fc 158 Hz Gain -2.9 dB Q 0.64\n", "becomes a chain with `torchfx import`"),
+    (b"GraphicEQ: 20 -0.5; 50 1\n", ": chain is missing; an equaliser from another program becomes a chain with"),
     (b"name: x\n# \xff\n", ":2: is not UTF-8: byte 0xff; save the file as UTF-8"),
+    (b"RIFF$\0\0\0WAVEfmt \xa6", ": is no text, such as a sound; a chain file is YAML"),
     ("chain: [invert]".encode("utf-16"), ":1: is not UTF-8: byte 0xff"),
     # 61
     (b"chain:\n\t- invert\n", ":2:1: a tab cannot indent in YAML; use spaces"),

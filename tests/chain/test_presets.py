@@ -91,7 +91,8 @@ def test_what_looks_like_a_path_is_one_even_if_nothing_is_there(name: str) -> No
 
 
 @pytest.mark.parametrize(("name", "complaint"), [
-    ("telefone", "'telefone': no preset and no file has this name; did you mean telephone? (presets: a-weighting, am"),
+    ("telefone", "'telefone': no preset and no file has this name; did you mean telephone?"),
+    ("podcast.yaml", "'podcast.yaml': no file has this name; the preset is called podcast"),
     ("riaa_playback", "did you mean riaa-playback?"),
     ("qqqq", "'qqqq': no preset and no file has this name (presets: a-weighting"),
     ("", "'': is a folder, not a chain file"),
@@ -102,6 +103,14 @@ def test_an_unknown_name_is_refused_with_the_nearest(name: str, complaint: str) 
     with pytest.raises(ChainError) as caught:
         find(name)
     assert complaint in str(caught.value)
+
+
+def test_a_chain_file_that_is_named_without_its_ending_is_found_out(tmp_path: Path) -> None:
+    (tmp_path / "podcst.yaml").write_text("chain: [invert]")
+    with pytest.raises(ChainError, match=r"no file has this name; did you mean podcst\.yaml\?$"):
+        find("podcst", relative_to=tmp_path)
+    (tmp_path / "podcast.yaml").write_text("chain: [invert]")
+    assert find("podcast.yaml", relative_to=tmp_path) == tmp_path / "podcast.yaml"
 
 
 def test_the_users_folder_may_lie_elsewhere_or_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,7 +123,8 @@ def test_a_new_preset_of_nothing_is_a_right_chain(run: Any, here: Path) -> None:
 @pytest.mark.parametrize(("arguments", "words"), [
     (["--new", "../x"], "no folder"), (["--new", "a/b"], "no folder"), (["--new", ".x"], "letters, digits"),
     (["--new", "x.yaml"], "no .yaml"), (["--new", ""], "letters"), (["--new", "a b"], "letters"),
-    (["--new", "telephone"], "exists; give another name"), (["--new", "x", "--from", "telefone"], "did you mean tele"),
+    (["--new", "telephone"], "a preset telephone comes with torchfx; give another name, such as my-telephone"),
+    (["--new", "x", "--from", "telefone"], "did you mean tele"),
     (["--from", "telephone"], "give --new NAME"), (["telephone", "--new", "x"], "write --from telephone"),
 ])
 def test_a_name_that_is_none_or_is_taken_is_refused(run: Any, here: Path, arguments: list[str], words: str) -> None:

@@ -10,7 +10,9 @@ import pytest
 import soundfile as sf
 
 from torchfx_cli.chain.parse import parse_chain, parse_effect
-from torchfx_cli.cli import options
+from torchfx_cli.cli import options, show
+from torchfx_cli.cli.app import app
+from torchfx_cli.cli.foreign import HERE
 from torchfx_cli.errors import ChainError, UsageError
 
 
@@ -87,3 +89,35 @@ def test_a_conversion_needs_no_chain(run: Any, voice: str) -> None:
     assert run("process", voice, "-o", "voice.flac", "--chunk", "1s", "--subtype", "24bit").code == 0
     assert sf.info("voice.flac").subtype == "PCM_24"
     assert np.array_equal(sf.read("voice.flac")[0], np.full(480, 0.25))
+
+
+@pytest.mark.parametrize(("words", "answer"), [
+    (["process", "in.wav", "--preset", "podcast"], "No such option: --preset; here it is --chain (see torchfx process"),
+    (["process", "-y", "in.wav"], "No such option: -y; here it is --overwrite ("),
+    (["watch", "in", "--out", "x"], "No such option: --out; here it is --output ("),
+    (["process", "-i", "in.wav"], "No such option: -i; here it is left out: torchfx process in.wav -o out.wav ("),
+    (["import", "eq.txt", "eq.yaml"], "Got unexpected extra argument(s) (eq.yaml); an output is given by -o ("),
+    (["presets", "podcast", "voice-over"], "Got unexpected extra argument(s) (voice-over) (see torchfx presets"),
+    (["info", "-r", "in.wav"], "No such option: -r (see torchfx info --help)"),
+    (["process", "in.wav", "--outptu", "x"], "No such option: --outptu (Possible options: --output) ("),
+])
+def test_an_option_of_another_program_is_answered_with_the_one_here(run: Any, words: list[str], answer: str) -> None:
+    done = run(*words)
+    assert done.code == 2
+    assert answer in done.err
+
+
+def test_options_that_are_named_instead_exist_and_the_others_do_not() -> None:
+    command = app().commands["process"]
+    known = {name for parameter in command.params for name in parameter.opts}
+    assert {here for here in HERE.values() if here.startswith("--")} <= known
+    assert not HERE.keys() & known
+
+
+def test_long_lines_of_a_comparison_go_on_below_their_beginning(
+        capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(show, "is_terminal", lambda stream: True)
+    show.say_wrapped("error     at most -5.6 dBFS, at 0:00.112 in channel 1", "  short", hang=10)
+    assert capsys.readouterr().out.splitlines() == [
+        "error     at most -5.6 dBFS, at", "          0:00.112 in channel 1", "  short"]

@@ -59,6 +59,7 @@ def test_a_folder_is_held_to_what_is_required_and_each_file_gets_its_gain(run: A
     done = run("info", "--json", "--require", "loudness=-23±0.5,true_peak<=-1", tmp_path)
     assert done.code == 3
     assert done.told == ["2 of 3 files do not meet what is required"]
+    assert run("info", "--json", "--require", "channels=2", tmp_path).told == ["all 3 files meet what is required"]
     gains = {name: record["gain_db"] for name, record in records(done).items()}
     assert gains == {"good.wav": None, "soft.flac": pytest.approx(17.0, abs=0.02),
                      "loud.wav": pytest.approx(-13.0, abs=0.02)}

@@ -47,6 +47,7 @@ def test_an_unknown_preset_or_filter_names_the_nearest(run: Any) -> None:
     done = run("filters", "lowpas")
     assert (done.code, done.out) == (2, "")
     assert "did you mean lowpass?" in done.err
+    assert run("filters", "eq").err == "torchfx: error: there is no filter 'eq'; here it is peaking\n"
 
 
 def test_every_filter_is_listed_with_a_sentence(run: Any) -> None:

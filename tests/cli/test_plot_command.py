@@ -43,7 +43,8 @@ def test_a_page_says_what_it_cannot_draw(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize(("arguments", "code", "words"), [
-    ([], 2, "nothing to plot"), (["no-such-preset"], 2, "no preset and no file has this name"),
+    ([], 2, "nothing to look at"), (["no-such-preset"], 2, "no preset and no file has this name"),
+    (["riaa-playback", "eq.png"], 2, "eq.png is no chain; if it is meant as the picture, write -o eq.png"),
     (["riaa-playback", "--rate", "44100.5"], 2, "--rate: found '44100.5'; allowed is a whole number of Hz"),
     (["riaa-playback", "--channels", "65"], 2, "--channels: found '65'"),
     (["riaa-playback", "-o", "a.gif"], 2, "--output a.gif: the name has to end in .png, .svg or .pdf"),

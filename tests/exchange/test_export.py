@@ -52,9 +52,13 @@ def test_there_and_back_the_response_is_the_same(program: str) -> None:
 
 
 @pytest.mark.parametrize(("program", "said"), [("sox", "vol 1.0\n"), ("ffmpeg", "volume=1.0:precision=double\n"),
-                                               ("camilladsp", '"gain": 1.0'), ("apo", "Preamp: 0.0 dB")])
+                                               ("camilladsp", '"gain": 1.0'), ("apo", "Preamp: 0 dB")])
 def test_a_chain_of_which_all_is_bypassed_is_a_gain_of_one(program: str, said: str) -> None:
     assert said in exported(join([], ["highpass:80,bypass=true"]), program, FS)
+
+
+def test_a_preamp_is_the_gain_that_was_written() -> None:
+    assert "Preamp: -5.9 dB\n" in exported(join([], ["gain:-5.9", "peaking:frequency=1k,gain=3"]), "apo", FS)
 
 
 @pytest.mark.parametrize(("program", "effect", "said"), [

@@ -390,3 +390,8 @@ def test_the_format_is_told_from_the_content() -> None:
             "ffmpeg": "equalizer=f=1000:g=3", "camilladsp": "pipeline: []"}
     assert {name: told_from(text) for name, text in told.items()} == {name: name for name in told}
     assert told_from("hello there") is None
+
+
+def test_a_file_that_is_not_there_is_told_in_plain_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", str(tmp_path / "gone.txt")]) == 2
+    assert capsys.readouterr().err == f"torchfx: error: {tmp_path}/gone.txt: No such file or directory\n"

@@ -57,6 +57,18 @@ def test_a_folder_gives_its_sounds_in_order_with_their_places(tree: Path) -> Non
     assert found.skipped == {"hidden": 2, "no audio": 1, "in a folder of outputs": 2}
 
 
+def test_outputs_of_an_earlier_run_are_no_inputs_of_one_with_an_output_folder(tree: Path) -> None:
+    for folder in ("in/processed", "in"):
+        (tree / folder / ".torchfx-journal").touch()
+    found = gather(["in"], output="out")
+    assert paths(found)[:2] == ["in/a.wav", "in/b.flac"]
+    assert "in/processed/a.wav" not in paths(found)
+    assert "in/sub/processed/c.wav" in paths(found), "nobody knows who made it"
+    assert found.skipped == {"hidden": 2, "no audio": 1, "in a folder of outputs": 1}, "a journal is worth no word"
+    assert paths(gather(["in/processed"], output="out")) == ["in/processed/a.wav"], "it was named"
+    assert "in/processed/a.wav" in paths(gather(["in"], output="")), "a command that only looks sees all"
+
+
 def test_what_is_named_is_tried_whatever_it_is(tree: Path) -> None:
     assert gather(["in/.hidden.wav", "in/sub/deep/notes.txt", "gone.wav"]).inputs == [
         Input("in/.hidden.wav", ".hidden.wav", None), Input("in/sub/deep/notes.txt", "notes.txt", None),

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import soundfile
 from torchfx_cli.__main__ import main
 from torchfx_cli.analysis.glance import Glance
 from torchfx_cli.chain.parse import parse_chain
+from torchfx_cli.errors import UsageError
 from torchfx_cli.tasks import reportfiles
 from torchfx_cli.tasks.job import Settings
 from torchfx_cli.tasks.report import FileResult, Report, failed
@@ -40,6 +42,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def process(report: str, *more: str) -> int:
     return main(["process", "in", "-o", "out", "-e", "gain:-6", "--report", report, "-q", "--jobs", "1", *more])
+
+
+@pytest.mark.parametrize(("name", "is_allowed"), [
+    ("r.xlsx", False), ("r.txt", False), ("r.HTM", True), ("r.json", True), ("r", True), ("r.2026", True)])
+def test_a_name_that_promises_what_no_report_is_is_refused(name: str, is_allowed: bool) -> None:
+    with nullcontext() if is_allowed else pytest.raises(UsageError, match=r"names that end in \.html, \.csv"):
+        reportfiles.check_name(name)
 
 
 def data_of(page: str) -> dict[str, Any]:

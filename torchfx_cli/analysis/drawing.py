@@ -74,7 +74,7 @@ def _draw(axis: Any, panel: Panel, names: Sequence[str]) -> None:
     for n, one in enumerate(faint):
         colour = COLOURS[one.chain % len(COLOURS)] if several else STAGES[n % len(STAGES)]
         axis.plot(one.x, one.y, color=colour, alpha=0.35 if several else 0.9, linewidth=1.0, zorder=2,
-                  label=None if several else _cut(one.name))
+                  label=None if several and panel.role != "change" else _cut(one.name))
     for n, one in enumerate(bold):
         colour = COLOURS[(one.chain if several and len(bold) == len({o.chain for o in bold}) else n) % len(COLOURS)]
         is_coarse = panel.role == "impulse" and _points(panel, one) < FEW_POINTS
@@ -106,7 +106,8 @@ def _points(panel: Panel, one: Series) -> int:
 
 
 def _label(one: Series, names: Sequence[str], several: bool, has_stages: bool) -> str:
-    words = [names[one.chain] if several else "all together" if has_stages else "", one.name]
+    owner = names[one.chain] if several else "all together" if has_stages else ""
+    words = ["" if one.name.startswith(owner) else owner, one.name]
     return ": ".join(word for word in words if word) or "_"
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from dataclasses import field
 from errno import ENOENT
 
@@ -108,6 +109,8 @@ def decode(content: bytes) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if b"\0" in content and not content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+            raise Mistake("is no text, such as a sound; a chain file is YAML") from None
         line = content.count(b"\n", 0, error.start) + 1
         raise Mistake(f"is not UTF-8: byte 0x{content[error.start]:02x}; save the file as UTF-8", line) from None
 

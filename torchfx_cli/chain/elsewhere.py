@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 from torchfx_cli.chain.presets import is_preset
+from torchfx_cli.effects.table import KINDS
 
 HERE = {
     "volume": "gain", "vol": "gain", "amplify": "gain", "norm": "normalize", "loudnorm": "loudness", "eq": "peaking",
@@ -36,7 +40,24 @@ def hint(name: str) -> str:
         return "; that is not among the things that torchfx does"
     if is_preset(name):
         return f"; it is a preset: `-c {name}`, or `preset: {name}` in a chain"
-    return ""
+    return _colon_hint(name)
+
+
+def _colon_hint(name: str) -> str:
+    """Of `highpass 80` and `highpass=f=80`, as SoX and ffmpeg have it: a colon divides here."""
+    kind, _, rest = re.sub(r"[\s=]+", " ", name.strip(), count=1).partition(" ")
+    if kind in HERE:
+        return f"; here it is {HERE[kind]}, and `torchfx import` takes whole lines of SoX and ffmpeg"
+    if kind not in KINDS or not rest:
+        return ""
+    is_value = KINDS[kind].shorthand and re.fullmatch(r"[^\s=,]+", rest)
+    return f"; write {kind}:{rest if is_value else 'key=value,...'} (`torchfx filters {kind}` lists the keys)"
+
+
+def foreign_hint(keys: Iterable[str]) -> str:
+    """A hint for a file of these keys at its top, which is no chain."""
+    is_equaliser = any(re.fullmatch(r"(?i)filter\s*\d*|preamp|graphiceq|filters|pipeline", key) for key in keys)
+    return "; an equaliser from another program becomes a chain with `torchfx import`" if is_equaliser else ""
 
 
 def key_hint(kind: str, key: str) -> str:

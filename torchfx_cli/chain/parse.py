@@ -33,6 +33,7 @@ from torchfx_cli.chain.document import (
     quoted,
     read_bytes,
 )
+from torchfx_cli.chain.elsewhere import foreign_hint
 from torchfx_cli.chain.inline import as_in_a_file, effect_node
 from torchfx_cli.chain.limits import first_beyond
 from torchfx_cli.chain.presets import locate
@@ -187,7 +188,9 @@ class _Source:
             if "chain" in top or "did you mean" in str(mistake):
                 self._complain(mistake)
         if "chain" not in top:
-            raise Mistake("chain is missing; write `chain:` and below it a list of stages, like `- highpass: 80 Hz`")
+            foreign = foreign_hint(key.text for key, _ in root.pairs if isinstance(key, Scalar))
+            raise Mistake("chain is missing" + (
+                foreign or "; write `chain:` and below it a list of stages, like `- highpass: 80 Hz`"))
         return top
 
     def _text(self, top: dict[str, Node], key: str) -> str:

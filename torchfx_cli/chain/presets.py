@@ -50,14 +50,20 @@ def find(name: str, relative_to: str | os.PathLike[str] | None = None) -> Path:
 def locate(name: str, folder: Path) -> Path:
     """See `find`; raises Mistake."""
     path = folder / name
-    if "/" in name or name.lower().endswith(SUFFIXES) or (os.path.lexists(path) and not os.path.isdir(path)):
+    stem, suffix = os.path.splitext(name)
+    is_file_name = suffix.lower() in SUFFIXES
+    if "/" in name or (os.path.lexists(path) and not os.path.isdir(path)) or (is_file_name and not is_preset(stem)):
         return path
+    if is_file_name:
+        raise Mistake(f"no file has this name; the preset is called {stem}")
     presets = _preset_files()
     if name in presets:
         return presets[name][0]
     if os.path.isdir(path):
         raise Mistake("is a folder, not a chain file")
-    raise Mistake(f"no preset and no file has this name{nearest(name, presets)} (presets: {', '.join(presets)})")
+    files = [name + suffix for suffix in SUFFIXES if os.path.isfile(f"{path}{suffix}")]
+    close = f"; did you mean {files[0]}?" if files else nearest(name, presets)
+    raise Mistake("no preset and no file has this name" + (close or f" (presets: {', '.join(presets)})"))
 
 
 def is_preset(name: str) -> bool:

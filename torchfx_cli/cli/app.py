@@ -11,6 +11,7 @@ import typer
 import typer.main
 
 from torchfx_cli.cli import front, helping, show
+from torchfx_cli.cli.foreign import hint
 from torchfx_cli.cli.words import WordCommand, WordGroup
 
 CONTEXT = {"help_option_names": ["-h", "--help"], **helping.WIDTHS}
@@ -57,6 +58,12 @@ def app() -> Any:
 def usage_of(error: Any) -> str:
     """The parser's complaint in one line, and where to read on."""
     message = " ".join(error.format_message().split()).rstrip(".")
+    known = {name for parameter in error.ctx.command.params for name in parameter.opts} if error.ctx else set()
+    if message.startswith("Got unexpected extra argument") and "--output" in known:
+        message += "; an output is given by -o"
+    if type(error).__name__ == "NoSuchOption":
+        here = hint(error.option_name, known)
+        message = f"No such option: {error.option_name}; {here}" if here else message
     return message if error.ctx is None else f"{message} (see {error.ctx.command_path} --help)"
 
 

@@ -48,6 +48,7 @@ def run(given: ProcessOptions) -> int:
     if given.report is not None:
         from torchfx_cli.tasks import reportfiles
 
+        reportfiles.check_name(given.report)
         settings = reportfiles.asking(settings, given.report)
     settings = settled(settings, *_computer(jobs, settings, verbose=given.verbose), given.jobs,
                        remote=any(job.is_remote for job in jobs))

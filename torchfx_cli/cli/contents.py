@@ -6,7 +6,7 @@ The table has the same columns whatever is asked for; what was not measured, or 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import log10
+from math import inf, log10
 from typing import Any
 
 from torchfx_cli.cli import show
@@ -70,6 +70,7 @@ def table_row(record: Mapping[str, Any]) -> str:
     stats, tags, bext = record.get("stats", {}), record.get("tags", {}), record.get("bext", {})
     if record.get("peak"):  # of --check
         stats = {"peak": 20.0 * log10(record["peak"])} | stats
+    stats = {name: value for name, value in stats.items() if value != -inf or FIGURES[name].may_be_silence}
     return _line([
         *(record.get(name) for name in _FACTS), record.get("damaged"),
         *(stats.get(name) for name in FIGURES), *(tags.get(name) for name in _TAGS),

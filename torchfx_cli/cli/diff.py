@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BEYOND = 1  # the exit code of files that differ
 BAND_DB = 0.05  # a change that is shown as one
+NAME_WIDTH = 9  # of the first column
 EXPLAINED_DB = 3.0  # by how much a gain has to lower the error to be worth a line
 
 
@@ -57,7 +58,8 @@ def diff(
     if as_json:
         show.say(json.dumps(_record(a, b, found, apart, is_within)))
     elif not quiet:
-        show.say(*([apart] if found is None else _lines(found, facts, bound, align=align, is_within=is_within)))
+        lines = [apart] if found is None else _lines(found, facts, bound, align=align, is_within=is_within)
+        show.say_wrapped(*lines, hang=NAME_WIDTH + 1)
     raise typer.Exit(0 if is_within else BEYOND)
 
 
@@ -102,7 +104,7 @@ def _lines(found: Difference, facts: tuple[FileFacts, FileFacts], bound: float, 
         rows.append(("spectrum", _bands(found.bands)))
     hint = "" if is_within or align or not found.aligned else " (--align takes the shift back)"
     rows.append(("result", _verdict(bound, is_within=is_within) + hint))
-    return [f"{name:9} {words}" for name, words in rows]
+    return [f"{name:{NAME_WIDTH}} {words}" for name, words in rows]
 
 
 def _verdict(bound: float, *, is_within: bool) -> str:

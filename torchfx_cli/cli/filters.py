@@ -43,10 +43,12 @@ def filters(
 
 
 def _unknown(kind: str) -> str:
+    from torchfx_cli.chain.elsewhere import hint
     from torchfx_cli.chain.values import nearest
     from torchfx_cli.effects.table import KINDS
 
-    return f"there is no filter {options.quoted(kind)}{nearest(kind, KINDS)}; `torchfx filters` lists them"
+    near = hint(kind) or nearest(kind, KINDS) or "; `torchfx filters` lists them"
+    return f"there is no filter {options.quoted(kind)}{near}"
 
 
 def _print_kind(record: dict[str, Any]) -> None:

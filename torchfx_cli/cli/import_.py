@@ -78,8 +78,10 @@ def _text(file: str) -> str:
                 content = pipe.read(most)
         else:
             content = read_bytes(file, MAX_FILE_BYTES)
-    except (Mistake, OSError) as error:
-        raise UsageError(f"{file}: {error}") from None
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from None
+    except Mistake as mistake:
+        raise UsageError(f"{file}: {mistake}") from None
     if len(content) == most:
         raise UsageError(f"{file}: is too large: at most {MAX_FILE_BYTES >> 10} KiB are read")
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):

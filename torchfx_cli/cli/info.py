@@ -67,9 +67,10 @@ def info(
                 screen.done(number, result)
     finally:
         screen.stop()
-    if requirements and len(found) > 1 and screen.bad:
-        show.tell(f"{screen.bad} of {show.count(len(found), 'file')} {'does' if screen.bad == 1 else 'do'} not meet "
-                  "what is required")
+    if requirements and len(found) > 1:
+        verb = "does" if screen.bad == 1 else "do"
+        who = f"{screen.bad} of {len(found)} files {verb} not" if screen.bad else f"all {len(found)} files"
+        show.tell(f"{who} meet what is required")
     raise typer.Exit(screen.exit_code)
 
 

@@ -32,10 +32,12 @@ def make(name: str, source: str | None) -> Path:
     found = {preset.name: preset for preset in list_presets()}
     _check_name(name)
     if name in found:
-        raise UsageError(f"--new: {found[name].path} exists; give another name, or edit that file")
+        shipped = f"a preset {name} comes with torchfx; give another name, such as my-{name}"
+        raise UsageError("--new: " + (shipped if found[name].source == "shipped" else
+                                      f"{found[name].path} exists; give another name, or edit that file"))
     if source is not None and source not in found:
-        raise UsageError(f"--from: there is no preset {options.quoted(source)}{nearest(source, found)}; "
-                         "`torchfx presets` lists them")
+        near = nearest(source, found) or "; `torchfx presets` lists them"
+        raise UsageError(f"--from: there is no preset {options.quoted(source)}{near}")
     folder = config_folder()
     if folder is None:
         raise UsageError("--new: neither XDG_CONFIG_HOME nor a home folder is set, so there is no place for it")

@@ -51,13 +51,16 @@ def plot(
     fades their gain over time, resample what it rejects; what depends on the sound is named. Of sounds it shows spectra
     and how they change, level over time, and in a picture spectrograms.
     """
-    from torchfx_cli.analysis.picture import check, is_of
+    from torchfx_cli.analysis.picture import SUFFIXES, check, is_of
     from torchfx_cli.tasks.conflicts import Named
     from torchfx_cli.tasks.sidefile import SideFile, check_together
 
     fs, number = options.whole_rate(rate), options.whole("--channels", channels, MAX_CHANNELS)
     if output is not None:
         check("--output", output)
+    for name in names or []:
+        if name.lower().endswith(SUFFIXES) and not os.path.lexists(name):
+            raise UsageError(f"{name} is no chain; if it is meant as the picture, write -o {name}")
     sounds = _sounds(names or [])
     asked = _asked([*([] if sounds else names or []), *(chain or [])], effect or [], needed=not sounds)
     file = SideFile("--output", output, lambda head: is_of("torchfx plot", head))
@@ -131,6 +134,7 @@ def _asked(names: list[str], effects: list[str], *, needed: bool) -> dict[str, C
     """Each chain by the name that it is shown by; beside sounds one at most is `needed`."""
     from torchfx_cli.chain.parse import join, load_chain
     from torchfx_cli.chain.presets import find
+    from torchfx_cli.cli.process_options import NO_CHAIN_HERE
 
     if not needed:
         if len(names) > 1:
@@ -138,8 +142,7 @@ def _asked(names: list[str], effects: list[str], *, needed: bool) -> dict[str, C
         if not names and not effects:
             return {}
     if not names and not effects:
-        raise UsageError("nothing to plot: give a chain file, a preset, or an effect (-e highpass:80); "
-                         "`torchfx presets` lists presets")
+        raise UsageError(NO_CHAIN_HERE)
     behind = " + ".join(effects)
     if not names:
         return {behind: join([], effects)}
@@ -162,8 +165,7 @@ def _print_page(shown: _Shown) -> None:
     style = Style(columns, _takes_braille(), show.is_terminal(sys.stdout) and not os.environ.get("NO_COLOR"))
     for line in page([panel for panel in shown.panels if isinstance(panel, Panel)], shown.names, style):
         show.copy(line)
-    for note in shown.notes:
-        show.say(note)
+    show.say_wrapped(*shown.notes)
 
 
 def _takes_braille() -> bool:

@@ -49,8 +49,8 @@ def presets(
     elif name in found:
         _print(found[name], as_json=as_json)
     else:
-        raise UsageError(f"there is no preset {options.quoted(name)}{nearest(name, found)}; "
-                         "`torchfx presets` lists them")
+        near = nearest(name, found) or "; `torchfx presets` lists them"
+        raise UsageError(f"there is no preset {options.quoted(name)}{near}")
     return None
 
 

@@ -24,6 +24,8 @@ NO_CHAIN = (
     "--normalize or --loudness, another --format or --subtype, a --tag, or an output with another extension; "
     "`torchfx presets` lists chains, `torchfx filters` effects"
 )
+NO_CHAIN_HERE = ("nothing to look at: give a chain file, a preset, or an effect (-e highpass:80); `torchfx presets` "
+                 "lists presets")
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class ProcessOptions:
 def chain_of(names: list[str], effects: list[str]) -> ChainSpec:
     """The chains `names`, files or presets, one after the other, and the `effects` behind them."""
     if not names and not effects:
-        raise UsageError(NO_CHAIN)
+        raise UsageError(NO_CHAIN_HERE)
     return join([load_chain(find(name)) for name in names], effects)
 
 

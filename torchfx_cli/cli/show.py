@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 COLOURS = {"bold": "1", "red": "31", "yellow": "33"}
-NARROWEST = 24  # characters left for a wrapped column, however narrow the terminal is
+NARROWEST = 16  # characters left for a wrapped column, however narrow the terminal is
 
 _lost: list[OSError | ValueError] = []
 _verbose = False
@@ -69,14 +69,14 @@ def say(*lines: str, colour: str = "") -> None:
         _write(sys.stdout, _painted(printable(line), colour, sys.stdout))
 
 
-def say_wrapped(*lines: str) -> None:
-    """The same; on a terminal what is too long goes on in the next line, as far to the right as it began."""
+def say_wrapped(*lines: str, hang: int = 0) -> None:
+    """The same; on a terminal what is too long goes on in the next line, as far in as it began, or `hang` columns."""
     import shutil
     import textwrap
 
     room = max(NARROWEST, shutil.get_terminal_size().columns - 1) if is_terminal(sys.stdout) else None
     for line in lines:
-        indent = " " * (len(line) - len(line.lstrip()))
+        indent = " " * max(hang, len(line) - len(line.lstrip()))
         say(*([line] if room is None or len(line) <= room else
               textwrap.wrap(printable(line), room, subsequent_indent=indent)))
 

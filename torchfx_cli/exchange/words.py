@@ -103,4 +103,4 @@ class ApoWords(_Plain):
     def gain(self, stage: Gain) -> list[str]:
         if stage.factor <= 0:
             return [f"Filter: ON IIR Order 2 Coefficients {stage.factor!r} 0 0 1 0 0"]
-        return [f"Preamp: {20.0 * log10(stage.factor)!r} dB"]
+        return [f"Preamp: {20.0 * log10(stage.factor):.15g} dB"]

@@ -70,7 +70,7 @@ def gather(words: Sequence[str], *, files_from: str | None = None, zero: bool = 
     zero              names in `files_from` end with NUL, not with a line.
     include, exclude  patterns for what is found in folders and by patterns; of its name, or of its relative path. A
                       folder that is excluded is not searched.
-    output            the output folder, which is never searched; None for `processed` folders.
+    output            the output folder, which is never searched; None: `processed` folders; "": none; see `Finder`
     left_out          hears the path of each file and folder that is left out, and why.
 
     Raises UsageError for a list or a pattern that makes no sense, RunError where nothing was found at all.

@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.tasks import reportpage
 from torchfx_cli.tasks.job import Settings
 from torchfx_cli.tasks.report import FileResult, Report
@@ -17,13 +18,21 @@ from torchfx_cli.tasks.report import FileResult, Report
 COLUMNS = ("status", "input", "output", "duration_s", "fs", "channels", "frames", "subtype", "peak_dbfs", "rms_dbfs",
            "loudness_lufs", "input_peak_dbfs", "input_rms_dbfs", "input_loudness_lufs", "chain_sha256", "sha256",
            "warnings", "error")
+KINDS = {".html": "html", ".htm": "html", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json"}
 HEADER = ",".join(COLUMNS).encode()
 
 
 def kind_of(name: str) -> str:
     """"html", "csv", "jsonl" or "json"."""
+    return KINDS.get(Path(name).suffix.lower(), "json")
+
+
+def check_name(name: str) -> None:
+    """Raises UsageError where it promises a kind of file that no report is, such as .xlsx."""
     suffix = Path(name).suffix.lower()
-    return {".html": "html", ".htm": "html", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}.get(suffix, "json")
+    if suffix not in KINDS and suffix[1:].isalpha():
+        raise UsageError(f"--report: {printable(name)} would hold no {suffix}; allowed are names that end in .html, "
+                         ".csv, .jsonl or .json")
 
 
 def asking(settings: Settings, name: str | None) -> Settings:

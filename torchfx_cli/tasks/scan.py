@@ -10,7 +10,7 @@ from typing import NamedTuple
 from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.stream.formats import FOREIGN, READ_ONLY, is_audio_name
 from torchfx_cli.stream.forsome import foreign
-from torchfx_cli.tasks import patterns
+from torchfx_cli.tasks import journalfile, patterns
 from torchfx_cli.tasks.folders import DEFAULT_FOLDER, identity_of
 
 # Extensions of sounds that libsndfile does not decode; those in FOREIGN are decoded where PyAV is installed.
@@ -53,7 +53,8 @@ class LeftOut(Counter[str]):
 class Finder:
     """Searches folders; notes what it leaves out in `skipped`.
 
-    output  the output folder of the run, never searched; None: no folder called `processed` is.
+    output  the output folder of the run, never searched, nor are folders called `processed` that a run has made; None:
+            no folder called `processed` is. "": all are.
     """
 
     def __init__(self, include: Sequence[str], exclude: Sequence[str], output: str | None, skipped: LeftOut) -> None:
@@ -62,6 +63,7 @@ class Finder:
         self._output = identity_of(output) if output is not None else None
         self._default = output is None
         self._output_name = None if output is None else output.rstrip("/")
+        self._makes = output != ""
         self._skipped = skipped
         self._entered: set[tuple[int, int]] = set()
 
@@ -145,7 +147,7 @@ class Finder:
     def _is_searched(self, name: str, path: str, relative: str) -> bool:
         if name.startswith("."):
             reason = "hidden"
-        elif self._default and name == DEFAULT_FOLDER:
+        elif name == DEFAULT_FOLDER and self._holds_outputs(path):
             reason = "in a folder of outputs"
         elif patterns.matches(self._exclude, name, relative):
             reason = "excluded"
@@ -154,10 +156,15 @@ class Finder:
         self._skipped.note(path, reason)
         return False
 
+    def _holds_outputs(self, path: str) -> bool:
+        return self._default or (self._makes and os.path.lexists(os.path.join(path, journalfile.NAME)))
+
     def _is_wanted(self, name: str, path: str, relative: str) -> bool:
         extension = os.path.splitext(name)[1].lower()
         is_foreign = extension in FOREIGN and foreign.is_available()
         is_audio = is_audio_name(name) or extension in READ_ONLY or is_foreign
+        if name.startswith(journalfile.NAME):
+            return False  # our own, which is worth no word
         if name.startswith("."):
             reason = "hidden"
         elif not is_audio and extension not in UNDECODED | VIDEOS:

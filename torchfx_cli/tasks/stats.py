@@ -61,6 +61,11 @@ class Figure:
     is_brief: bool = False
     scale: float = 1.0
 
+    @property
+    def may_be_silence(self) -> bool:
+        """Whether -inf is the level of silence; elsewhere it says that the file is too short to tell."""
+        return self.follows_gain and self.absent == "silence"
+
 
 def _programme(signal: Signal, stored: SampleFormat) -> Meter | None:
     return ProgrammeMeter(signal.fs, weights_of(signal)[0]) if signal.fs > 2.0 * SHELF_HZ else None
