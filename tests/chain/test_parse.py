@@ -193,7 +193,7 @@ def test_the_ends_of_a_range_are_included() -> None:
     ("- podcast-voice", "podcast-voice: unknown stage 'podcast-voice'; it is a preset: `-c podcast-voice`, or"),
     ("- Gain: 3", "Gain: unknown stage 'Gain'; did you mean gain?"),
     ("- presets: x", "presets: unknown stage 'presets'; did you mean preset?"),
-    ("- qqq", "qqq: unknown stage 'qqq' (known: highpass, lowpass, bandpass"),
+    ("- qqq", "qqq: unknown stage 'qqq' (`torchfx filters` lists all)"),
     ("- notch: {freq: 80, frequency: 90}",
      "notch: unknown key 'freq'; did you mean frequency? (keys: frequency, q, bandwidth, zero_phase)"),
     ("- invert: {by: 3}", "invert: unknown key 'by' (it takes no keys)"),
@@ -380,7 +380,7 @@ def test_chains_may_not_grow_without_end_by_including(tmp_path: Path) -> None:
 
 def test_a_preset_that_is_not_there_names_the_nearest(tmp_path: Path) -> None:
     assert problem("- preset: telefone").startswith(
-        "preset: 'telefone': no preset and no file has this name; did you mean telephone? (presets: a-weighting")
+        "preset: 'telefone': no preset and no file has this name; did you mean telephone? (`torchfx presets`")
     assert problem("- preset: ../../no/such.yaml") == "preset: '../../no/such.yaml': no such file"
     assert problem("- preset: {a: b}").startswith("preset: found a map of keys; allowed: the name of a preset")
     assert problem("- preset").startswith("preset: found nothing; allowed: the name of a preset")

@@ -57,7 +57,7 @@ def locate(name: str, folder: Path) -> Path:
         return presets[name][0]
     if os.path.isdir(path):
         raise Mistake("is a folder, not a chain file")
-    raise Mistake(f"no preset and no file has this name{nearest(name, presets)} (presets: {', '.join(presets)})")
+    raise Mistake(f"no preset and no file has this name{nearest(name, presets)} (`torchfx presets` lists all)")
 
 
 def is_preset(name: str) -> bool:

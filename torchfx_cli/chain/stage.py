@@ -60,7 +60,7 @@ def kind_named(name: Scalar) -> Kind:
         raise Mistake(f"is a key that stands beside a stage, like {{highpass: 80 Hz, {name.text}: ...}}", name.line)
     if name.text not in KINDS:
         known = [*KINDS, PRESET]
-        known_or_hint = hint(name.text) or f"{nearest(name.text, known)} (known: {', '.join(known)})"
+        known_or_hint = hint(name.text) or f"{nearest(name.text, known)} (`torchfx filters` lists all)"
         raise Mistake(f"unknown stage {quoted(name.text)}{known_or_hint}", name.line)
     return KINDS[name.text]
 
