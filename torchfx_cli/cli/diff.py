@@ -53,6 +53,8 @@ def diff(
 
             found = difference(first, second)
         facts = first.facts, second.facts
+        for name, source in ((a, first), (b, second)) if not quiet else ():
+            show.tell_warnings(name, source.warnings)
     is_within = found is not None and found.is_within(bound, aligned=align)
     if as_json:
         show.say(json.dumps(_record(a, b, found, apart, is_within)))
