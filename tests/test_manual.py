@@ -55,7 +55,7 @@ def practice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "bad.yaml").write_text("chain:\n  - highpas: 80\n  - notch: 50 dB\n"
                                      "  - peaking: {frequency: 1 kHz, gain: 1, gain: 2}\n")
     (folder / "ParametricEQ.txt").write_text("Preamp: -3 dB\nFilter 1: ON PK Fc 100 Hz Gain 3 dB Q 1\n")
-    (folder / "cover.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100))
+    (folder / "cover.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(100) + b"\xff\xd9")
     (folder / "tags.csv").write_text("file,title\na.wav,Dawn\n")
     (folder / "names.txt").write_text("other.wav\n")
     (folder / "failed.txt").write_text("recordings/./a.wav\n")

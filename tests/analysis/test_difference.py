@@ -172,6 +172,20 @@ def test_the_command_tells_by_its_exit_code(tmp_path: Path, capsys: pytest.Captu
     assert (code, "none.wav: does not exist" in told) == (3, True)
 
 
+def test_a_file_that_is_cut_off_is_told_though_its_rest_is_the_same(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole, cut = tmp_path / "whole.wav", tmp_path / "cut.wav"
+    soundfile.write(whole, np.linspace(-0.5, 0.5, 4000), 8000)
+    cut.write_bytes(whole.read_bytes()[:4044])
+    (tmp_path / "eq.yaml").write_text("chain: [gain: -3]\n")
+    told = f"{cut}: warning: 2000 of 4000 frames (cut off)\n"
+    for words, code, err in ((["diff", cut, cut], 0, told * 2), (["diff", cut, cut, "-q"], 0, ""),
+                             (["diff", whole, cut], 1, told), (["plot", cut, "--json"], 0, told),
+                             (["verify", tmp_path / "eq.yaml", cut], 0, told)):
+        assert main(list(map(str, words))) == code
+        assert capsys.readouterr().err == err
+
+
 def test_what_is_found_while_reading_names_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a, bad = write(tmp_path / "a.wav", noise(FS)), tmp_path / "bad.wav"
     samples = noise(FS)

@@ -13,7 +13,7 @@ import scipy.signal
 import soundfile
 
 from torchfx_cli.__main__ import main
-from torchfx_cli.analysis.files import FileView, panels_of, view
+from torchfx_cli.analysis.files import SILENT_DB, FileView, panels_of, view
 from torchfx_cli.analysis.panels import Image, Panel
 from torchfx_cli.stream.reader import open_source
 
@@ -56,6 +56,17 @@ def test_the_level_over_time_and_the_band_of_a_sine_are_told(tmp_path: Path) -> 
     (image,) = [panel for panel in panels if isinstance(panel, Image)]
     rows = np.geomspace(*image.y_limits, len(image.values))
     assert rows[image.values[:, 20].argmax()] == pytest.approx(1000.0, rel=0.03)
+
+
+def test_a_file_without_frames_is_shown_as_silence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [str(tmp_path / "a.wav"), str(tmp_path / "b.wav")]
+    view = seen(tmp_path / "a.wav", np.zeros((0, 2)))
+    seen(tmp_path / "b.wav", noise(0.1))
+    panels = [panel for panel in panels_of([view]) if isinstance(panel, Panel)]
+    assert [(len(panel.series[0].x) > 0, float(panel.series[0].y.max())) for panel in panels] == [(True, SILENT_DB)] * 2
+    for shown in (names[:1], names, names[::-1]):
+        assert main(["plot", *shown]) == 0
+        assert "level over time" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("frames", [0, 1, 100])

@@ -197,7 +197,7 @@ def test_the_ends_of_a_range_are_included() -> None:
     ("- highpass=f=80", "unknown stage 'highpass=f=80'; write highpass:key=value,... ("),
     ("- peaking 1k", "unknown stage 'peaking 1k'; write peaking:key=value,... ("),
     ("- equalizer 1k 1q 3", "unknown stage 'equalizer 1k 1q 3'; here it is peaking, and `torchfx import` takes whole"),
-    ("- qqq", "qqq: unknown stage 'qqq' (known: highpass, lowpass, bandpass"),
+    ("- qqq", "qqq: unknown stage 'qqq' (`torchfx filters` lists all)"),
     ("- notch: {freq: 80, frequency: 90}",
      "notch: unknown key 'freq'; did you mean frequency? (keys: frequency, q, bandwidth, zero_phase)"),
     ("- invert: {by: 3}", "invert: unknown key 'by' (it takes no keys)"),
@@ -570,7 +570,8 @@ def test_the_schema_accepts_what_the_parser_accepts() -> None:
     more = ["- eq_curve: {100: 3 dB, 1 kHz: -3}", "- graphic_eq: {bands: {63: 2}}",
             "- {highpass: 80, channels: [1, left], mix: 30 %, repeat: 2, bypass: true}", "- {swap: , channels: 2}",
             "- {preset: rumble-filter, mix: 0.5}", "- {mix: [[1]], channels: 1}", "- {channels: [1], mix: 0.3}",
-            "- repeat: {times: 2, stages: {gain: 1, mix: 0.5}}", "- parallel: [swap, {gain: 1, repeat: 2}]"]
+            "- repeat: {times: 2, stages: {gain: 1, mix: 0.5}}", "- parallel: [swap, {gain: 1, repeat: 2}]",
+            "- highpass:80", "- highpass:cutoff=80,order=4", "- preset:rumble-filter", "- parallel: ['gain:-3', swap]"]
     for text in [PODCAST, *(f"chain:\n  {entry}\n" for entry in (*more, *(kind.example for kind in KINDS.values())))]:
         parse_chain(text)
         assert fits_schema(text), text
@@ -584,6 +585,7 @@ def test_the_schema_accepts_what_the_parser_accepts() -> None:
     "- mix: 0.3", "- {mix: [[1]], highpass: 80}", "- {gain: 1, mix: 2}", "- {gain: 1, mix: x %}", "- bypass: true",
     "- {gain: 1, channels: []}", "- {gain: 1, channels: middle}", "- {gain: 1, repeat: 0}", "- {gain: 1, bypass: 1}",
     "- repeat: {times: 2}", "- repeat: {times: 2, stages: []}", "- {highpass: , mix: 0.5}", "- {gain: 1, chanels: 1}",
+    "- lowpas:80", "- 'highpass:'", "- 'highpass 80'",
 ])
 def test_the_schema_refuses_what_the_parser_refuses(entry: str) -> None:
     text = f"chain:\n  {entry}\n"

@@ -94,7 +94,7 @@ def test_what_looks_like_a_path_is_one_even_if_nothing_is_there(name: str) -> No
     ("telefone", "'telefone': no preset and no file has this name; did you mean telephone?"),
     ("podcast.yaml", "'podcast.yaml': no file has this name; the preset is called podcast"),
     ("riaa_playback", "did you mean riaa-playback?"),
-    ("qqqq", "'qqqq': no preset and no file has this name (presets: a-weighting"),
+    ("qqqq", "'qqqq': no preset and no file has this name (`torchfx presets` lists all)"),
     ("", "'': is a folder, not a chain file"),
     ("..", "'..': is a folder, not a chain file"),
     ("a\0b\x1b", "'a\\x00b\\x1b': no preset"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +142,24 @@ def test_a_preset_that_is_there_is_never_replaced(run: Any, here: Path) -> None:
     path.write_text("chain: [invert]\n")
     assert run("presets", "--new", "mine", "--from", "telephone").code == 2
     assert path.read_text() == "chain: [invert]\n"
+
+
+@pytest.mark.parametrize(("number", "code", "words"), [
+    (errno.ENOSPC, 1, "no space left on "), (errno.EROFS, 1, "is on a read-only file system"),
+    (errno.EACCES, 2, "permission denied, while "),
+])
+@pytest.mark.parametrize("fails", ["mkdir", "fsync"])
+def test_a_disk_that_takes_no_preset_is_told_and_nothing_partial_stays(
+        run: Any, here: Path, monkeypatch: pytest.MonkeyPatch, fails: str, number: int, code: int, words: str) -> None:
+    def fail(*arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, fails, fail)
+    done = run("presets", "--new", "mine")
+    assert (done.code, len(done.told)) == (code, 1)
+    assert done.err.startswith("torchfx: error: --new: ")
+    assert words in done.err
+    assert [path for path in here.rglob("config/**/*") if path.is_file()] == []
 
 
 def test_without_a_home_folder_there_is_no_place(run: Any, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,20 @@ def test_a_decoder_that_crashes_costs_one_file(run: Any, folder: Path, jobs: str
     assert peaks == pytest.approx([-6.02, -12.04, -24.08, -30.10], abs=0.02)
     assert found[2]["error"].startswith("crashed the decoder, twice (SIGTRAP)")
     assert sorted(folder.iterdir()) == [folder / name for name in NAMES], "nothing is written, nothing removed"
+
+
+def test_a_file_that_takes_too_long_fails_and_the_others_are_told(
+        run: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = inspection.open_source
+    monkeypatch.setattr(inspection, "open_source",
+                        lambda path: time.sleep(60) if path.name == "2.wav" else whole(path))
+    for names in ([folder], [folder / "2.wav"]):
+        done = run("info", "--timeout", "1", "--json", *names)
+        found = {Path(one["input"]).name: one for one in map(json.loads, done.out.splitlines())}
+        assert done.code == 3
+        assert found.pop("2.wav")["error"] == "took longer than 1 s and was stopped (--timeout)"
+        assert {one["fs"] for one in found.values()} in ({8000}, set())
+    assert run("info", "--timeout", "0", folder).code == 2
 
 
 @pytest.mark.usefixtures("deadly")

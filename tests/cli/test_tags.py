@@ -11,7 +11,7 @@ import pytest
 import soundfile as sf
 
 FS = 48_000
-JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 4
+JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 4 + b"\xff\xd9"
 
 
 @pytest.fixture
@@ -50,10 +50,16 @@ def test_what_a_format_cannot_hold_fails_the_file_before_it_is_written(run: Any,
 
 def test_what_is_no_tag_or_picture_is_refused(run: Any, tmp_path: Path, bare: Path) -> None:
     (tmp_path / "c.txt").write_text("no picture")
+    for name, content in (("cut.jpg", JPEG[:-2] + b"\xff\xda"), ("cut.png", b"\x89PNG\r\n\x1a\n" + bytes(99)),
+                          ("cut.gif", b"GIF89a" + bytes(99))):
+        (tmp_path / name).write_bytes(content)
     for more, told in ((("--tag", "title"), "--tag: found 'title'; expected a key and a text"),
                        (("--tag", "=x"), "expected a key"), (("--tag", "tïtle=x"), "expected a key"),
                        (("--tag", "title=Zo\udceb"), "--tag: TITLE is not in UTF-8: 'Zo\\xeb'"),
                        (("--cover", tmp_path / "c.txt"), "expected a JPEG, PNG or GIF"),
+                       (("--cover", tmp_path / "cut.jpg"), "cut.jpg: the picture is cut off"),
+                       (("--cover", tmp_path / "cut.png"), "cut.png: the picture is cut off"),
+                       (("--cover", tmp_path / "cut.gif"), "cut.gif: the picture is cut off"),
                        (("--cover", tmp_path / "none.jpg"), "No such file")):
         done = run("process", bare, "-o", tmp_path / "out.wav", *more)
         assert done.code == 2

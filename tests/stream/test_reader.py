@@ -255,7 +255,7 @@ def test_what_is_not_a_regular_file_is_refused_at_once(tmp_path: Path) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "s.wav"))
     listener.close()
-    for name, words in (("fifo.wav", "is a FIFO, not a regular file; `-` reads what is piped"),
+    for name, words in (("fifo.wav", "is a FIFO, not a regular file; `torchfx process -` reads what is piped"),
                         ("folder.wav", "is a folder"), ("loop.wav", "loop of symbolic links"), ("s.wav", "is a socket"),
                         ("missing.wav", "does not exist")):  # fmt: skip
         with pytest.raises(ReadError, match=words), open_source(tmp_path / name):

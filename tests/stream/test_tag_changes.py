@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import json
+import os
+import re
 import shutil
 import struct
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,7 @@ import pytest
 import soundfile as sf
 from support.rewrite import rewrite, wav_chunks
 
-from torchfx_cli.errors import FileError
+from torchfx_cli.errors import FileError, RunError
 from torchfx_cli.stream.tagchanges import Cover, TagChanges, comment_key, cover_of
 
 mutagen = pytest.importorskip("mutagen")
@@ -188,10 +192,45 @@ def test_without_mutagen_plain_tags_are_set_and_others_name_the_install(
     for name in NAMES:
         rewrite(tmp_path / name, sources["flac"], changes=changes("title=x"))
         assert plain_tags(tmp_path / name)["title"] == "x", name
+    coming = [name for name in NAMES if Path(name).suffix not in CHUNKED]
+    rewrite(tmp_path / "covered.flac", sources["flac"])
+    song = mutagen.flac.FLAC(tmp_path / "covered.flac")
+    song.add_picture(mutagen.flac.Picture(mutagen.flac.Picture().write()))
+    song.save()
+    for name in coming:
+        warnings, _ = rewrite(tmp_path / name, tmp_path / "covered.flac", changes=changes(cover=b""))
+        assert warnings == [], "a picture that shall go is not missed"
     with pytest.raises(FileError, match="WAV takes COMPOSER only with mutagen: pip install mutagen"):
         rewrite(tmp_path / "out.wav", sources["wav"], changes=changes("composer=x"))
     with pytest.raises(FileError, match="ID3 tag can be changed only with mutagen"):
         rewrite(tmp_path / "out.wav", tmp_path / "tagged.wav", changes=changes("title=x"))
+
+
+def test_a_broken_mutagen_is_told_as_that_and_not_as_damaged_tags(
+        tmp_path: Path, sources: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    rewrite(tmp_path / "tagged.flac", sources["flac"], changes=changes("composer=X"))
+    monkeypatch.setitem(sys.modules, "mutagen.id3", None)
+    monkeypatch.delattr(mutagen, "id3")
+    told = "pip install --force-reinstall mutagen (the installed one is broken: import of mutagen.id3 halted"
+    warnings, _ = rewrite(tmp_path / "out.ogg", tmp_path / "tagged.flac")
+    assert len(warnings) == 1
+    assert warnings[0].startswith(f"not carried over: COMPOSER; {told}")
+    with pytest.raises(FileError, match=f"WAV takes COMPOSER only with mutagen: {re.escape(told)}"):
+        rewrite(tmp_path / "out.wav", sources["wav"], changes=changes("composer=x"))
+
+
+@pytest.mark.parametrize("name", ["out.flac", "out.ogg", "out.mp3"])
+def test_a_disk_that_is_full_when_tags_are_written_ends_the_run(
+        tmp_path: Path, sources: dict[str, Path], monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def full(*arguments: Any, **options: Any) -> None:
+        raise mutagen.MutagenError(OSError(errno.ENOSPC, "No space left on device"))
+
+    monkeypatch.setattr("torchfx_cli.stream.richtags._write_comments", full)
+    monkeypatch.setattr("torchfx_cli.stream.richtags._write_id3", full)
+    before = sorted(os.listdir(tmp_path))
+    with pytest.raises(RunError, match=f"no space left on {re.escape(str(tmp_path))}: "):
+        rewrite(tmp_path / name, sources["bare"], changes=changes("title=x", "composer=y"))
+    assert sorted(os.listdir(tmp_path)) == before
 
 
 @pytest.mark.skipif(shutil.which("ffprobe") is None, reason="ffprobe is not installed")

@@ -22,6 +22,7 @@ from torchfx_cli.analysis.glance import Glance
 from torchfx_cli.chain.parse import parse_chain
 from torchfx_cli.errors import UsageError
 from torchfx_cli.tasks import reportfiles
+from torchfx_cli.tasks.csvline import csv_line
 from torchfx_cli.tasks.job import Settings
 from torchfx_cli.tasks.report import FileResult, Report, failed
 
@@ -82,6 +83,41 @@ def test_a_table_has_a_row_a_file_and_may_be_written_again(folder: Path) -> None
     Path("mine.csv").write_text("status,mine\n")
     assert process("mine.csv") == 2
     assert Path("mine.csv").read_text() == "status,mine\n"
+
+
+def test_what_was_done_before_is_told_as_far_as_its_header_goes_and_the_unknown_is_null(folder: Path) -> None:
+    process("first.jsonl", "--hash")
+    process("again.jsonl", "--hash", "--resume")
+    (broken, first), (_, again) = (list(map(json.loads, Path(name).read_text().splitlines()))
+                                   for name in ("first.jsonl", "again.jsonl"))
+    told = ("input", "output", "duration_s", "fs", "channels", "frames", "subtype", "sha256")
+    assert {key: again[key] for key in told} == {key: first[key] for key in told}
+    assert (again["status"], again["peak_dbfs"], again["warnings"]) == ("skipped", None, ["done before"])
+    assert [broken[key] for key in told[2:]] == [None] * 6
+    Path("out/sine <b>&.wav").unlink()
+    soundfile.write("out/sine <b>&.wav", np.zeros(9), 8000)
+    process("other.jsonl", "--skip-existing")
+    other = json.loads(Path("other.jsonl").read_text().splitlines()[1])
+    assert (other["status"], other["frames"]) == ("skipped", None), "it may be of anybody"
+    process("page.html", "--resume", "--overwrite")
+    assert data_of(Path("page.html").read_text())["run"]["duration_s"] == 1.0
+    process("page.html", "--resume")
+    page = data_of(Path("page.html").read_text())
+    assert (page["run"]["duration_s"], page["files"][1]["d"]) == (0.0, 1.0), "nothing was done, and it is a second long"
+
+
+def test_no_name_is_a_formula_in_a_table_and_every_table_is_utf_8(folder: Path) -> None:
+    os.chdir("in")
+    names = ["=cmd().wav", "-1.wav", "@a.wav", "\t=b.wav", "a=b.wav", "two\nlines.wav"]
+    for name in [*names, "\udcff.wav"]:
+        os.symlink("sine <b>&.wav", name)
+    arguments = [*(f"./{name}" for name in names), "\udcff.wav", "-e", "gain:-6", "-q", "--report", "r.csv"]
+    assert main(["process", *arguments]) == 0
+    with open("r.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["input"] for row in rows] == [*(f"./{name}" for name in names[:4]), *names[4:], "\\xff.wav"]
+    assert {row["peak_dbfs"] for row in rows} == {"-12.02"}, "numbers stay numbers"
+    assert csv_line({"input": "-3", "title": "=1+1", "genre": "-3", "comment": "+x"}) == "-3,'=1+1,-3,'+x"
 
 
 def test_a_page_holds_all_and_nothing_of_it_ends_its_script(folder: Path) -> None:

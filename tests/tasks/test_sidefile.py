@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from torchfx_cli.errors import RunError, UsageError
+from torchfx_cli.errors import RunError, TorchfxError, UsageError
 from torchfx_cli.tasks import lists
 from torchfx_cli.tasks.conflicts import Named
 from torchfx_cli.tasks.report import FileResult, Report
@@ -73,9 +74,22 @@ def test_a_loop_of_links_and_a_link_into_no_folder_are_told(tmp_path: Path) -> N
     Path("b").symlink_to("a")
     Path("c").symlink_to("no/r")
     assert problem("a") == "--report: a cannot be written: Too many levels of symbolic links"
-    with pytest.raises(UsageError, match=r"--report: the output folder .*/no does not exist"), report("c"):
+    with pytest.raises(UsageError, match=r"--report: c cannot be written: the folder .*no does not exist"), report("c"):
         pass
     assert sorted(os.listdir()) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(("number", "kind", "words"), [
+    (errno.ENOSPC, RunError, "no space left on "), (errno.EACCES, UsageError, "permission denied"),
+])
+def test_a_folder_that_takes_no_file_is_a_wrong_option_and_a_full_disk_is_not(
+        monkeypatch: pytest.MonkeyPatch, number: int, kind: type[TorchfxError], words: str) -> None:
+    def fail(*arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("torchfx_cli.stream.atomicfile._create", fail)
+    with pytest.raises(kind, match=f"--report: .*{words}"), report("r"):
+        pass
 
 
 @pytest.mark.parametrize(("name", "words"), [

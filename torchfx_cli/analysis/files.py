@@ -102,12 +102,12 @@ def _loudness(views: Sequence[FileView]) -> Panel:
     factor, unit = _time_unit(last_s)
     series = []
     for n, view in enumerate(views):
-        together = max(1, len(view.overview.rms) // LEVELS)
-        starts = np.arange(0, len(view.overview.rms), together)
-        squares = np.add.reduceat(np.square(view.overview.rms), starts) if len(starts) else np.empty(0)
-        counts = np.diff(starts, append=len(view.overview.rms))
+        rms = view.overview.rms if view.frames else np.zeros(1)  # no sound is silence
+        starts = np.arange(0, len(rms), max(1, len(rms) // LEVELS))
+        squares = np.add.reduceat(np.square(rms), starts)
+        counts = np.diff(starts, append=len(rms))
         places: Array = (starts + counts / 2.0) * (view.overview.column_s / factor)
-        series.append(Series(places, _db(np.sqrt(squares / np.maximum(counts, 1))), n))
+        series.append(Series(places, _db(np.sqrt(squares / counts)), n))
     return Panel("loudness", "level over time, RMS in dBFS", unit, (0.0, max(last_s, 1e-3) / factor),
                  _depth([one.y for one in series], 60.0), tuple(series))
 

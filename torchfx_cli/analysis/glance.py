@@ -70,4 +70,4 @@ class GlanceMeter:
 
 
 def _db(level: float) -> float | None:
-    return round(20.0 * log10(level), 2) if level > 0.0 else None
+    return round(20.0 * log10(level), 2) + 0.0 if level > 0.0 else None  # never -0.0

@@ -63,7 +63,7 @@ def locate(name: str, folder: Path) -> Path:
         raise Mistake("is a folder, not a chain file")
     files = [name + suffix for suffix in SUFFIXES if os.path.isfile(f"{path}{suffix}")]
     close = f"; did you mean {files[0]}?" if files else nearest(name, presets)
-    raise Mistake("no preset and no file has this name" + (close or f" (presets: {', '.join(presets)})"))
+    raise Mistake("no preset and no file has this name" + (close or " (`torchfx presets` lists all)"))
 
 
 def is_preset(name: str) -> bool:

@@ -38,7 +38,10 @@ def describe_kinds() -> list[dict[str, Any]]:
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON Schema, draft 2020-12. It knows keys, forms and ranges; what keys must satisfy together it does not."""
+    """JSON Schema, draft 2020-12. It knows keys, forms and ranges; what keys must satisfy together it does not.
+
+    Of a stage that is written as behind -e (`- highpass:80`, a text) it knows the name alone.
+    """
     bare = [name for name, kind in KINDS.items() if not _required(kind)]
     bodies: dict[str, Any] = {PRESET: {"type": "string", "description": PRESET_DOC}}
     for name in KINDS:
@@ -48,6 +51,7 @@ def json_schema() -> dict[str, Any]:
               for key, param in BESIDE.items()}
     stages = [_stage_schema({key: body for key, body in bodies.items() if key not in beside}, beside)]
     stages += [_stage_schema({key: bodies[key]}, {**beside, key: bodies[key]}) for key in beside if key in bodies]
+    in_line = {"type": "string", "pattern": rf"^\s*({'|'.join([PRESET, *KINDS])})\s*:\s*\S"}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "torchfx chain",
@@ -60,7 +64,7 @@ def json_schema() -> dict[str, Any]:
         },
         "required": ["chain"],
         "additionalProperties": False,
-        "$defs": {"stage": {"anyOf": [*stages, {"enum": bare}]},
+        "$defs": {"stage": {"anyOf": [*stages, {"enum": bare}, in_line]},
                   "chain": {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/stage"}},
                   **{name: _kind_schema(kind) for name, kind in KINDS.items()}},
     }

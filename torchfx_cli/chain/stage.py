@@ -60,8 +60,8 @@ def kind_named(name: Scalar) -> Kind:
         raise Mistake(f"is a key that stands beside a stage, like {{highpass: 80 Hz, {name.text}: ...}}", name.line)
     if name.text not in KINDS:
         known = [*KINDS, PRESET]
-        known_or_hint = hint(name.text) or nearest(name.text, known) or f" (known: {', '.join(known)})"
-        raise Mistake(f"unknown stage {quoted(name.text)}{known_or_hint}", name.line)
+        near = hint(name.text) or nearest(name.text, known) or " (`torchfx filters` lists all)"
+        raise Mistake(f"unknown stage {quoted(name.text)}{near}", name.line)
     return KINDS[name.text]
 
 

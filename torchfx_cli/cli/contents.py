@@ -57,33 +57,29 @@ def _marker_line(marker: Mapping[str, Any]) -> str:
 
 
 def table_head() -> str:
-    from torchfx_cli.tasks.stats import FIGURES
+    from torchfx_cli.tasks.csvline import csv_line
 
-    return _line([*_FACTS, "damaged", *FIGURES, *_TAGS, *(f"bext_{name}" for name in _BEXT), "markers",
-                  "pictures", *_LISTS])
+    return csv_line(list(_cells({})))
 
 
 def table_row(record: Mapping[str, Any]) -> str:
     """`record` under `table_head`: figures in the units of `stats.FIGURES`, texts of several in a row."""
+    from torchfx_cli.tasks.csvline import csv_line
+
+    return csv_line(_cells(record))
+
+
+def _cells(record: Mapping[str, Any]) -> dict[str, Any]:
+    """By the names of the columns, in their order."""
     from torchfx_cli.tasks.stats import FIGURES
 
     stats, tags, bext = record.get("stats", {}), record.get("tags", {}), record.get("bext", {})
     if record.get("peak"):  # of --check
         stats = {"peak": 20.0 * log10(record["peak"])} | stats
     stats = {name: value for name, value in stats.items() if value != -inf or FIGURES[name].may_be_silence}
-    return _line([
-        *(record.get(name) for name in _FACTS), record.get("damaged"),
-        *(stats.get(name) for name in FIGURES), *(tags.get(name) for name in _TAGS),
-        *(bext.get(name) for name in _BEXT), *(len(record.get(name, ())) for name in ("markers", "pictures")),
-        *("; ".join(record.get(name, ())) for name in _LISTS)])
-
-
-def _line(cells: Iterable[object]) -> str:
-    """A line of CSV (RFC 4180); the end of a line in a text is escaped when it is said."""
-    import csv
-    import io
-
-    line = io.StringIO()
-    plain = [round(cell, 6) if isinstance(cell, float) else cell for cell in cells]
-    csv.writer(line, lineterminator="").writerow(plain)
-    return line.getvalue()
+    cells = {name: record.get(name) for name in (*_FACTS, "damaged")}
+    cells |= {name: stats.get(name) for name in FIGURES} | {name: tags.get(name) for name in _TAGS}
+    cells |= {f"bext_{name}": bext.get(name) for name in _BEXT}
+    cells |= {name: len(record.get(name, ())) for name in ("markers", "pictures")}
+    cells |= {name: "; ".join(record.get(name, ())) for name in _LISTS}
+    return {name: round(cell, 6) if isinstance(cell, float) else cell for name, cell in cells.items()}

@@ -54,6 +54,8 @@ def diff(
 
             found = difference(first, second)
         facts = first.facts, second.facts
+        for name, source in ((a, first), (b, second)) if not quiet else ():
+            show.tell_warnings(name, source.warnings)
     is_within = found is not None and found.is_within(bound, aligned=align)
     if as_json:
         show.say(json.dumps(_record(a, b, found, apart, is_within)))
@@ -117,13 +119,17 @@ def _residual_rows(residual: Residual, fs: int, name: str) -> list[tuple[str, st
     if residual.peak_db == -math.inf:
         return [(name, "none")]
     place = f"at {show.moment(residual.peak_frame / fs)} in channel {residual.peak_channel + 1}"
-    rows = [(name, f"at most {residual.peak_db:.1f} dBFS, {place}; RMS {residual.rms_db:.1f} dBFS, "
+    rows = [(name, f"at most {_level(residual.peak_db)}, {place}; RMS {_level(residual.rms_db)}, "
                    f"SNR {residual.snr_db:.1f} dB")]
     if residual.gain_db is not None and residual.rms_db - residual.matched_db > EXPLAINED_DB:
         turned = " and the polarity" if residual.is_inverted else ""
-        rows.append(("", f"with a gain of {residual.gain_db:+.2f} dB{turned} taken back: RMS {residual.matched_db:.1f} "
-                         "dBFS"))
+        rows.append(("", f"with a gain of {residual.gain_db:+.2f} dB{turned} taken back: RMS "
+                         f"{_level(residual.matched_db)}"))
     return rows
+
+
+def _level(decibels: float) -> str:
+    return f"{round(decibels, 1) + 0.0:.1f} dBFS"  # never -0.0
 
 
 def _amount(frames: int, fs: int) -> str:

@@ -37,6 +37,7 @@ def info(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a table for spreadsheets, a row a file.")] = False,
     jobs: Annotated[str | None, typer.Option(
         "--jobs", "-j", metavar="N", help="Files at a time, else one a core.")] = None,
+    timeout: Annotated[str | None, typer.Option(metavar="SECONDS", help="A file that takes longer fails.")] = None,
 ) -> None:
     """Show format, length, tags and oddities of files and folders.
 
@@ -53,6 +54,7 @@ def info(
     requirements = _requirements(require or [])
     if as_json and as_csv:
         raise UsageError("--json and --csv contradict each other; give one of them")
+    timeout_s = options.timeout_seconds(timeout)
     at_a_time = options.job_count(jobs) or options.usual_jobs("native")
     from torchfx_cli.cli.infoscreen import InfoScreen
     from torchfx_cli.tasks.inspection import Asked, job_of
@@ -62,7 +64,7 @@ def info(
         found = [job_of(path, fault) for path, fault in _found(files)]
     screen = InfoScreen(found, "json" if as_json else "csv" if as_csv else "stats" if stats else "")
     try:
-        with closing(_results(found, asked, screen, at_a_time)) as results:
+        with closing(_results(found, asked, screen, at_a_time, timeout_s)) as results:
             for number, result in results:
                 screen.done(number, result)
     finally:
@@ -74,16 +76,16 @@ def info(
     raise typer.Exit(screen.exit_code)
 
 
-def _results(jobs: Sequence[Job], asked: Asked, observer: RunObserver, at_a_time: int
-             ) -> Generator[tuple[int, FileResult], None, None]:
+def _results(jobs: Sequence[Job], asked: Asked, observer: RunObserver, at_a_time: int,
+             timeout_s: float | None) -> Generator[tuple[int, FileResult], None, None]:
     """The number and the result of each; the header of a single file needs no worker."""
     from torchfx_cli.tasks import inspection
 
-    if len(jobs) == 1 and jobs[0].fault is None and asked == inspection.Asked():
+    if len(jobs) == 1 and jobs[0].fault is None and asked == inspection.Asked() and timeout_s is None:
         with signals.promptly():
             yield 0, inspection.inspect_one(jobs[0], asked, observer)
         return
-    yield from inspection.inspect_all(jobs, asked, observer, at_a_time)
+    yield from inspection.inspect_all(jobs, asked, observer, at_a_time, timeout_s)
 
 
 def _found(words: Sequence[str]) -> Iterator[tuple[str, str | None]]:

@@ -64,19 +64,22 @@ def _write(folder: Path, path: Path, text: str) -> None:
     from torchfx_cli.chain.schema import schema_text
     from torchfx_cli.errors import TorchfxError
     from torchfx_cli.stream.atomicfile import AtomicFile
+    from torchfx_cli.stream.faults import explain
+    from torchfx_cli.tasks.sidefile import told_before
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise explain(error, path.parent, "making the folder", -1, -1, None) from None
         for place, content, overwrite in ((folder / "chain.schema.json", schema_text(), True), (path, text, False)):
             part = AtomicFile(place, overwrite=overwrite)
             try:
-                with open(part.fd, "w", encoding="utf-8", closefd=False) as file:
+                with part.told("writing"), open(part.fd, "w", encoding="utf-8", closefd=False) as file:
                     file.write(content)
                 part.sync()
                 part.give_name()
             finally:
                 part.discard()
-    except OSError as error:
-        raise UsageError(f"--new: {error.filename or path}: {error.strerror}") from None
     except TorchfxError as error:
-        raise UsageError(f"--new: {error}") from None
+        raise told_before("--new", error) from None

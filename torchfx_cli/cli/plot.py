@@ -115,6 +115,7 @@ def _of_sounds(names: list[str], asked: dict[str, ChainSpec]) -> _Shown:
     for name in names:
         with signals.promptly(), opened(name) as source:
             views.append(files.view(source, printable(name)))
+            show.tell_warnings(name, source.warnings)
     return _Shown([one.name for one in views], files.panels_of(views, _expected(asked, views[0])), [],
                   lambda: [files.record_of(one) for one in views])
 

@@ -86,6 +86,12 @@ def tell(line: str, colour: str = "") -> None:
     _write(sys.stderr, _painted(printable(line), colour, sys.stderr))
 
 
+def tell_warnings(name: str, warnings: Sequence[str]) -> None:
+    """Messages about the file `name`, which could be read nevertheless."""
+    for warning in warnings:
+        tell(f"{name}: warning: {warning}", "yellow")
+
+
 def tell_failure(name: str, message: str) -> None:
     """A message about the file `name`, which is not said twice where the message begins with it."""
     tell(message if message.startswith(name) else f"{name}: {message}", "red")

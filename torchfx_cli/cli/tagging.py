@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torchfx_cli.cli.options import quoted
 from torchfx_cli.errors import UsageError, printable
-from torchfx_cli.stream.tagchanges import MAX_COVER_BYTES, Cover, TagChanges, comment_key, cover_of, is_key
+from torchfx_cli.stream.tagchanges import MAX_COVER_BYTES, Cover, TagChanges, comment_key, cover_of, is_cut_off, is_key
 
 
 def changes_of(tags: Sequence[str], cover: str | None) -> TagChanges:
@@ -39,4 +39,6 @@ def _cover(path: str) -> Cover:
     if found is None or len(data) > MAX_COVER_BYTES:
         raise UsageError(f"--cover {printable(path)}: expected a JPEG, PNG or GIF of at most "
                          f"{MAX_COVER_BYTES / 1e6:.0f} MB")
+    if is_cut_off(data):
+        raise UsageError(f"--cover {printable(path)}: the picture is cut off")
     return found

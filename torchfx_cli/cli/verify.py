@@ -55,6 +55,7 @@ def verify(
         with open_source(file) as source:
             facts = source.facts
             samples = _beginning(source, round(limit_s * facts.fs))
+            show.tell_warnings(file, () if quiet else source.warnings)
         signal = Signal(facts.fs, facts.channels, mask_of(facts.channel_map))
         for way in ways(spec, samples, facts.sample_format, signal):
             code = max(code, 0 if way.agrees else DISAGREE)

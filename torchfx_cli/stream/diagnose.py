@@ -78,7 +78,7 @@ def open_regular(path: Path) -> int:
     mode = os.fstat(fd).st_mode
     if not stat.S_ISREG(mode):
         os.close(fd)
-        way = "; `-` reads what is piped into the standard input" if stat.S_ISFIFO(mode) else ""
+        way = "; `torchfx process -` reads what is piped into the standard input" if stat.S_ISFIFO(mode) else ""
         raise ReadError(f"is {kind_of(mode)}, not a regular file{way}")
     return fd
 

@@ -85,7 +85,7 @@ def check_changes(changes: TagChanges, container: Container) -> None:
     changes.check_held(container, takes_rich=word in _REWRITTEN or word in _ID3_CHUNKS)
     beyond = changes.beyond(container)
     if beyond and not richtags.is_available():
-        raise FileError(f"{word.upper()} takes {_list(beyond)} only with mutagen: pip install mutagen")
+        raise FileError(f"{word.upper()} takes {_list(beyond)} only with mutagen: {richtags.advice()}")
 
 
 def _made(strings: Mapping[str, str], changes: TagChanges, container: Container) -> MetadataPlan:
@@ -133,7 +133,7 @@ def _retagged(plan: MetadataPlan, strings: Mapping[str, str], changes: TagChange
 
 def _changed_id3(tag: bytes, strings: Mapping[str, str], changes: TagChanges, container: Container) -> list[Extra]:
     if not richtags.is_available():
-        raise FileError("its ID3 tag can be changed only with mutagen: pip install mutagen")
+        raise FileError(f"its ID3 tag can be changed only with mutagen: {richtags.advice()}")
     try:
         with richtags.damage_told():
             old = richtags.read_frames(tag) if tag else richtags.RichTags().filled(_plain_texts(strings))
@@ -184,6 +184,7 @@ def _extra(name: bytes, content: bytes) -> Extra:
 def _other_kind(strings: Mapping[str, str], metadata: MetadataSource, out_format: OutputFormat, changes: TagChanges
                 ) -> MetadataPlan:
     word, names = out_format.container.word, taglist.tag_names(metadata)
+    names = tuple(changes.let_pass(names)) if changes else names
     measured = [name for name in names if taglist.is_loudness(name)]
     richer = [name for name in names if name not in measured and name not in taglist.BLOCK_NAMES]
     richer += changes.beyond(out_format.container)
@@ -197,7 +198,7 @@ def _other_kind(strings: Mapping[str, str], metadata: MetadataSource, out_format
     if not (takes and (richer or dropped or _is_vague(strings, out_format.container))):
         return MetadataPlan(strings, warnings=_named((*dropped, *richer, *others)), notes=notes)
     if not richtags.is_available():
-        return MetadataPlan(strings, warnings=_named((*dropped, *richer, *others), richtags.HINT), notes=notes)
+        return MetadataPlan(strings, warnings=_named((*dropped, *richer, *others), richtags.hint()), notes=notes)
     try:
         tags = richtags.read(metadata).changed(changes).filled(_texts(strings, metadata))
     except richtags.TagError as error:
@@ -213,7 +214,7 @@ def _other_kind(strings: Mapping[str, str], metadata: MetadataSource, out_format
 
 def _is_vague(strings: Mapping[str, str], container: Container) -> bool:
     """Whether LAME would put letters into an MP3 that not all players read: of ID3v1, which names no encoding."""
-    return container.word == "mp3" and richtags.is_available() and not "".join(strings.values()).isascii()
+    return container.word == "mp3" and not "".join(strings.values()).isascii() and richtags.is_available()
 
 
 def _texts(strings: Mapping[str, str], metadata: MetadataSource) -> dict[str, str]:

@@ -52,7 +52,7 @@ def move_chunks(metadata: MetadataSource, chunks: Sequence[Chunk], timeline: Tim
 def _moved_id3(tag: bytes, timeline: Timeline) -> tuple[bytes | None, tuple[str, ...], str]:
     """The tag, names of frames that cannot be moved, and why it cannot be read where that is so."""
     if not richtags.is_available():
-        return None, (), richtags.HINT
+        return None, (), richtags.hint()
     try:
         with richtags.damage_told():
             return *move_id3(tag, timeline), ""

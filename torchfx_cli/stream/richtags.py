@@ -7,7 +7,6 @@ then. What was true of the old samples or of the old file only is left out, see 
 from __future__ import annotations
 
 import base64
-import importlib.util
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,7 +23,6 @@ from torchfx_cli.stream.tagchanges import Cover, TagChanges
 from torchfx_cli.stream.taglist import comment_count, flac_blocks, id3_of, is_loudness, is_of_the_file, tag_bytes
 
 FLAC_BLOCK_BYTES = (1 << 24) - 4096  # a block's size has 24 bits; the rest is for mime and description
-HINT = '; pip install mutagen would carry the tags'
 PADDING_BYTES = 1024  # behind the tag of an MP3, for editors
 _PICTURE_KEY = "METADATA_BLOCK_PICTURE"
 _NO_V1 = 0  # 30 letters of Latin-1 are no second truth beside ID3v2
@@ -69,6 +67,35 @@ class RichTags:
 
 
 def is_available() -> bool:
+    """Whether mutagen is installed and can be loaded, which this does: ask where it is needed next."""
+    return not _fault()
+
+
+def advice() -> str:
+    """What to do where it is not."""
+    fault = _fault()
+    return f"pip install --force-reinstall mutagen (the installed one is broken: {fault})" if (
+        fault and _is_installed()) else "pip install mutagen"
+
+
+def hint() -> str:
+    """Behind a warning about tags that are left behind."""
+    return f"; {advice()} would carry the tags"
+
+
+def _fault() -> str:
+    """What loading mutagen says; "" for nothing."""
+    try:
+        import mutagen.flac
+        import mutagen.id3  # noqa: F401
+    except Exception as error:  # of a broken installation almost anything
+        return str(error) or type(error).__name__
+    return ""
+
+
+def _is_installed() -> bool:
+    import importlib.util
+
     return importlib.util.find_spec("mutagen") is not None
 
 
@@ -90,13 +117,19 @@ def read(metadata: MetadataSource) -> RichTags:
 
 @contextmanager
 def damage_told() -> Iterator[None]:
-    """Raises TagError for whatever mutagen raises inside."""
+    """Raises TagError for whatever mutagen raises inside, and the OSError that it has met."""
     try:
         yield
     except (OSError, TagError):
         raise
     except Exception as error:  # a damaged tag makes mutagen raise almost anything
-        raise TagError(f"the tags are damaged ({str(error) or type(error).__name__})") from None
+        raise _unwrapped(error, f"the tags are damaged ({str(error) or type(error).__name__})") from None
+
+
+def _unwrapped(error: Exception, words: str) -> Exception:
+    """The OSError that mutagen has wrapped into its own error, else a TagError of `words`."""
+    cause = error.args[0] if error.args else None
+    return cause if isinstance(cause, OSError) else TagError(words)
 
 
 def _read_flac(fd: int) -> RichTags:
@@ -191,7 +224,7 @@ def write(tags: RichTags, fd: int) -> None:
                 _write_id3(tags, file)
         _check(tags, fd, head)
     except MutagenError as error:
-        raise TagError(str(error) or type(error).__name__) from None
+        raise _unwrapped(error, str(error) or type(error).__name__) from None
 
 
 def _write_comments(tags: RichTags, file: Any) -> None:

@@ -23,6 +23,7 @@ _KEYS = {
     "sort_album_artist": "ALBUMARTISTSORT", "sort_composer": "COMPOSERSORT", "encoded_by": "ENCODEDBY",
 }
 _KEY = re.compile(r"[ -<>-}]+")  # RFC 9639, 8.6
+_PICTURE_NAMES = frozenset({"PICTURE", "APIC", "PIC"})
 _PICTURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png", b"GIF8": "image/gif"}
 
 
@@ -54,6 +55,15 @@ def cover_of(data: bytes) -> Cover | None:
     return Cover(mime, data, hashlib.sha256(data).hexdigest())
 
 
+def is_cut_off(picture: bytes) -> bool:
+    """Whether the JPEG, PNG or GIF lacks its end; what some programs write behind the end is no fault."""
+    if picture.startswith(b"\x89PNG"):
+        return b"IEND\xaeB`\x82" not in picture
+    if picture.startswith(b"GIF"):
+        return not picture.rstrip(b"\0").endswith(b";")
+    return picture.rfind(b"\xff\xd9") <= picture.rfind(b"\xff\xda")  # none of the two occurs in coded data
+
+
 @dataclass(frozen=True)
 class TagChanges:
     """What is to be changed.
@@ -71,6 +81,14 @@ class TagChanges:
     @property
     def keys(self) -> frozenset[str]:
         return frozenset(key for key, _ in self.values)
+
+    def let_pass(self, names: Iterable[str]) -> list[str]:
+        """Those of an input's tags, of a Vorbis comment or ID3, that the output is to have as they are."""
+        from torchfx_cli.stream.id3map import KEYS
+
+        is_bare = self.cover is not None and not self.cover.data
+        gone = self.keys | (_PICTURE_NAMES if is_bare else frozenset())
+        return [name for name in names if not gone & {name.upper(), KEYS.get(name)}]
 
     @property
     def given(self) -> tuple[tuple[str, str], ...]:

@@ -46,15 +46,18 @@ def job_of(path: str, fault: str | None = None) -> Job:
     return Job(Path(path), Path(path), fault=fault)
 
 
-def inspect_all(jobs: Sequence[Job], asked: Asked, observer: RunObserver, at_a_time: int
-                ) -> Generator[tuple[int, FileResult], None, None]:
-    """The number and the result of each job, as they end; files are read by workers, see `pool`."""
+def inspect_all(jobs: Sequence[Job], asked: Asked, observer: RunObserver, at_a_time: int,
+                timeout_s: float | None = None) -> Generator[tuple[int, FileResult], None, None]:
+    """The number and the result of each job, as they end; files are read by workers, see `pool`.
+
+    timeout_s  a file that takes longer fails.
+    """
     for number, job in enumerate(jobs):
         if job.fault is not None:
             yield number, failed(job.source, job.output, job.fault, FileError.reason)
     tasks = [Task(number, job) for number, job in enumerate(jobs) if job.fault is None]
     if tasks:
-        pool = WorkerPool(min(at_a_time, len(tasks)), _settings(asked), observer)
+        pool = WorkerPool(min(at_a_time, len(tasks)), _settings(asked, timeout_s), observer)
         yield from pool.run(tasks)
 
 
@@ -63,8 +66,8 @@ def inspect_one(job: Job, asked: Asked, observer: RunObserver) -> FileResult:
     return inspect_file(job, _settings(asked), observer)
 
 
-def _settings(asked: Asked) -> Settings:
-    return Settings(ChainSpec("", ()), inspects=asked)
+def _settings(asked: Asked, timeout_s: float | None = None) -> Settings:
+    return Settings(ChainSpec("", ()), inspects=asked, timeout_s=timeout_s)
 
 
 def inspect_file(job: Job, settings: Settings, observer: RunObserver) -> FileResult:

@@ -71,7 +71,7 @@ def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, not
         if number in failures:
             yield number, failures[number]
         elif job.skip:
-            yield number, FileResult("skipped", str(job.source), str(job.output), warnings=(job.skip,))
+            yield number, _skipped(job, job.skip, settings, notes)
         elif job.fault:
             yield number, failed(job.source, job.output, job.fault, FileError.reason)
         else:
@@ -92,6 +92,23 @@ def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, not
         with watched.at_risk(task.job, settings):
             result = step(task.job, settings, observer)
         yield task.number, result
+
+
+def _skipped(job: Job, why: str, settings: Settings, notes: Notes | None) -> FileResult:
+    """A report for people and data sets tells also of what was done before, as far as its header does."""
+    found = FileResult("skipped", str(job.source), str(job.output), warnings=(why,))
+    if why != journal.DONE_BEFORE or not settings.glances or not isinstance(notes, journal.Journal):
+        return found
+    from torchfx_cli.stream.reader import open_source
+
+    try:
+        with open_source(job.output) as source:
+            facts = source.facts
+    except FileError:  # the journal knows its time and size, and nobody asked to read it
+        return found
+    sha256 = notes.record_of(job).get("out_sha256", "") if settings.digests else ""
+    return replace(found, sha256=sha256, fs=facts.fs, channels=facts.channels, frames=facts.frames or 0,
+                   subtype=facts.subtype, duration_s=facts.duration_s or 0.0)
 
 
 def _journal(jobs: Sequence[Job], settings: Settings) -> AbstractContextManager[Notes | None]:

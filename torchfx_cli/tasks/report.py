@@ -82,7 +82,7 @@ class _Totals:
     truncated_files: int = 0
 
     def add(self, result: FileResult) -> None:
-        self.duration_s += result.duration_s
+        self.duration_s += result.duration_s if result.status != "skipped" else 0.0
         self.clipped_files += result.clipped > 0
         self.turned_down_files += result.turned_down_db > 0
         self.repaired_files += result.repaired > 0

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from torchfx_cli.errors import UsageError, printable
 from torchfx_cli.tasks import reportpage
+from torchfx_cli.tasks.csvline import csv_line
 from torchfx_cli.tasks.job import Settings
 from torchfx_cli.tasks.report import FileResult, Report
 
@@ -61,22 +60,18 @@ def content(name: str, report: Report, settings: Settings) -> Iterable[str]:
 
 
 def _record(result: FileResult, settings: Settings) -> dict[str, Any]:
+    """What is not known of a file that was not done is null."""
     before, after = result.before, result.after
+    facts = (round(result.duration_s, 6), result.fs, result.channels, result.frames, result.subtype)
     values = (
-        result.kind, result.input, result.output, round(result.duration_s, 6), result.fs, result.channels,
-        result.frames, result.subtype, after and after.peak_db, after and after.rms_db, after and after.lufs,
+        result.kind, result.input, result.output, *(facts if result.fs else (None,) * len(facts)),
+        after and after.peak_db, after and after.rms_db, after and after.lufs,
         before and before.peak_db, before and before.rms_db, before and before.lufs, settings.chain.digest,
         result.sha256 or None, list(result.warnings), result.error)
     return dict(zip(COLUMNS, values, strict=True))
 
 
 def _table(records: Iterable[dict[str, Any]]) -> Iterator[str]:
-    yield _row(COLUMNS)
+    yield csv_line(COLUMNS) + "\n"
     for record in records:
-        yield _row((record | {"warnings": "; ".join(record["warnings"])}).values())
-
-
-def _row(values: Iterable[object]) -> str:
-    text = StringIO()
-    csv.writer(text, lineterminator="\n").writerow(values)
-    return text.getvalue()
+        yield csv_line(record | {"warnings": "; ".join(record["warnings"])}) + "\n"

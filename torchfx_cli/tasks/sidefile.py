@@ -33,7 +33,7 @@ class SideFile:
     is_own  whether a file that begins like this was written for the option by an earlier run, which may be replaced.
 
     It is opened before the work, a file under another name, so that a place that cannot be written is told before
-    the work and not after it: UsageError.
+    the work and not after it: UsageError, or RunError where the disk is full or read-only.
     """
 
     option: str
@@ -47,14 +47,22 @@ class SideFile:
             try:
                 stream = stream_at(self.name)
                 if stream is None:
+                    self._check_folder()
                     self._part = AtomicFile(Path(self.name), overwrite=True)
                 else:
                     self._fd = open_stream(stream)
             except OSError as error:
                 raise UsageError(self._told(f"cannot be written: {error.strerror}")) from None
+            except UsageError:
+                raise
             except TorchfxError as error:
-                raise UsageError(f"{self.option}: {error}") from None
+                raise told_before(self.option, error) from None
         return self
+
+    def _check_folder(self) -> None:
+        folder = os.path.dirname(followed(self.name or "")) or "."
+        if not os.path.lexists(folder):
+            raise UsageError(self._told(f"cannot be written: the folder {printable(folder)} does not exist"))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if self._part is not None:
@@ -116,6 +124,12 @@ class SideFile:
     def _told(self, words: str | None) -> str:
         shown = printable(self.name or "") or "''"
         return f"{self.option}: {shown} {words}"
+
+
+def told_before(option: str, error: TorchfxError) -> TorchfxError:
+    """`error` of a place where `option` was to write: a wrong option, but not where the disk is full or read-only."""
+    kind = RunError if isinstance(error, RunError) else UsageError
+    return kind(f"{option}: {error}")
 
 
 def check_together(files: Sequence[SideFile], *, overwrite: bool, to_stdout: Sequence[str] = (),
