@@ -36,6 +36,7 @@ class Input:
     root      the folder, or the fixed beginning of the pattern, that it was found under; None where it was named.
     listed    it was named all the same, in a list that gives its root.
     fault     why it cannot be read, or searched if it is a folder.
+    is_elsewhere  another shard of the batch does it.
     """
 
     path: str
@@ -43,6 +44,7 @@ class Input:
     root: str | None
     listed: bool = False
     fault: str | None = None
+    is_elsewhere: bool = False
 
     @property
     def is_named(self) -> bool:

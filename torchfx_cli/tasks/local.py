@@ -94,4 +94,4 @@ def _journal(jobs: Sequence[Job], settings: Settings) -> AbstractContextManager[
     if root is None or not (settings.is_batch or journal.is_kept_in(root)):
         return nullcontext()
     make_root(root)
-    return journal.opened(root, settings.work, hashes=settings.hashes, shared=not settings.resume)
+    return journal.opened(root, settings.work, hashes=settings.hashes, shared=not settings.resume, shard=settings.shard)

@@ -37,6 +37,9 @@ def plan_jobs(inputs: Sequence[Input], output: str | None, settings: Settings, *
 
     template  of the names of outputs, see `naming`; `chain` is what {chain} stands for.
     resume    outputs of the run before are no conflict; needs one output folder.
+
+    Inputs of other shards count for conflicts, but what lies where their outputs will be is not looked at: they may be
+    at work.
     """
     piped = str(STDIO)
     if output == piped or (output is None and any(found.path == piped for found in inputs)):
@@ -53,10 +56,13 @@ def plan_jobs(inputs: Sequence[Input], output: str | None, settings: Settings, *
         jobs.append(Job(_path(found.path), Path(path), root=_root_of(found, output, path)))
     problems = _impossible_formats(jobs, settings)
     problems += find_conflicts([(str(job.source), str(job.output)) for job in jobs], in_place=False)
+    elsewhere = {_path(found.path) for found in inputs if found.is_elsewhere}
     if settings.skip_existing:
-        jobs = [replace(j, skip="the output exists") if os.path.lexists(j.output) else j for j in jobs]
+        jobs = [replace(j, skip="the output exists")
+                if j.source not in elsewhere and os.path.lexists(j.output) else j for j in jobs]
     else:
-        problems += _occupied(jobs, settings, journal.root_of(jobs) if resume and jobs else None)
+        own = [job for job in jobs if job.source not in elsewhere] if elsewhere else jobs
+        problems += _occupied(own, settings, journal.root_of(jobs) if resume and jobs else None)
     _refuse(problems)
     return [*jobs, *faulty]
 
@@ -89,7 +95,7 @@ def plan_in_place(inputs: Sequence[Input], backup: str, settings: Settings, *, r
         is_link = os.path.islink(found.path)  # it stays one: the file that it leads to is replaced
         path = Path(os.path.realpath(found.path) if is_link else found.path)
         job = Job(Path(found.path), path, overwrite=True, backup=Path(f"{path}{backup}"))
-        jobs.append(settled(job, settings, problems, records))
+        jobs.append(job if found.is_elsewhere else settled(job, settings, problems, records))
     problems += _impossible_formats(jobs, settings)
     problems += find_conflicts([(str(job.source), str(job.output)) for job in jobs], in_place=True)
     names = {job.output for job in jobs}
