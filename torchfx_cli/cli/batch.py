@@ -37,10 +37,8 @@ def run(given: ProcessOptions) -> int:
     gathered = _gathered(given)
     undecoded_code = FileError.exit_code if gathered.skipped.undecoded else 0
     all_jobs = _tagged(_jobs(given, gathered.inputs), given)
-    inputs, jobs = gathered.inputs, all_jobs
-    if settings.shard is not None:
-        own = [number for number, found in enumerate(inputs) if not found.is_elsewhere]
-        inputs, jobs = [inputs[number] for number in own], [all_jobs[number] for number in own]
+    numbers = [number for number, found in enumerate(gathered.inputs) if not found.is_elsewhere]
+    inputs, jobs = [gathered.inputs[number] for number in numbers], [all_jobs[number] for number in numbers]
     piping.check_streams(jobs, writes=not given.dry_run)
     if not given.quiet and settings.format is None:
         _tell_formats(jobs)
@@ -72,7 +70,7 @@ def run(given: ProcessOptions) -> int:
             reporter.stop()
             reporter.summary(report)
             failures = _failed(report, inputs, zero=given.null)
-            told = () if given.report is None else reportfiles.content(given.report, report, settings)
+            told = () if given.report is None else reportfiles.content(given.report, report, settings, numbers)
             save_all(((report_file, told), (failed_file, failures)))
     return report.exit_code or undecoded_code
 
