@@ -157,7 +157,7 @@ def _places(report: Stored, index: int) -> Iterator[tuple[str, _Place]]:
             line = file.readline(MAX_LINE_BYTES)
             if line.rstrip() in ENDS:
                 break
-            row = _row(report, line)
+            row = _row(report, line, seen=False)
             result = row.result
             totals = tuple(getattr(result, name) for name in TOTALS)
             yield result.output, _Place(index, at, row.number, sys.intern(row.chain_sha256), sys.intern(result.kind),
@@ -166,11 +166,11 @@ def _places(report: Stored, index: int) -> Iterator[tuple[str, _Place]]:
             raise ValueError
 
 
-def _row(report: Stored, line: bytes) -> Row:
+def _row(report: Stored, line: bytes, *, seen: bool = True) -> Row:
     record = json.loads(line.strip().removesuffix(b","))
     if report.head:
-        return row_of(record, report.chain.get("sha256", ""))
-    return row_of(record["kept"]) if "kept" in record else row_of_columns(record)
+        return row_of(record, report.chain.get("sha256", ""), seen=seen)
+    return row_of(record["kept"], seen=seen) if "kept" in record else row_of_columns(record)
 
 
 @contextlib.contextmanager

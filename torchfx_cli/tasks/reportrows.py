@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 from torchfx_cli.analysis.glance import FLOOR_DB, Glance
 from torchfx_cli.records import dataclass
-from torchfx_cli.tasks.report import ON_REQUEST, FileResult
+from torchfx_cli.tasks.report import FileResult
 
-PLAIN = {field.name for field in fields(FileResult)} - ON_REQUEST
+FLOOR = round(FLOOR_DB)
+TOLD = {field.name for field in fields(FileResult)} - {"before", "after"}
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,17 @@ class Row:
             "before": _packed(result.before), "after": _packed(result.after)}
 
 
-def row_of(record: Mapping[str, Any], chain_sha256: str = "") -> Row:
+def row_of(record: Mapping[str, Any], chain_sha256: str = "", *, seen: bool = True) -> Row:
     """Of what `Row.as_dict` or `FileResult.as_dict` has told; raises what a record of another form raises.
 
     chain_sha256  where the record has none.
+    seen          also what it sounds like.
     """
-    plain = {name: value for name, value in record.items() if name in PLAIN}
-    result = FileResult(**plain | {name: tuple(plain.get(name, ())) for name in ("warnings", "notes")})
-    if "before" in record:
-        result = replace(result, before=_unpacked(record["before"]), after=_unpacked(record["after"]),
-                         sha256=record["sha256"])
-    number = record.get("number")
+    told = {name: value for name, value in record.items() if name in TOLD}
+    told |= {name: tuple(told.get(name, ())) for name in ("warnings", "notes")}
+    if seen:
+        told |= {name: _unpacked(record.get(name)) for name in ("before", "after")}
+    result, number = FileResult(**told), record.get("number")
     return Row(result, record.get("chain_sha256", chain_sha256), number if isinstance(number, int) else None)
 
 
@@ -60,13 +61,13 @@ def row_of_columns(record: Mapping[str, Any]) -> Row:
         sha256=record["sha256"] or ""), record["chain_sha256"])
 
 
-def packed(values: Iterable[float]) -> str:
+def packed(values: Iterable[int]) -> str:
     """Numbers from 0 to 255 as text."""
-    return b64encode(bytes(max(0, min(255, round(value))) for value in values)).decode()
+    return b64encode(bytes(values)).decode()
 
 
 def packed_spectrum(glance: Glance) -> str:
-    return packed(level - FLOOR_DB for level in glance.spectrum)
+    return packed([max(0, min(255, level - FLOOR)) for level in glance.spectrum])
 
 
 def _packed(glance: Glance | None) -> dict[str, Any] | None:
@@ -77,5 +78,5 @@ def _packed(glance: Glance | None) -> dict[str, Any] | None:
 def _unpacked(record: Mapping[str, Any] | None) -> Glance | None:
     if record is None:
         return None
-    spectrum = tuple(round(value + FLOOR_DB) for value in b64decode(record["spectrum"]))
+    spectrum = tuple([value + FLOOR for value in b64decode(record["spectrum"])])
     return Glance(**dict(record) | {"waveform": tuple(b64decode(record["waveform"])), "spectrum": spectrum})
