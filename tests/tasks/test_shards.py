@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import unicodedata
 from collections import Counter
@@ -130,6 +131,15 @@ def test_a_resumed_shard_refuses_while_a_run_is_at_work_that_may_do_its_files(tm
         pass
     with held(tmp_path, shard=Shard(2, 16), shared=False) as one:
         assert one.name == ".torchfx-journal-2of16"
+
+
+def test_runs_that_look_at_the_same_journal_at_one_time_do_not_hinder_each_other(tmp_path: Path) -> None:
+    with held(tmp_path, shared=False):
+        pass
+    with open(tmp_path / ".torchfx-journal") as looked_at:
+        fcntl.flock(looked_at, fcntl.LOCK_SH)
+        with held(tmp_path, shard=Shard(2, 16), shared=False) as one:
+            assert one.name == ".torchfx-journal-2of16"
 
 
 def test_a_whole_run_that_is_resumed_refuses_while_a_shard_is_at_work(tmp_path: Path) -> None:

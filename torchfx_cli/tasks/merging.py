@@ -43,6 +43,7 @@ class Stored:
     head: dict[str, Any] = field(default_factory=dict)
     shards: set[Shard] = field(default_factory=set)
     written: str = ""
+    not_done: int = 0
     is_superseded: bool = False  # a later report is about some of its files
 
     @property
@@ -117,7 +118,7 @@ def merged(paths: Sequence[str]) -> Merged:
     counts = Report(keeps_all=False)
     for number, place in enumerate(kept):
         counts.add(number, _light(place))
-    not_done = sum(report.head.get("counts", {}).get("not_done", 0) for report in reports if not report.is_superseded)
+    not_done = sum(report.not_done for report in reports if not report.is_superseded)
     return Merged(reports, kept, counts, not_done, [*_missing(reports), *_differing(reports, kept)])
 
 
@@ -133,8 +134,9 @@ def _stored(path: str) -> Stored:
             if not Report.is_own(text):
                 raise ValueError
             report.head = facts = json.loads(text + b"]}")
+            report.not_done = int(facts["counts"]["not_done"])
         report.shards = {shard_of(word, {}) for word in facts.get("shards", ())}
-        report.written = facts.get("written", "")
+        report.written = str(facts.get("written", ""))
     return report
 
 
