@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from torchfx_cli.errors import RunError, TorchfxError, UsageError
+from torchfx_cli.stream.atomicfile import part_name
 from torchfx_cli.tasks import lists
 from torchfx_cli.tasks.conflicts import Named
 from torchfx_cli.tasks.report import FileResult, Report
@@ -55,6 +56,17 @@ def test_what_is_not_saved_leaves_nothing_behind_and_the_old_file_whole(tmp_path
     with pytest.raises(KeyError), report("r"):
         raise KeyError
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_what_a_killed_run_has_left_goes_and_what_a_run_beside_writes_stays(tmp_path: Path) -> None:
+    stale = tmp_path / "folder" / part_name("0123abcd")
+    stale.parent.mkdir()
+    stale.touch()
+    with report("folder/other") as other:
+        written("folder/r")
+        assert not stale.exists()
+        other.save("whole")
+    assert {path.name: path.read_text() for path in stale.parent.iterdir()} == {"r": "new", "other": "whole"}
 
 
 @pytest.mark.parametrize("link", ["far/r", "between", "{here}/far/r"])

@@ -36,7 +36,9 @@ def run(given: ProcessOptions) -> int:
     piping.check_words(given)
     gathered = _gathered(given)
     undecoded_code = FileError.exit_code if gathered.skipped.undecoded else 0
-    jobs = _tagged(_jobs(given, gathered.inputs), given)
+    all_jobs = _tagged(_jobs(given, gathered.inputs), given)
+    numbers = [number for number, found in enumerate(gathered.inputs) if not found.is_elsewhere]
+    inputs, jobs = [gathered.inputs[number] for number in numbers], [all_jobs[number] for number in numbers]
     piping.check_streams(jobs, writes=not given.dry_run)
     if not given.quiet and settings.format is None:
         _tell_formats(jobs)
@@ -44,7 +46,7 @@ def run(given: ProcessOptions) -> int:
         show.tell(f"torchfx: warning: {remark}", "yellow")
     report_file = SideFile("--report", given.report, _is_report)
     failed_file = SideFile("--failed", given.failed, lists.is_own)
-    _check_files((report_file, failed_file), given, gathered, jobs)
+    _check_files((report_file, failed_file), given, gathered, all_jobs)
     if given.report is not None:
         from torchfx_cli.tasks import reportfiles
 
@@ -58,18 +60,19 @@ def run(given: ProcessOptions) -> int:
 
         with signals.promptly():
             return show_plans(jobs, settings, computing, as_json=given.as_json) or undecoded_code
-    _make_roots((report_file, failed_file), jobs)
+    _make_roots((report_file, failed_file), all_jobs)
     with report_file, failed_file:
         report = Report(keeps_all=given.report is not None)
-        reporter = ConsoleReporter(jobs, computing, quiet=given.quiet, verbose=given.verbose, as_json=given.as_json)
-        is_batch = len(jobs) > 1 or settings.resume or any(found.root is not None for found in gathered.inputs)
+        reporter = ConsoleReporter(jobs, computing, quiet=given.quiet, verbose=given.verbose, as_json=given.as_json,
+                                   shard=settings.shard)
+        is_batch = len(all_jobs) > 1 or settings.resume or any(found.root is not None for found in gathered.inputs)
         try:
             run_jobs(jobs, replace(settings, is_batch=is_batch), reporter, report)
         finally:
             reporter.stop()
             reporter.summary(report)
-            failures = _failed(report, gathered.inputs, zero=given.null)
-            told = () if given.report is None else reportfiles.content(given.report, report, settings)
+            failures = _failed(report, inputs, zero=given.null)
+            told = () if given.report is None else reportfiles.content(given.report, report, settings, numbers)
             save_all(((report_file, told), (failed_file, failures)))
     return report.exit_code or undecoded_code
 
@@ -89,7 +92,7 @@ def _check_files(files: Sequence[SideFile], given: ProcessOptions, gathered: fin
     read += [] if given.tags_from is None else [Named(f"the table {given.tags_from}", given.tags_from)]
     made = [job.output for job in jobs if job.output != STDIO]
     made += [job.backup for job in jobs if job.backup is not None]
-    made += [root / journal.NAME for root in {job.root for job in jobs} if root is not None]
+    made += [root / journal.name_of(given.settings.shard) for root in {job.root for job in jobs} if root is not None]
     check_together(files, overwrite=given.settings.overwrite, to_stdout=[option for option in piped if piped[option]],
                    read=read, inputs=(str(job.source) for job in jobs), made=map(str, made))
 
@@ -124,6 +127,10 @@ def _gathered(given: ProcessOptions) -> finding.Gathered:
         given.inputs, files_from=given.files_from, zero=given.null, include=given.include, exclude=given.exclude,
         output=given.output, stdin=None if sys.stdin is None else sys.stdin.buffer,
         left_out=_tell_left_out if given.verbose else None)
+    if given.settings.shard is not None:
+        from torchfx_cli.tasks.shards import divided
+
+        gathered.inputs = divided(gathered.inputs, given.settings.shard, by_folder=given.settings.album)
     left_out = gathered.skipped.undecoded if given.quiet else gathered.skipped
     if not given.quiet:
         for remark in gathered.remarks:

@@ -10,7 +10,7 @@ from typing import Any
 
 from torchfx_cli.analysis.reach import tone_gain_db, worst_gain_db
 from torchfx_cli.cli import show
-from torchfx_cli.cli.reporter import places, plan_lines
+from torchfx_cli.cli.reporter import places, plan_lines, with_shard
 from torchfx_cli.errors import FileError, printable
 from torchfx_cli.render import costs
 from torchfx_cli.stream.formats import RIFF_LIMIT_BYTES
@@ -39,14 +39,18 @@ def show_plans(jobs: Sequence[Job], settings: Settings, engine: str, *, as_json:
             code = max(code, error.exit_code)
             show.tell_failure(str(job.source), str(error))
             if as_json:
-                show.say(json.dumps(_names(job) | {"status": "failed", "error": str(error)}))
+                failed = _names(job) | {"status": "failed", "error": str(error)}
+                show.say(json.dumps(with_shard(failed, settings.shard)))
             continue
         if todo is not None:
             plans.append(todo)
         shown = _as_json if as_json else _lines
         show.say(*shown(job, todo, settings, engine))
+    share = "" if settings.shard is None else f"shard {settings.shard}: "
     if plans:
-        _summarise(plans, engine, settings.jobs)
+        _summarise(plans, engine, settings.jobs, share)
+    elif share and not jobs:
+        show.tell(f"{share}no files fall to it")
     return code
 
 
@@ -87,7 +91,7 @@ def _remarks(todo: JobPlan, settings: Settings) -> list[str]:
 
 
 def _as_json(job: Job, todo: JobPlan | None, settings: Settings, engine: str) -> list[str]:
-    return [json.dumps(_record(job, todo, settings, engine))]
+    return [json.dumps(with_shard(_record(job, todo, settings, engine), settings.shard))]
 
 
 def _record(job: Job, todo: JobPlan | None, settings: Settings, engine: str) -> dict[str, Any]:
@@ -117,14 +121,14 @@ def _record(job: Job, todo: JobPlan | None, settings: Settings, engine: str) -> 
     }
 
 
-def _summarise(plans: Sequence[JobPlan], engine: str, at_a_time: int) -> None:
+def _summarise(plans: Sequence[JobPlan], engine: str, at_a_time: int, share: str) -> None:
     """The whole run in a line: how much audio, how much space, about how long."""
     audio_s = sum(todo.facts.duration_s or 0.0 for todo in plans)
     need, folder = needed_bytes(plans), plans[0].job.root or plans[0].job.output.parent
     free = free_bytes(Path(folder))
     room = "" if free is None else f" of {_size(free)} free"
     audio = f"{show.count(len(plans), 'file')}, {show.coarse_clock(audio_s)} of audio"
-    show.tell(f"{audio}; needs about {_size(need)}{room}; "
+    show.tell(f"{share}{audio}; needs about {_size(need)}{room}; "
               f"would take about {show.clock(_seconds(plans, engine, at_a_time))}")
     if free is not None and need > free:
         show.tell(f"torchfx: warning: {_size(need - free)} more than there is on {folder}", "yellow")

@@ -13,6 +13,7 @@ import sys
 COMMANDS = {
     "process": "Apply a chain to audio files; in.wav becomes processed/in.wav.",
     "watch": "Apply a chain to what is put into FOLDER, once it is whole.",
+    "report": "Put the reports of several runs together, such as those of --shard.",
     "presets": "List the ready chains; with NAME, print its file.",
     "filters": "List the filters and effects; with KIND, its keys.",
     "plot": "Show what a chain does, or how sound files differ.",

@@ -20,7 +20,7 @@ def check_words(given: ProcessOptions) -> None:
         raise UsageError("--json and audio cannot both go to the standard output; give a file with --output, or "
                          "--report FILE instead of --json")
     for option, is_set in (("--resume", given.settings.resume), ("--in-place", given.backup is not None),
-                           ("--album", given.settings.album)):
+                           ("--album", given.settings.album), ("--shard", given.settings.shard is not None)):
         if is_set and (reads or writes):
             raise UsageError(f"{option} is for files; - is a pipe, which nobody can read again")
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 SWITCHES = ("--mono", "--album", "--resume", "--fail-fast", "--keep-mtime", "--no-tags", "--overwrite",
             "--skip-existing", "--strict", "--dry-run", "--quiet", "--verbose")
-VALUES = ("--rate", "--normalize", "--loudness", "--output", "--name", "--jobs", "--timeout", "--report", "--failed",
-          "--device", "--engine", "--chunk", "--format", "--subtype", "--bitrate", "--quality", "--dither", "--tail",
-          "--start", "--on-nan", "--on-truncated", "--on-clip")
+VALUES = ("--rate", "--normalize", "--loudness", "--output", "--name", "--jobs", "--shard", "--timeout", "--report",
+          "--failed", "--device", "--engine", "--chunk", "--format", "--subtype", "--bitrate", "--quality", "--dither",
+          "--tail", "--start", "--on-nan", "--on-truncated", "--on-clip")
 LISTS = ("--chain", "--effect", "--include", "--exclude")
 SHORT = {"-c": "--chain", "-e": "--effect", "-o": "--output", "-j": "--jobs", "-q": "--quiet", "-v": "--verbose"}
 COMPLETING = "_TORCHFX_COMPLETE"  # in the environment when the shell asks what may follow

@@ -39,6 +39,9 @@ def process(
     jobs: choices.Jobs = None,
     resume: Annotated[bool, option(BATCH,
         "--resume", help="Go on with a batch: do what is missing, changed, or made by another chain.")] = False,
+    shard: Annotated[str | None, option(BATCH,
+        metavar="I/N|auto", help="Do the files of one of N shares, by a hash of their names; "
+        "auto: that of a Slurm array task.")] = None,
     hashes: Annotated[bool, option(BATCH,
         "--hash", help="Tell changes by content, not by size and time alone; with --resume later.")] = False,
     fail_fast: Annotated[bool, option(BATCH, "--fail-fast", help="Stop at the first file that fails.")] = False,
@@ -89,6 +92,7 @@ def process(
       torchfx process in/ -o out/ --rate 16000 --mono --format flac --subtype 16
       torchfx process recordings/ -c podcast-voice -o clean/     (and --resume)
       torchfx process 'raw/**/*.flac' names.txt@ -c eq.yaml -o out/ --jobs 8
+      torchfx process recordings/ -c eq.yaml -o clean/ --shard 3/16 --resume
       find . -print0 | torchfx process --files-from - -0 -c eq.yaml -o out/
       cat in.wav | torchfx process - -c eq.yaml -o - > out.wav
 
@@ -106,7 +110,7 @@ def process(
     3 some file failed, 130 and 143 interrupted.
     """
     from torchfx_cli.cli.batch import run
-    from torchfx_cli.cli.process_options import ProcessOptions, asked_of, check_album, settings_of
+    from torchfx_cli.cli.process_options import ProcessOptions, asked_of, check_album, settings_of, shard_asked
     from torchfx_cli.cli.shorthands import is_conversion, meant_as_output
     from torchfx_cli.cli.tagging import changes_of
 
@@ -131,7 +135,8 @@ def process(
         on_nan=on_nan, on_truncated=on_truncated, on_clip=on_clip,
         keep_mtime=keep_mtime, tags=not no_tags, changes=changes_of(tag or [], cover),
         overwrite=overwrite, skip_existing=skip_existing, strict=strict,
-        resume=resume, hashes=hashes, fail_fast=fail_fast, timeout_s=options.timeout_seconds(timeout), album=album,
+        resume=resume, shard=shard_asked(shard), hashes=hashes, fail_fast=fail_fast,
+        timeout_s=options.timeout_seconds(timeout), album=album,
         scratch_bytes=options.byte_count("--scratch", scratch))
     check_album(settings, in_place=in_place)
     given = ProcessOptions(

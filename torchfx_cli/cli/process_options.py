@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torchfx_cli.chain.parse import join, load_chain
 from torchfx_cli.chain.presets import find
@@ -18,6 +18,9 @@ from torchfx_cli.stream.formats import plain_subtype
 from torchfx_cli.tasks import albums
 from torchfx_cli.tasks.bundle import is_bundled
 from torchfx_cli.tasks.job import Settings
+
+if TYPE_CHECKING:
+    from torchfx_cli.tasks.shards import Shard
 
 NO_CHAIN = (
     "nothing to apply: give a chain (-c podcast-voice, -c eq.yaml), an effect (-e highpass:80), --mono, --rate, "
@@ -90,6 +93,15 @@ def check_album(settings: Settings, *, in_place: bool) -> None:
         raise UsageError("--album and --on-clip attenuate contradict each other: that turns down single files")
     if in_place and settings.resume:
         raise UsageError("--album cannot resume --in-place: files that were replaced have another level now")
+
+
+def shard_asked(word: str | None) -> Shard | None:
+    """The share of the batch that `word` of --shard means."""
+    if word is None:
+        return None
+    from torchfx_cli.tasks.shards import shard_of
+
+    return shard_of(word, os.environ)
 
 
 def chain_word(names: list[str], effects: list[str]) -> str:

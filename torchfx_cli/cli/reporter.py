@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from torchfx_cli.cli import show
 from torchfx_cli.cli.progress import Progress
@@ -17,6 +18,9 @@ from torchfx_cli.tasks.journal import DONE_BEFORE
 from torchfx_cli.tasks.onefile import RunObserver
 from torchfx_cli.tasks.report import FileResult, Report
 
+if TYPE_CHECKING:
+    from torchfx_cli.tasks.shards import Shard
+
 MAX_LINES = 50  # beside a bar, of more files only those are told that need a word
 
 
@@ -26,11 +30,12 @@ class ConsoleReporter(RunObserver):
     Beside a bar, of several files only those are told that need a word; without one each gets its line.
     """
 
-    def __init__(self, jobs: Sequence[Job], engine: str, *, quiet: bool, verbose: bool, as_json: bool) -> None:
+    def __init__(self, jobs: Sequence[Job], engine: str, *, quiet: bool, verbose: bool, as_json: bool,
+                 shard: Shard | None = None) -> None:
         self._files, self._engine, self._began_s = len(jobs), engine, time.monotonic()
         roots = {job.root for job in jobs}
         self._root = roots.pop() if len(roots) == 1 else None
-        self._quiet, self._verbose, self._json = quiet, verbose, as_json
+        self._quiet, self._verbose, self._json, self._shard = quiet, verbose, as_json, shard
         self._progress = Progress(jobs) if not quiet and bars_are_welcome() else None
         self._brief = self._progress is not None and self._files > MAX_LINES and not verbose
         self._is_measuring = False
@@ -57,7 +62,7 @@ class ConsoleReporter(RunObserver):
         if self._json:
             import json
 
-            show.say(json.dumps(result.as_dict()))
+            show.say(json.dumps(with_shard(result.as_dict(), self._shard)))
         if self._progress is not None and self._files == 1:
             self._progress.hide()
         if result.status == "failed":
@@ -93,18 +98,27 @@ class ConsoleReporter(RunObserver):
 
     def summary(self, report: Report) -> None:
         """The counts, which add up to the inputs, and how fast it was; for a single file its own line has said all."""
-        if self._files == 1 or self._quiet:
+        if self._quiet or (self._files == 1 and self._shard is None):
+            return
+        if not self._files:
+            show.tell(f"shard {self._shard}: no files fall to it")
             return
         counts = [f"{number} {kind}" for kind, number in report.counts.items()]
         left = self._files - sum(report.counts.values())
         counts += [f"{left} not done"] if left else []
-        show.tell(", ".join(counts) + (self._pace(report.duration_s) if report.duration_s else ""))
+        share = "" if self._shard is None else f"shard {self._shard}: "
+        show.tell(share + ", ".join(counts) + (self._pace(report.duration_s) if report.duration_s else ""))
 
     def _pace(self, audio_s: float) -> str:
         """`  in 12.1 s (340x) -> out/`."""
         elapsed_s = time.monotonic() - self._began_s
         where = f" -> {printable(os.path.join(self._root, ''))}" if self._root is not None else ""
         return f"  in {show.clock(elapsed_s)} ({show.speed(audio_s, elapsed_s)}){where}"
+
+
+def with_shard(record: dict[str, Any], shard: Shard | None) -> dict[str, Any]:
+    """The JSON `record` of a file, and the shard that did it, if any."""
+    return record if shard is None else record | {"shard": str(shard)}
 
 
 def bars_are_welcome() -> bool:

@@ -38,6 +38,7 @@ class Input:
     listed    it was named all the same, in a list that gives its root.
     fault     why it cannot be read, or searched if it is a folder.
     stamp     of one that is named by a URL, see `storage`.
+    is_elsewhere  another shard of the batch does it.
     """
 
     path: str
@@ -46,6 +47,7 @@ class Input:
     listed: bool = False
     fault: str | None = None
     stamp: str = ""
+    is_elsewhere: bool = False
 
     @property
     def is_named(self) -> bool:

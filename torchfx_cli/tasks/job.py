@@ -16,6 +16,7 @@ from torchfx_cli.tasks.urls import Url
 
 if TYPE_CHECKING:
     from torchfx_cli.tasks.inspection import Asked
+    from torchfx_cli.tasks.shards import Shard
 
 OnNan = Literal["fail", "repair"]
 OnTruncated = Literal["fail", "keep"]
@@ -37,6 +38,7 @@ class Settings:
     is_batch      noted in the journal; otherwise a file or two, without one where none is kept.
     jobs          files at a time.
     resume        leave out what the journal says was done.
+    shard         which part of a batch the run does; its jobs are only those of it.
     fail_fast     the first failed file ends the run.
     timeout_s     for one file; None for no limit.
     fresh         workers are new interpreters, as torch needs, and a single file is done in this process.
@@ -74,6 +76,7 @@ class Settings:
     is_batch: bool = False
     jobs: int = 1
     resume: bool = False
+    shard: Shard | None = None
     fail_fast: bool = False
     timeout_s: float | None = None
     fresh: bool = False

@@ -25,14 +25,19 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torchfx_cli import __version__
 from torchfx_cli.errors import UsageError
 from torchfx_cli.records import dataclass
 from torchfx_cli.tasks import journalfile as files
 from torchfx_cli.tasks.job import Job, Settings
-from torchfx_cli.tasks.journalfile import NAME, Line, Record
+from torchfx_cli.tasks.journalfile import NAME as NAME
+from torchfx_cli.tasks.journalfile import Line, Record, name_of
 from torchfx_cli.tasks.urls import Url
+
+if TYPE_CHECKING:
+    from torchfx_cli.tasks.shards import Shard
 
 DONE_BEFORE = "done before"
 HASH_BYTES = 1 << 20
@@ -169,20 +174,28 @@ class _Index:
 
 
 @contextlib.contextmanager
-def opened(root: Path, work: str, *, hashes: bool = False, shared: bool = False) -> Iterator[Journal]:
+def opened(root: Path, work: str, *, hashes: bool = False, shared: bool = False, shard: Shard | None = None
+           ) -> Iterator[Journal]:
     """A locked journal of the existing folder `root`.
 
     shared  other runs may be at work there; without it, RunError where one is.
+    shard   of a batch, which this run does: it has a journal of its own, and its neighbours may be at work in any case.
     """
-    with files.locked(root) if shared else files.locked_alone(root) as (name, fd):
+    with _locked(root, shard, shared=shared) as (name, fd):
         began = time.strftime("%Y-%m-%dT%H:%M:%S%z")
         files.append(fd, root, {"run": os.getpid(), "version": __version__, "began": began})
         yield Journal(root, name, work, hashes, fd)
 
 
+def _locked(root: Path, shard: Shard | None, *, shared: bool) -> contextlib.AbstractContextManager[tuple[str, int]]:
+    if shard is not None:
+        return files.locked_shard(root, shard, shared=shared)
+    return files.locked(root) if shared else files.locked_alone(root)
+
+
 def is_kept_in(root: Path) -> bool:
     """Whether runs have noted in `root` what they have done."""
-    return os.path.lexists(root / NAME)
+    return bool(files.names_in(root))
 
 
 def note(job: Job, settings: Settings, read: os.stat_result, made_fd: int, warnings: int) -> None:
@@ -208,24 +221,29 @@ def note(job: Job, settings: Settings, read: os.stat_result, made_fd: int, warni
 def note_replaced(job: Job, settings: Settings, made_fd: int, warnings: int) -> None:
     """Note, on the disk, that `made_fd` will replace the input of `job`, whose old bytes are in its backup."""
     folder = job.output.parent
-    with files.descriptor(folder, files.APPENDING | os.O_CREAT) as fd:
+    with files.descriptor(folder, files.APPENDING | os.O_CREAT, name_of(settings.shard)) as fd:
         files.append(fd, folder, {"replaced": job.output.name, "backup": job.backup and job.backup.name,
-                             "work": job.work(settings.work), "out_sha256": sha256_of(made_fd), "warnings": warnings})
+                             "work": job.work(settings.work), "out_sha256": sha256_of(made_fd), "warnings": warnings,
+                             "noted_ns": time.time_ns()})
         with files.told(folder):
             os.fsync(fd)
 
 
 def replaced_in(folder: Path) -> dict[str, Record]:
     """The last record of each file in `folder` that was replaced in place."""
-    records = (record for _, record in files.of_journal(folder, NAME))
+    records = (record for _, record in _all_lines(folder))
     return {record["replaced"]: record for record in records if isinstance(record.get("replaced"), str)}
 
 
 def made_in(root: Path) -> Callable[[Path], bool]:
     """Tells of an output that is there whether a run has made it in `root`."""
     outputs = _Outputs()
-    outputs.add(files.merged([files.of_journal(root, name) for name in files.names_in(root)]))
+    outputs.add(_all_lines(root))
     return lambda output: any(is_own(output, record) for record in outputs.records_of(os.path.relpath(output, root)))
+
+
+def _all_lines(root: Path) -> Iterator[Line]:
+    return files.merged([files.of_journal(root, name) for name in files.names_in(root)])
 
 
 def is_own(output: Path, record: Record) -> bool:

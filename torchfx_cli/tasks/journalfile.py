@@ -1,7 +1,8 @@
 """The files that a journal is kept in, see `journal`: opened, locked, added to, and read as one.
 
 The first run in a folder has `.torchfx-journal`; another one beside it the first of `.torchfx-journal-2`, `-3`, ...
-that nobody holds. So no two machines add to one file, and a network file system that has locks is enough.
+that nobody holds; the shard 3 of 16 has `.torchfx-journal-3of16`. So no two machines add to
+one file, and a network file system that has locks is enough.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ import heapq
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from torchfx_cli.errors import RunError
 from torchfx_cli.stream.diagnose import kind_of
 
+if TYPE_CHECKING:
+    from torchfx_cli.tasks.shards import Shard
+
 NAME = ".torchfx-journal"
-OTHER_NAME = re.compile(re.escape(NAME) + r"-[1-9]\d{0,3}")  # of a run beside others
+# Of a run beside others, or of a shard.
+OTHER_NAME = re.compile(re.escape(NAME) + r"-(?:[1-9]\d{0,3}|[1-9]\d{0,5}of(?P<count>[1-9]\d{0,5}))")
 MAX_RUNS = 1000  # into one folder at a time
 MAX_LINE_BYTES = 1 << 16  # a path has 4,096 bytes at most, each of which JSON may write as six
 MAX_BYTES = 2 << 30  # some four million outputs
@@ -92,23 +97,52 @@ def locked_alone(root: Path) -> Iterator[tuple[str, int]]:
     """The same, where no other run is at work in `root` as this one begins; raises RunError."""
     with descriptor(root, APPENDING | os.O_CREAT) as fd:
         _lock_or_raise(fd, root)
-        for name in names_in(root, but=NAME):
-            with descriptor(root, APPENDING, name) as other_fd:
-                _lock_or_raise(other_fd, root)
+        _check_idle(root, names_in(root, but=NAME))
         yield NAME, fd
 
 
-def _lock_or_raise(fd: int, root: Path) -> None:
-    if not _lock(fd):
+@contextlib.contextmanager
+def locked_shard(root: Path, shard: Shard, *, shared: bool) -> Iterator[tuple[str, int]]:
+    """The journal of `shard` in `root`, where no other run of it is at work; raises RunError.
+
+    shared  runs that may do the same files are no hindrance either; else only other shards of as many are none.
+    """
+    name = name_of(shard)
+    with descriptor(root, APPENDING | os.O_CREAT, name) as fd:
+        _lock_or_raise(fd, root)
+        if not shared:
+            _check_idle(root, [other for other in names_in(root) if _count_in(other) != str(shard.count)])
+        yield name, fd
+
+
+def name_of(shard: Shard | None) -> str:
+    return NAME if shard is None else f"{NAME}-{shard.index}of{shard.count}"
+
+
+def _count_in(name: str) -> str | None:
+    """Of how many shards the journal `name` has one."""
+    found = OTHER_NAME.fullmatch(name)
+    return None if found is None else found["count"]
+
+
+def _check_idle(root: Path, names: Iterable[str]) -> None:
+    """Raise RunError where a run holds one of the journals; several may look at once, for they share the lock."""
+    for name in names:
+        with descriptor(root, APPENDING, name) as fd:
+            _lock_or_raise(fd, root, fcntl.LOCK_SH)
+
+
+def _lock_or_raise(fd: int, root: Path, kind: int = fcntl.LOCK_EX) -> None:
+    if not _lock(fd, kind):
         owners = [record["run"] for _, record, _ in lines(fd) if "run" in record]
         by = f" by process {owners[-1]}" if owners else ""
         raise RunError(f"the output folder {root} is in use{by}; wait for it, or choose another folder")
 
 
-def _lock(fd: int) -> bool:
+def _lock(fd: int, kind: int = fcntl.LOCK_EX) -> bool:
     """Whether no other run holds the journal `fd`; it is held by this one then until `fd` is closed."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:

@@ -122,4 +122,4 @@ def _journal(jobs: Sequence[Job], settings: Settings) -> AbstractContextManager[
 
         return remotejournal.opened(root, settings.work)
     make_root(root)
-    return journal.opened(root, settings.work, hashes=settings.hashes, shared=not settings.resume)
+    return journal.opened(root, settings.work, hashes=settings.hashes, shared=not settings.resume, shard=settings.shard)

@@ -40,6 +40,9 @@ def plan_jobs(inputs: Sequence[Input], output: str | None, settings: Settings, *
 
     template  of the names of outputs, see `naming`; `chain` is what {chain} stands for.
     resume    outputs of the run before are no conflict; needs one output folder.
+
+    Inputs of other shards count for conflicts, but what lies where their outputs will be is not looked at: they may be
+    at work.
     """
     piped = str(STDIO)
     if output == piped or (output is None and any(found.path == piped for found in inputs)):
@@ -56,17 +59,19 @@ def plan_jobs(inputs: Sequence[Input], output: str | None, settings: Settings, *
         jobs.append(Job(_path(found.path), path_of(path), root=_root_of(found, output, path), stamp=found.stamp))
     problems = _impossible_formats(jobs, settings)
     problems += find_conflicts([(str(job.source), str(job.output)) for job in jobs], in_place=False)
-    elsewhere = [job for job in jobs if isinstance(job.output, Url)]
-    if settings.keep_mtime and elsewhere:
+    theirs = {_path(found.path) for found in inputs if found.is_elsewhere}
+    own = [job for job in jobs if job.source not in theirs] if theirs else jobs
+    stored = [job for job in own if isinstance(job.output, Url)]
+    if settings.keep_mtime and stored:
         raise UsageError("--keep-mtime: storage behind a URL sets the times of its objects itself")
     root = journal.root_of(jobs) if resume and jobs else None
-    stored, own = _stored(elsewhere) if elsewhere else (set(), set())
+    there, made = _stored(stored) if stored else (set(), set())
     if settings.skip_existing:
-        jobs = [replace(j, skip="the output exists") if j.output in stored or os.path.lexists(j.output) else j
-                for j in jobs]
+        jobs = [replace(j, skip="the output exists")
+                if j.source not in theirs and (j.output in there or os.path.lexists(j.output)) else j for j in jobs]
     else:
-        problems += _occupied_urls(stored - own if resume else stored, settings, resume=resume)
-        problems += _occupied((job for job in jobs if not isinstance(job.output, Url)), settings, root)
+        problems += _occupied_urls(there - made if resume else there, settings, resume=resume)
+        problems += _occupied((job for job in own if not isinstance(job.output, Url)), settings, root)
     _refuse(problems)
     return [*jobs, *faulty]
 
@@ -127,7 +132,7 @@ def plan_in_place(inputs: Sequence[Input], backup: str, settings: Settings, *, r
         is_link = os.path.islink(found.path)  # it stays one: the file that it leads to is replaced
         path = Path(os.path.realpath(found.path) if is_link else found.path)
         job = Job(Path(found.path), path, overwrite=True, backup=Path(f"{path}{backup}"))
-        jobs.append(settled(job, settings, problems, records))
+        jobs.append(job if found.is_elsewhere else settled(job, settings, problems, records))
     problems += _impossible_formats(jobs, settings)
     problems += find_conflicts([(str(job.source), str(job.output)) for job in jobs], in_place=True)
     names = {job.output for job in jobs}

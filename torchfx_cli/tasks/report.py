@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -71,6 +71,16 @@ def failed(source: object, output: object, error: str, reason: str, elapsed_s: f
                       exit_code=FileError.exit_code)
 
 
+def json_lines(head: Mapping[str, Any], files: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """A report as JSON, a line a file."""
+    import json
+
+    yield json.dumps(head, indent=1).removesuffix("\n}") + ',\n "files": ['
+    for place, file in enumerate(files):
+        yield (",\n  " if place else "\n  ") + json.dumps(file)
+    yield "\n ]\n}\n"
+
+
 @dataclass
 class _Totals:
     """Sums over all results: seconds of audio, and files with which the policies had to do something."""
@@ -115,7 +125,12 @@ class Report:
     @property
     def results(self) -> list[FileResult]:
         """Those that are kept, in the order of the jobs."""
-        return [self._kept[number] for number in sorted(self._kept)]
+        return [result for _, result in self.numbered]
+
+    @property
+    def numbered(self) -> list[tuple[int, FileResult]]:
+        """The same with the numbers of the jobs."""
+        return sorted(self._kept.items())
 
     @property
     def failed(self) -> list[int]:
@@ -138,12 +153,7 @@ class Report:
 
     def json_lines(self) -> Iterator[str]:
         """`as_dict` as JSON, a line a file."""
-        import json
-
-        yield json.dumps(self.head(), indent=1).removesuffix("\n}") + ',\n "files": ['
-        for place, result in enumerate(self.results):
-            yield (",\n  " if place else "\n  ") + json.dumps(result.as_dict())
-        yield "\n ]\n}\n"
+        return json_lines(self.head(), (result.as_dict() for result in self.results))
 
     @staticmethod
     def is_own(head: bytes) -> bool:

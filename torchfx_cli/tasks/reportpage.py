@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import json
 import os
-from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
 from torchfx_cli import __version__
-from torchfx_cli.analysis.glance import FLOOR_DB, Glance
+from torchfx_cli.analysis.glance import Glance
 from torchfx_cli.errors import DesignError, printable
 from torchfx_cli.tasks.job import Settings
-from torchfx_cli.tasks.report import FileResult, Report
+from torchfx_cli.tasks.report import FileResult
+from torchfx_cli.tasks.reportrows import packed, packed_spectrum
 
 HEAD = b"<!doctype html>\n<!-- torchfx report -->"
 DATA = "__DATA__"  # where the template holds them
@@ -30,13 +30,13 @@ def is_own(head: bytes) -> bool:
     return head.startswith(HEAD)
 
 
-def page(report: Report, settings: Settings) -> Iterator[str]:
-    """The page, in pieces."""
+def page(head: Mapping[str, Any], chain: Mapping[str, Any], results: Iterable[FileResult]) -> Iterator[str]:
+    """The page, in pieces, of a run of that `head` (see `Report.head`) and `chain` (see `chain_of`)."""
     before, after = files(__package__).joinpath("report.html").read_text(encoding="utf-8").split(DATA)
     yield before
-    yield _json({"version": __version__, "run": report.head(), "chain": _chain(settings)}).removesuffix("}")
+    yield _json({"version": __version__, "run": head, "chain": chain}).removesuffix("}")
     yield ',"files":['
-    for place, result in enumerate(report.results):
+    for place, result in enumerate(results):
         yield ("," if place else "") + "\n" + _json(_file(result))
     yield "\n]}"
     yield after
@@ -60,15 +60,11 @@ def _file(result: FileResult) -> dict[str, Any]:
 def _glance(glance: Glance | None) -> dict[str, Any] | None:
     if glance is None:
         return None
-    return {"p": glance.peak_db, "r": glance.rms_db, "l": glance.lufs, "w": _bytes(glance.waveform),
-            "s": _bytes([round(level - FLOOR_DB) for level in glance.spectrum])}
+    return {"p": glance.peak_db, "r": glance.rms_db, "l": glance.lufs, "w": packed(glance.waveform),
+            "s": packed_spectrum(glance)}
 
 
-def _bytes(values: Any) -> str:
-    return b64encode(bytes(max(0, min(255, value)) for value in values)).decode()
-
-
-def _chain(settings: Settings) -> dict[str, Any]:
+def chain_of(settings: Settings) -> dict[str, Any]:
     """What was applied: its name, its digest, and the texts of the files that it was read from."""
     texts = []
     for name in settings.chain.files:

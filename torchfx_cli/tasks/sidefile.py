@@ -17,7 +17,7 @@ from types import TracebackType
 
 from torchfx_cli.errors import RunError, TorchfxError, UsageError, printable
 from torchfx_cli.records import dataclass
-from torchfx_cli.stream.atomicfile import AtomicFile
+from torchfx_cli.stream.atomicfile import AtomicFile, remove_stale
 from torchfx_cli.stream.place import STDOUT, followed, open_stream, stream_at
 from torchfx_cli.tasks.conflicts import Named, find_clashes
 
@@ -49,6 +49,7 @@ class SideFile:
                 if stream is None:
                     self._check_folder()
                     self._part = AtomicFile(Path(self.name), overwrite=True)
+                    remove_stale(self._part.folder)  # a killed run leaves its own; here there may be no outputs
                 else:
                     self._fd = open_stream(stream)
             except OSError as error:
