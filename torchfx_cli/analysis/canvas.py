@@ -136,7 +136,7 @@ def drawn(panel: Panel, columns: int, about: int, style: Style) -> list[str]:
     for n in range(len(bold) if len(bold) > 1 else 0):
         x, y, away = _spot(panel, limits, n)
         if away > APART or panel.role != "impulse":
-            canvas.letter(x, y, LETTERS[n % 26], _colour(panel, bold[n]))
+            canvas.letter(x, y, LETTERS[n % 26], _code(bold[n]))
     labels = {(len(ticks) - 1 - n) * apart: short(value) for n, value in enumerate(ticks)}
     title = (" " * MARGIN + panel.title)[:columns].ljust(columns)
     return [title, *_with_axes(canvas.lines(), labels, panel, inner, style)]
@@ -153,7 +153,7 @@ def _curves(panel: Panel, style: Style) -> Iterator[tuple[str, int, Array, Array
         if one.is_faint and (one_chain or style.has_colours):
             yield FAINT, STEPPED, one.x, one.y
     for one in bold_of(panel):
-        yield _colour(panel, one), 1, one.x, one.y
+        yield _code(one), 1, one.x, one.y
 
 
 def legend(panel: Panel, names: Sequence[str], style: Style) -> list[str]:
@@ -164,7 +164,7 @@ def legend(panel: Panel, names: Sequence[str], style: Style) -> list[str]:
     lines = []
     for n, one in enumerate(bold):
         name = ": ".join(word for word in (names[one.chain] * (len(names) > 1), one.name) if word)
-        letter = style.painted(LETTERS[n % 26], _colour(panel, one))
+        letter = style.painted(LETTERS[n % 26], _code(one))
         lines.append(f"{' ' * MARGIN}{letter}  {name[: style.width - MARGIN - 3]}")
     return lines
 
@@ -191,11 +191,8 @@ def page(panels: Sequence[Panel], names: Sequence[str], style: Style) -> list[st
     return [line.rstrip() for line in lines[:-1]]
 
 
-def _colour(panel: Panel, one: Series) -> str:
-    """Of its chain; of its own where there is one chain."""
-    chains = {other.chain for other in panel.series}
-    number = one.chain if len(chains) > 1 or one.is_faint else bold_of(panel).index(one)
-    return COLOURS[number % len(COLOURS)]
+def _code(one: Series) -> str:
+    return COLOURS[one.colour % len(COLOURS)]
 
 
 def _across(panel: Panel, x: Array) -> Array:
