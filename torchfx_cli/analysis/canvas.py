@@ -157,10 +157,11 @@ def _curves(panel: Panel, style: Style) -> Iterator[tuple[str, int, Array, Array
 
 
 def legend(panel: Panel, names: Sequence[str], style: Style) -> list[str]:
-    """A line for each curve that has a letter, of chains called `names`."""
+    """A line for each curve that has a letter, of chains called `names`; or the name of the only one."""
     bold = bold_of(panel)
     if len(bold) < 2:
-        return []
+        named = bold[0].name if bold and panel.is_large else ""
+        return [f"{' ' * MARGIN}{named[: style.width - MARGIN]}"] if named else []
     lines = []
     for n, one in enumerate(bold):
         name = ": ".join(word for word in (names[one.chain] * (len(names) > 1), one.name) if word)
@@ -183,7 +184,8 @@ def page(panels: Sequence[Panel], names: Sequence[str], style: Style) -> list[st
     while waiting:
         row, waiting = waiting[:abreast], waiting[abreast:]
         columns = each if len(row) == abreast else style.width
-        parts = [drawn(panel, columns, SMALL_ROWS, style) for panel in row]
+        rows = LARGE_ROWS if len(row) == 1 and row[0].role == "levels" else SMALL_ROWS
+        parts = [drawn(panel, columns, rows, style) for panel in row]
         lines += [(" " * GAP).join(pieces) for pieces in zip_longest(*parts, fillvalue=" " * each)]
         for panel in row:
             lines += legend(panel, names, style) if panel.role in ("levels", "envelope") else []

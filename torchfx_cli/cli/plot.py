@@ -169,8 +169,7 @@ def _print_page(shown: _Shown) -> None:
     style = Style(columns, _takes_braille(), show.is_terminal(sys.stdout) and not os.environ.get("NO_COLOR"))
     for line in page([panel for panel in shown.panels if isinstance(panel, Panel)], shown.names, style):
         show.copy(line)
-    for note in shown.notes:
-        show.say(note)
+    show.say_wrapped(*shown.notes)
 
 
 def _takes_braille() -> bool:
