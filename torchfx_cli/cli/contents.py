@@ -72,7 +72,8 @@ def table_row(record: Mapping[str, Any]) -> str:
         stats = {"peak": 20.0 * log10(record["peak"])} | stats
     return _line([
         *(record.get(name) for name in _FACTS), record.get("damaged"),
-        *(stats.get(name) for name in FIGURES), *(tags.get(name) for name in _TAGS),
+        *(stats.get(name) if figure.tells(stats.get(name)) else None for name, figure in FIGURES.items()),
+        *(tags.get(name) for name in _TAGS),
         *(bext.get(name) for name in _BEXT), *(len(record.get(name, ())) for name in ("markers", "pictures")),
         *("; ".join(record.get(name, ())) for name in _LISTS)])
 
