@@ -61,6 +61,11 @@ def test_several_curves_have_letters_and_colours_and_one_has_none() -> None:
     assert not [line for line in page(panels_of(views[:1]), ["one"], BRAILLE) if line.strip().startswith("a ")]
 
 
+def test_a_curve_alone_is_named_where_it_is_not_from_each_channel_to_itself() -> None:
+    lines = page(panels_of([view(join([], ["swap"]), "chain", 48_000, 2)]), ["chain"], BRAILLE)
+    assert "2 to 1, 1 to 2" in [line.strip() for line in lines]
+
+
 @pytest.mark.usefixtures("files_of_examples")
 def test_the_page_of_every_sort_of_kind_fits_its_width() -> None:
     for kind in ("crossover", "multiband", "fade", "resample", "convolve"):

@@ -46,6 +46,40 @@ def test_a_chain_without_a_response_shows_only_what_it_has() -> None:
     assert list(panels("highpass:80", "compressor:-20")) == ["magnitude", "phase", "delay", "impulse", "levels"]
 
 
+def test_the_axis_goes_below_the_lobes_of_a_stop_band() -> None:
+    low, _ = panels("fir: {lowpass: 8 kHz, taps: 201, window: blackman}")["magnitude"].y_limits
+    assert -110 <= low <= -90, "the highest lobe of a Blackman window is at -75 dB"
+    low, _ = panels("lowpass: {cutoff: 1 kHz, order: 6, family: elliptic, attenuation: 80 dB}")["magnitude"].y_limits
+    assert -110 <= low <= -95
+
+
+def test_one_sample_is_drawn_one_sample_wide() -> None:
+    (impulse,) = panels("gain:-6")["impulse"].series
+    at = np.flatnonzero(impulse.y)
+    assert len(at) == 1
+    assert np.diff(impulse.x[at[0] - 1 : at[0] + 2]) == pytest.approx(1000 / 48_000)
+    longer = {panel.role: panel for panel in panels_of(
+        [view(join([], [effect]), effect, 48_000, 1) for effect in ("gain:0", "highpass:80")])}["impulse"]
+    assert all(one.x[0] < longer.x_limits[0] and longer.x_limits[1] < one.x[-1] for one in longer.series)
+
+
+def test_a_compared_chain_has_its_colour_in_every_panel() -> None:
+    views = [view(join([], effects), effects[0], 48_000, 1)
+             for effects in (["highpass:80", "gain:-1"], ["gain:-3", "compressor:-20", "limiter:-1", "fade:out=1"])]
+    found = {panel.role: panel for panel in panels_of(views)}
+    assert {(one.chain, one.colour) for panel in found.values() for one in panel.series} == {(0, 0), (1, 1)}
+    assert [(one.colour, one.dash) for one in found["levels"].series] == [(1, 0), (1, 1)]
+    assert found["envelope"].title.startswith("gain:-3, gain: fade")
+    assert [one.colour for one in panels("compressor:-20", "limiter:-1")["levels"].series] == [0, 1]
+
+
+def test_the_comb_of_an_echo_is_drawn_and_no_slower_ripple_in_its_place() -> None:
+    (comb,) = panels("delay: {time: 100 ms, mix: 0.5}")["magnitude"].series
+    for low in np.geomspace(200, 22_000, 50):
+        near = comb.y[(comb.x > low) & (comb.x < 1.06 * low)]
+        assert np.ptp(near) > 7.0, f"from {low:.0f} Hz on as elsewhere, where it goes from -18.8 dB to 1.7"
+
+
 def test_phase_and_delay_stop_where_nothing_is_heard_any_more() -> None:
     delay = panels("lowpass: {cutoff: 1 kHz, order: 8}")["delay"].series[0]
     assert np.isnan(delay.y[delay.x > 8000]).all()
@@ -55,7 +89,7 @@ def test_phase_and_delay_stop_where_nothing_is_heard_any_more() -> None:
 def test_notes_name_what_is_left_out() -> None:
     found = view(join([], ["mono", "compressor:-20", "resample:16 kHz", "normalize:-1"]), "", 48_000, 2)
     assert list(notes_of(found)) == [
-        "not in the response: compressor -20 dBFS 4:1", "depends on the sound, so not drawn: normalize to -1 dBFS",
+        "not in the response: compressor -20 dBFS 4:1", "nothing to draw without a sound: normalize to -1 dBFS",
         "48 kHz to 16 kHz: what is above 8 kHz folds down"]
 
 

@@ -571,7 +571,11 @@ def test_the_schema_accepts_what_the_parser_accepts() -> None:
             "- {highpass: 80, channels: [1, left], mix: 30 %, repeat: 2, bypass: true}", "- {swap: , channels: 2}",
             "- {preset: rumble-filter, mix: 0.5}", "- {mix: [[1]], channels: 1}", "- {channels: [1], mix: 0.3}",
             "- repeat: {times: 2, stages: {gain: 1, mix: 0.5}}", "- parallel: [swap, {gain: 1, repeat: 2}]",
-            "- highpass:80", "- highpass:cutoff=80,order=4", "- preset:rumble-filter", "- parallel: ['gain:-3', swap]"]
+            "- highpass:80", "- highpass:1 kHz,order=4,channels=left", "- gain:-3 dB", "- 'fade:{in: 20 ms}'",
+            "- preset:rumble-filter", "- declick:8", "- hum:50 Hz", "- parallel:[gain:-3, [highpass:80, gain:1]]",
+            "- repeat: {times: 2, stages: [highpass:80]}", "- highpass: {cutoff: 80hz, order: '4', zero_phase: 'true'}",
+            "- compressor: {threshold: -20 dBFS, ratio: '4:1'}", "- gain: '\u22123\u00a0dB'",
+            "- fir: {lowpass: 12k, taps: '511'}"]
     for text in [PODCAST, *(f"chain:\n  {entry}\n" for entry in (*more, *(kind.example for kind in KINDS.values())))]:
         parse_chain(text)
         assert fits_schema(text), text
@@ -585,7 +589,11 @@ def test_the_schema_accepts_what_the_parser_accepts() -> None:
     "- mix: 0.3", "- {mix: [[1]], highpass: 80}", "- {gain: 1, mix: 2}", "- {gain: 1, mix: x %}", "- bypass: true",
     "- {gain: 1, channels: []}", "- {gain: 1, channels: middle}", "- {gain: 1, repeat: 0}", "- {gain: 1, bypass: 1}",
     "- repeat: {times: 2}", "- repeat: {times: 2, stages: []}", "- {highpass: , mix: 0.5}", "- {gain: 1, chanels: 1}",
-    "- lowpas:80", "- 'highpass:'", "- 'highpass 80'",
+    "- highpass: -80 Hz", "- highpass: 0 Hz", "- highpass: '080'", "- highpass: {cutoff: 80, order: '4.5'}",
+    "- limiter: 3 dB", "- 'highpass:'", "- 'highpass 80'",
+    "- {gain: 1, mix: 130 %}", "- {gain: 1, channels: [1, 1]}", "- fade", "- fade: {}", "- pad: {}", "- swap: null",
+    "- highpass:x", "- highpas:80", "- gain:3 Hz", "- highpass:cutof=80", "- convolve: hall.txt", "- peaking:3",
+    f"- parallel: {['invert'] * 65}", "- repeat: {times: 2, stages: [highpas:80]}", "- parallel: [{gain: -3 Hz}]",
 ])
 def test_the_schema_refuses_what_the_parser_refuses(entry: str) -> None:
     text = f"chain:\n  {entry}\n"

@@ -94,7 +94,7 @@ def test_the_commit_hook_names_a_command_that_there_is() -> None:
 
 def test_the_schema_may_be_written_over_itself_only(run: Any) -> None:
     assert run("schema", "-o", "chain.schema.json").code == 0
-    assert Path("chain.schema.json").read_text() == run("schema").out
+    assert Path("chain.schema.json").read_text() == run("schema").out == run("schema", "--json").out
     assert run("schema", "-o", "chain.schema.json").code == 0
     Path("mine.json").write_text("{}")
     assert run("schema", "-o", "mine.json").code == 2

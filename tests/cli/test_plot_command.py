@@ -37,7 +37,7 @@ def test_numbers_are_records_a_chain_with_a_stage_each(capsys: pytest.CaptureFix
 def test_a_page_says_what_it_cannot_draw(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = out_of(capsys, "-e", "highpass:80", "-e", "normalize:-1")
     assert "magnitude in dB" in out
-    assert out.splitlines()[-1] == "depends on the sound, so not drawn: normalize to -1 dBFS"
+    assert out.splitlines()[-1] == "nothing to draw without a sound: normalize to -1 dBFS"
     assert max(map(len, out.splitlines())) <= 160
     assert ("\x1b" in out, err) == (False, "")
 

@@ -189,6 +189,8 @@ def test_in_a_browser_ten_thousand_files_sort_and_filter_at_once(tmp_path: Path)
       for (const sheet of document.styleSheets) for (let at = sheet.cssRules.length; at--;)
         if (sheet.cssRules[at].media?.mediaText.includes("dark")) sheet.deleteRule(at);
       told.light = back();
+      words.value = ""; words.dispatchEvent(new Event("input")); dispatchEvent(new Event("beforeprint"));
+      told.printed = names().map(name => name.textContent); told.chain = document.getElementById("chain").open;
       told.problems = problems;
       document.body.textContent = JSON.stringify(told);</script>"""
     page = tmp_path / "report.html"
@@ -211,3 +213,5 @@ def test_in_a_browser_ten_thousand_files_sort_and_filter_at_once(tmp_path: Path)
     assert "not an audio file" in told["open"]
     assert (told["dark"], told["light"]) == ("rgb(20, 24, 31)", "rgb(255, 255, 255)")
     assert told["seconds"] < 5
+    assert (len(told["printed"]), told["printed"][:2], told["chain"]) == (
+        100, ["album 0/take 407.wav", "album 0/take 4107.wav"], True), "on paper there are all that pass the filter"

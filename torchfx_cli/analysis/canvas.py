@@ -136,7 +136,7 @@ def drawn(panel: Panel, columns: int, about: int, style: Style) -> list[str]:
     for n in range(len(bold) if len(bold) > 1 else 0):
         x, y, away = _spot(panel, limits, n)
         if away > APART or panel.role != "impulse":
-            canvas.letter(x, y, LETTERS[n % 26], _colour(panel, bold[n]))
+            canvas.letter(x, y, LETTERS[n % 26], _code(bold[n]))
     labels = {(len(ticks) - 1 - n) * apart: short(value) for n, value in enumerate(ticks)}
     title = (" " * MARGIN + panel.title)[:columns].ljust(columns)
     return [title, *_with_axes(canvas.lines(), labels, panel, inner, style)]
@@ -153,18 +153,19 @@ def _curves(panel: Panel, style: Style) -> Iterator[tuple[str, int, Array, Array
         if one.is_faint and (one_chain or style.has_colours):
             yield FAINT, STEPPED, one.x, one.y
     for one in bold_of(panel):
-        yield _colour(panel, one), 1, one.x, one.y
+        yield _code(one), 1, one.x, one.y
 
 
 def legend(panel: Panel, names: Sequence[str], style: Style) -> list[str]:
-    """A line for each curve that has a letter, of chains called `names`."""
+    """A line for each curve that has a letter, of chains called `names`; or the name of the only one."""
     bold = bold_of(panel)
     if len(bold) < 2:
-        return []
+        named = bold[0].name if bold and panel.is_large else ""
+        return [f"{' ' * MARGIN}{named[: style.width - MARGIN]}"] if named else []
     lines = []
     for n, one in enumerate(bold):
         name = ": ".join(word for word in (names[one.chain] * (len(names) > 1), one.name) if word)
-        letter = style.painted(LETTERS[n % 26], _colour(panel, one))
+        letter = style.painted(LETTERS[n % 26], _code(one))
         lines.append(f"{' ' * MARGIN}{letter}  {name[: style.width - MARGIN - 3]}")
     return lines
 
@@ -183,7 +184,8 @@ def page(panels: Sequence[Panel], names: Sequence[str], style: Style) -> list[st
     while waiting:
         row, waiting = waiting[:abreast], waiting[abreast:]
         columns = each if len(row) == abreast else style.width
-        parts = [drawn(panel, columns, SMALL_ROWS, style) for panel in row]
+        rows = LARGE_ROWS if len(row) == 1 and row[0].role == "levels" else SMALL_ROWS
+        parts = [drawn(panel, columns, rows, style) for panel in row]
         lines += [(" " * GAP).join(pieces) for pieces in zip_longest(*parts, fillvalue=" " * each)]
         for panel in row:
             lines += legend(panel, names, style) if panel.role in ("levels", "envelope") else []
@@ -191,11 +193,8 @@ def page(panels: Sequence[Panel], names: Sequence[str], style: Style) -> list[st
     return [line.rstrip() for line in lines[:-1]]
 
 
-def _colour(panel: Panel, one: Series) -> str:
-    """Of its chain; of its own where there is one chain."""
-    chains = {other.chain for other in panel.series}
-    number = one.chain if len(chains) > 1 or one.is_faint else bold_of(panel).index(one)
-    return COLOURS[number % len(COLOURS)]
+def _code(one: Series) -> str:
+    return COLOURS[one.colour % len(COLOURS)]
 
 
 def _across(panel: Panel, x: Array) -> Array:

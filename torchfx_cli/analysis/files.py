@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
 
 from torchfx_cli.analysis.curve import Array
 from torchfx_cli.analysis.overview import LOWEST_HZ, Overview, OverviewMeter
-from torchfx_cli.analysis.panels import Image, Panel, Series, rounded
+from torchfx_cli.analysis.panels import Image, Panel, Series, coloured, rounded
 from torchfx_cli.analysis.samples import float_blocks
 from torchfx_cli.analysis.spectrum import SpectrumMeter, bands
 from torchfx_cli.stream.reader import Source
@@ -55,11 +56,11 @@ def panels_of(views: Sequence[FileView], expected: tuple[str, Array, Array] | No
 
     expected  the name of a chain, and its response in dB over Hz, beside the difference.
     """
-    found: list[Panel | Image] = [_spectra(views)]
+    found = [_spectra(views)]
     if len(views) > 1:
         found.append(_changes(views, expected))
     found.append(_loudness(views))
-    return found + [_spectrogram(view) for view in views]
+    return [*(coloured(panel, is_compared=len(views) > 1) for panel in found), *_spectrograms(views)]
 
 
 def record_of(view: FileView) -> dict[str, Any]:
@@ -86,15 +87,15 @@ def _changes(views: Sequence[FileView], expected: tuple[str, Array, Array] | Non
         count = min(len(first.hz), len(view.hz))
         has_sound = np.maximum(first.level_db, SILENT_DB)[:count] > first.level_db.max() - DEPTH_DB
         change_db: Array = np.where(has_sound, view.level_db[:count] - first.level_db[:count], np.nan)
-        series.append(Series(first.hz[:count], change_db, n, f"{view.name} less {first.name}"))
+        series.append(Series(first.hz[:count], change_db, n))
     if expected is not None:
         name, hz, level_db = expected
         series.append(Series(hz, level_db, 1, name, is_faint=True))
     values = np.concatenate([one.y[np.isfinite(one.y)] for one in series if not one.is_faint] or [np.zeros(1)])
     values = values if len(values) else np.zeros(1)
     low, high = float(np.quantile(values, 0.01)), float(np.quantile(values, 0.99))
-    return Panel("change", "change in dB", "Hz", _band_limits(views), rounded(min(low, -3.0), max(high, 3.0)),
-                 tuple(series))
+    return Panel("change", "change from the first in dB", "Hz", _band_limits(views),
+                 rounded(min(low, -3.0), max(high, 3.0)), tuple(series))
 
 
 def _loudness(views: Sequence[FileView]) -> Panel:
@@ -112,13 +113,19 @@ def _loudness(views: Sequence[FileView]) -> Panel:
                  _depth([one.y for one in series], 60.0), tuple(series))
 
 
-def _spectrogram(view: FileView) -> Image:
+def _spectrograms(views: Sequence[FileView]) -> list[Image]:
+    """All of one range of levels, so that they can be compared."""
+    levels = [10.0 * np.log10(np.maximum(view.overview.power, 10.0 ** (SILENT_DB / 10.0))) for view in views]
+    top = 10.0 * ceil(max(float(one.max(initial=SILENT_DB)) for one in levels) / 10.0)
+    return [_spectrogram(view, one, (top - DEPTH_DB, top)) for view, one in zip(views, levels, strict=True)]
+
+
+def _spectrogram(view: FileView, levels: Array, limits: tuple[float, float]) -> Image:
     factor, unit = _time_unit(view.frames / view.fs)
     seen = view.overview
-    levels = 10.0 * np.log10(np.maximum(seen.power, 10.0 ** (SILENT_DB / 10.0)))
     lowest = min(LOWEST_HZ, view.fs / 8.0)
-    return Image(f"{view.name}: spectrogram", unit, (0.0, max(len(seen.rms), 1) * seen.column_s / factor),
-                 (lowest, view.fs / 2.0), levels)
+    return Image(f"spectrogram: {view.name}", unit, (0.0, max(len(seen.rms), 1) * seen.column_s / factor),
+                 (lowest, view.fs / 2.0), levels, limits)
 
 
 def _time_unit(last_s: float) -> tuple[float, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, floor, log10
 from typing import Literal
 
@@ -18,6 +18,7 @@ Role = Literal["magnitude", "phase", "delay", "impulse", "levels", "envelope", "
 DEEP_DB = 60.0  # below the highest level: how far an axis goes down at most
 SHALLOW_DB = 30.0  # so far it does where anything goes down there, however narrow
 REJECTION_DB = 220.0  # so far where a rate changes
+STOP_DB, BELOW_STOP_DB, DEEPEST_DB = 40.0, 20.0, 140.0  # a lobe so far down is a stop band's: the axis goes below it
 LEAST_DB = 12.0
 BROAD = 0.02  # of an axis: what is narrower does not count for its limits
 AUDIBLE_DB = 60.0  # below the highest level: there phase and delay are of no use
@@ -29,13 +30,16 @@ GRID_POINTS = 500
 @dataclass(frozen=True, eq=False)
 class Series:
     """`y` over `x`, NaN where there is nothing to draw. `chain` is the number of the chain, `name` what tells it from
-    others of that chain; `is_faint` where it only stands behind the others."""
+    others of that chain; `is_faint` where it only stands behind the others. `colour` and `dash` are numbers: where
+    chains are compared a colour is a chain in all panels, and dashes tell its curves apart."""
 
     x: Array
     y: Array
     chain: int
     name: str = ""
     is_faint: bool = False
+    colour: int = 0
+    dash: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,13 +66,15 @@ class Panel:
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """Levels `values` [R, T] in dB over time and frequency; the rows lie evenly apart from `y_limits` to `y_limits`."""
+    """Levels `values` [R, T] in dBFS over time and frequency; the rows lie evenly apart from `y_limits` to `y_limits`,
+    and the colours from `levels` to `levels`."""
 
     title: str
     x_unit: str
     x_limits: tuple[float, float]
     y_limits: tuple[float, float]
     values: Array
+    levels: tuple[float, float]
 
 
 def panels_of(views: Sequence[ChainView]) -> list[Panel]:
@@ -77,7 +83,19 @@ def panels_of(views: Sequence[ChainView]) -> list[Panel]:
     if any(stage.lines for view in views for stage in view.stages) and any(view.lines for view in views):
         found += _responses(views)
         found += _impulses(views)
-    return found + list(_levels(views)) + list(_envelopes(views))
+    found += [*_levels(views), *_envelopes(views)]
+    return [coloured(panel, is_compared=len(views) > 1) for panel in found]
+
+
+def coloured(panel: Panel, *, is_compared: bool) -> Panel:
+    """With the colour and the dash of each of its series; `is_compared` where the figure is of several chains."""
+    seen: dict[tuple[bool, int], int] = {}
+    made = []
+    for one in panel.series:
+        group = one.is_faint, one.chain if is_compared else 0
+        number = seen[group] = seen.get(group, -1) + 1
+        made.append(replace(one, colour=one.chain, dash=number) if is_compared else replace(one, colour=number))
+    return replace(panel, series=tuple(made))
 
 
 def notes_of(view: ChainView) -> Iterator[str]:
@@ -89,7 +107,7 @@ def notes_of(view: ChainView) -> Iterator[str]:
     if own and len(own) + len(without) < len(view.stages):
         yield f"not in the response: {'; '.join(own)}"
     if without:
-        yield f"depends on the sound, so not drawn: {'; '.join(without)}"
+        yield f"nothing to draw without a sound: {'; '.join(without)}"
     for stage in view.stages:
         if stage.heard_s is not None:
             yield f"rings for longer than the {stage.heard_s:.1f} s that are drawn: {stage.label}"
@@ -144,32 +162,33 @@ def _unwound(phase_deg: Array) -> Array:
 
 
 def _impulses(views: Sequence[ChainView]) -> Iterator[Panel]:
-    series = [Series(*_around(trace), n, trace.name) for n, view in enumerate(views) for trace in view.impulses]
-    if not series:
+    traces = [(n, 1.0 / view.target.fs, trace) for n, view in enumerate(views) for trace in view.impulses]
+    if not traces:
         return
-    peak = max(float(np.abs(one.y).max()) for one in series)
-    heard = [one.x[np.abs(one.y) >= HEARD * peak] for one in series]
+    peak = max(float(np.abs(trace.y).max()) for _, _, trace in traces)
+    heard = [trace.x[np.abs(trace.y) >= HEARD * peak] for _, _, trace in traces]
     first, last = min(float(x[0]) for x in heard if len(x)), max(float(x[-1]) for x in heard if len(x))
     room = max(0.06 * (last - first), 4.0 / views[0].source.fs)
     limits = (first - room, last + room)
     factor, unit = (1.0, "s") if last - first > 0.5 else (1000.0, "ms")
-    shown = tuple(Series(factor * one.x, one.y, one.chain, one.name) for one in series)
+    series = []
+    for n, step, trace in traces:
+        x, y = _around(trace, step, limits)
+        series.append(Series(factor * x, y, n, trace.name))
     low, high = (float(end([end(one.y) for one in series])) for end in (min, max))
-    low, high = min(low, 0.0), max(high, 0.0)
     yield Panel("impulse", "impulse response", unit, (factor * limits[0], factor * limits[1]),
-                rounded(low, high), shown)
+                rounded(min(low, 0.0), max(high, 0.0)), tuple(series))
 
 
-def _around(trace: Trace) -> tuple[Array, Array]:
-    """With the silence before it and behind it."""
-    step = trace.x[1] - trace.x[0] if len(trace.x) > 1 else 1e-5
-    span = max(trace.x[-1] - trace.x[0], 100 * step)
-    x = np.concatenate([[trace.x[0] - span, trace.x[0] - step], trace.x, [trace.x[-1] + step, trace.x[-1] + span]])
-    return x, np.concatenate([[0.0, 0.0], trace.y, [0.0, 0.0]])
+def _around(trace: Trace, step: float, limits: tuple[float, float]) -> tuple[Array, Array]:
+    """With the silence before it and behind it, samples being `step` apart."""
+    before, behind = trace.x[0] - step, trace.x[-1] + step
+    ends = [min(before, limits[0]) - step, before], [behind, max(behind, limits[1]) + step]
+    return np.concatenate([ends[0], trace.x, ends[1]]), np.concatenate([[0.0, 0.0], trace.y, [0.0, 0.0]])
 
 
 def _levels(views: Sequence[ChainView]) -> Iterator[Panel]:
-    series = [Series(trace.x, trace.y, n, _named(stage.label, trace.name))
+    series = [Series(trace.x, trace.y, n, f"{stage.label}: {trace.name}" if trace.name else stage.label)
               for n, view in enumerate(views) for stage in view.stages for trace in stage.levels]
     if series:
         x_limits = (float(series[0].x[0]), float(series[0].x[-1]))
@@ -185,16 +204,14 @@ def _envelopes(views: Sequence[ChainView]) -> Iterator[Panel]:
                 series = tuple(Series(trace.x, trace.y, n, trace.name) for trace in stage.envelope)
                 y_limits = rounded(0.0, max(1.0, *(float(one.y.max()) for one in series)))
                 last_s = max(float(one.x[-1]) for one in series)
-                yield Panel("envelope", f"gain: {stage.label}", "s", (0.0, last_s), y_limits, series)
-
-
-def _named(*words: str) -> str:
-    return ", ".join(word for word in words if word)
+                owner = f"{view.name}, " if len(views) > 1 else ""
+                yield Panel("envelope", f"{owner}gain: {stage.label}", "s", (0.0, last_s), y_limits, series)
 
 
 def _level_limits(all_series: Sequence[Series], sums: Sequence[Series], x: tuple[float, float],
                   depths: tuple[float, float]) -> tuple[float, float]:
-    """From the highest level down to the lowest that is not narrow; a notch is cut off, and does not flatten all.
+    """From the highest level down to the lowest that is not narrow; a notch is cut off, and does not flatten all. The
+    lobes of a stop band are seen.
 
     depths  how far it goes down for what is narrow, and for what is not, at most.
     """
@@ -206,6 +223,9 @@ def _level_limits(all_series: Sequence[Series], sums: Sequence[Series], x: tuple
     low = float(np.quantile(levels, BROAD))
     narrow = min(float(one.y.min()) for one in all_series)
     low = max(min(low, max(narrow, high - depths[0])), high - depths[1])
+    lobes = [lobe for one in sums for lobe in _lobes(one.y) if high - DEEPEST_DB < lobe < high - STOP_DB]
+    if lobes:
+        low = min(low, max(lobes) - BELOW_STOP_DB)
     middle = (low + high) / 2.0
     if high - low < LEAST_DB:
         low, high = (-LEAST_DB / 2.0, LEAST_DB / 2.0) if abs(middle) < 1.0 else (middle - 6.0, middle + 6.0)
@@ -216,6 +236,12 @@ def rounded(low: float, high: float, about: int = 5) -> tuple[float, float]:
     """To whole ticks, which what is hardly beyond one may pass."""
     step = step_of(high - low, about)
     return floor(low / step + 0.02) * step, ceil(high / step - 0.02) * step
+
+
+def _lobes(levels_db: Array) -> Array:
+    """The levels at which a curve turns down again."""
+    inside: Array = levels_db[1:-1]
+    return inside[(inside > levels_db[:-2]) & (inside > levels_db[2:])]
 
 
 def _value_limits(series: Iterable[Series], x: tuple[float, float], least: float) -> tuple[float, float]:

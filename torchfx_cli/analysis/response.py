@@ -23,6 +23,9 @@ from torchfx_cli.samples import Signal, hertz
 
 LOWEST_HZ = 10.0
 LOG_POINTS, EVEN_POINTS = 600, 400
+A_RIPPLE = 4  # points in the narrowest ripple that a long impulse response may have
+NEAREST = 0.002  # of a frequency: nearer to each other they are one place in a picture
+GOLDEN = 0.618034
 SAME = 1e-9  # of the highest value: what differs less is drawn as one line
 SAME_DB = 0.05
 NAMED_WAYS = 3
@@ -112,7 +115,10 @@ def view(chain: ChainSpec, name: str, fs: float, channels: int) -> ChainView:
 
 
 def grid_hz(placed: Sequence[tuple[Stage, Signal]], source: Signal) -> Array:
-    """Frequencies up to half of the highest rate on the way: some for each octave, some evenly, and all bends."""
+    """Frequencies up to half of the highest rate on the way: some for each octave, some evenly, and all bends.
+
+    Of echoes, rooms and FIRs so many that their ripples are drawn and not others in their place.
+    """
     responding = [(stage, heard) for stage, heard in placed if "response" in stage.pictures]
     highest = source.fs / 2.0
     for stage, heard in responding:
@@ -122,11 +128,31 @@ def grid_hz(placed: Sequence[tuple[Stage, Signal]], source: Signal) -> Array:
             highest = max(highest, known) if known >= max(end, heard.fs) / 2.0 else known
     lowest = min(LOWEST_HZ, highest / 1000.0)
     bends = [bends_hz(linear([part]), heard.fs) for stage, heard in responding for part in _linear_parts(stage)]
+    longest_s = max((_rippling_s(stage, heard) for stage, heard in responding), default=0.0)
+    is_rippled = longest_s * highest > EVEN_POINTS / A_RIPPLE
+    rippled = _rippled_hz(lowest, highest, longest_s) if is_rippled else np.empty(0)
     found = np.concatenate([np.geomspace(lowest, highest, LOG_POINTS), np.linspace(lowest, highest, EVEN_POINTS),
-                            *bends])
+                            rippled, *bends])
     found[LOG_POINTS - 1] = highest
     made: Array = np.unique(found[(found >= lowest) & (found <= highest)])
     return made
+
+
+def _rippled_hz(lowest_hz: float, highest_hz: float, length_s: float) -> Array:
+    """So near to each other as the ripples need which an impulse response of `length_s` may have; above, where that is
+    nearer than a picture shows, unevenly, as even ones would draw slower ripples that are not there."""
+    step_hz = 1.0 / (A_RIPPLE * length_s)
+    turn_hz = min(max(step_hz / NEAREST, lowest_hz), highest_hz)
+    count = np.arange(np.log(highest_hz / turn_hz) / NEAREST)
+    above = turn_hz * np.exp(NEAREST * (count + count * GOLDEN % 1.0))
+    return np.concatenate([np.arange(lowest_hz, turn_hz, step_hz), above])
+
+
+def _rippling_s(stage: Stage, source: Signal) -> float:
+    """How long its impulse response is, where that is no sum of few decays, whose bends are known."""
+    if stage.is_linear:
+        return sum(part.span_frames() for part in linear([stage])) / source.fs
+    return stage.tail_frames(source) / source.fs
 
 
 def _linear_parts(stage: Stage) -> Iterator[Stage]:

@@ -84,13 +84,32 @@ def allowed(param: Param) -> str:
     return {"numbers": f"a list, each {one}", "band": f"two frequencies [low, high], each {one}"}.get(param.form, one)
 
 
-def number_pattern(unit: str) -> str:
-    """A regular expression (ECMA-262, as JSON Schema has them) of the text that is a number in `unit`."""
-    units = "|".join(re.sub("[a-z]", lambda letter: f"[{letter[0]}{letter[0].upper()}]", name) for name in UNITS[unit])
-    number = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?" + (rf"\s*({units})?" if units else "")
-    if unit == RATIO:
+def number_pattern(param: Param) -> str:
+    """A regular expression (ECMA-262, as JSON Schema has them) of the text that is a number for `param`.
+
+    It minds the sign, zero where that is not allowed, and what is not whole; further than that no range.
+    """
+    units = "|".join(any_case(name) for name in UNITS[param.unit])
+    minus, zero = "[-\u2212]", r"0(\.0*)?(?![0-9.])"
+    digits = r"((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
+    if param.form in ("integer", "taps", "channels") and not units:
+        digits = r"(0|[1-9][0-9]*)(\.0*)?([eE]\+?[0-9]+)?"
+    if param.low is not None and param.low >= 0.0:
+        is_zero_allowed = param.low == 0.0 and not param.open_low
+        number = rf"\+?{digits}" if is_zero_allowed else rf"\+?(?!{zero}){digits}"
+    elif param.high is not None and param.high <= 0.0:
+        number = rf"({minus}{digits}|\+?{zero})"
+    else:
+        number = rf"(\+|{minus})?{digits}"
+    number += rf"\s*({units})?" if units else ""
+    if param.unit == RATIO:
         number = rf"(1\s*:\s*{number}|{number}(\s*:\s*1)?)"
     return rf"^\s*{number}\s*$"
+
+
+def any_case(text: str) -> str:
+    """A regular expression of `text` in small letters or capitals."""
+    return re.sub("[a-z]", lambda letter: f"[{letter[0]}{letter[0].upper()}]", re.escape(text))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ The table has the same columns whatever is asked for; what was not measured, or 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import inf, log10
+from math import log10
 from typing import Any
 
 from torchfx_cli.cli import show
@@ -76,7 +76,7 @@ def _cells(record: Mapping[str, Any]) -> dict[str, Any]:
     stats, tags, bext = record.get("stats", {}), record.get("tags", {}), record.get("bext", {})
     if record.get("peak"):  # of --check
         stats = {"peak": 20.0 * log10(record["peak"])} | stats
-    stats = {name: value for name, value in stats.items() if value != -inf or FIGURES[name].may_be_silence}
+    stats = {name: value for name, value in stats.items() if FIGURES[name].tells(value)}
     cells = {name: record.get(name) for name in (*_FACTS, "damaged")}
     cells |= {name: stats.get(name) for name in FIGURES} | {name: tags.get(name) for name in _TAGS}
     cells |= {f"bext_{name}": bext.get(name) for name in _BEXT}

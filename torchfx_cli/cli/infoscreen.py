@@ -140,7 +140,7 @@ def _width(figure: Figure) -> int:
 def _cell(figure: Figure, value: float | None) -> str:
     """"-" where nothing can be said, as of what is shorter than a window."""
     if value is None or value == -inf:
-        return "-inf" if value is not None and figure.may_be_silence else "-"
+        return "-inf" if figure.tells(value) else "-"
     digits = 1 if figure.digits == 2 or figure.scale != 1.0 else figure.digits
     return f"{round(value * figure.scale, digits) + 0.0:.{digits}f}"  # never -0.0
 

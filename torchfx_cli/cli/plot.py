@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from torchfx_cli.analysis.curve import Array
     from torchfx_cli.analysis.files import FileView
     from torchfx_cli.analysis.panels import Image, Panel
+    from torchfx_cli.analysis.response import ChainView
     from torchfx_cli.chain.spec import ChainSpec
 
 NARROWEST, WIDEST = 40, 160  # characters
@@ -109,6 +110,7 @@ def _of_chains(asked: dict[str, ChainSpec], fs: int, channels: int) -> _Shown:
 
 def _of_sounds(names: list[str], asked: dict[str, ChainSpec]) -> _Shown:
     from torchfx_cli.analysis import files
+    from torchfx_cli.analysis.panels import notes_of
     from torchfx_cli.analysis.samples import opened
 
     views = []
@@ -116,19 +118,24 @@ def _of_sounds(names: list[str], asked: dict[str, ChainSpec]) -> _Shown:
         with signals.promptly(), opened(name) as source:
             views.append(files.view(source, printable(name)))
             show.tell_warnings(name, source.warnings)
-    return _Shown([one.name for one in views], files.panels_of(views, _expected(asked, views[0])), [],
+    applied = _applied(asked, views[0])
+    return _Shown([one.name for one in views], files.panels_of(views, _expected(applied) if applied else None),
+                  [f"{applied.name}: {note}" for note in notes_of(applied)] if applied else [],
                   lambda: [files.record_of(one) for one in views])
 
 
-def _expected(asked: dict[str, ChainSpec], heard: FileView) -> tuple[str, Array, Array] | None:
-    """The response of the chain in front of which the file `heard` lies: of its first channels where they differ."""
+def _applied(asked: dict[str, ChainSpec], heard: FileView) -> ChainView | None:
+    """The chain in front of which the file `heard` lies."""
     from torchfx_cli.analysis.response import view
 
-    if not asked:
+    return next((view(chain, printable(name), heard.fs, heard.channels) for name, chain in asked.items()), None)
+
+
+def _expected(applied: ChainView) -> tuple[str, Array, Array] | None:
+    """Its name and response: of its first channels where they differ."""
+    if not applied.lines:
         return None
-    ((name, chain),) = asked.items()
-    found = view(chain, printable(name), heard.fs, heard.channels)
-    return (name, found.frequencies_hz, found.lines[0].curve.magnitude_db) if found.lines else None
+    return applied.name, applied.frequencies_hz, applied.lines[0].curve.magnitude_db
 
 
 def _asked(names: list[str], effects: list[str], *, needed: bool) -> dict[str, ChainSpec]:

@@ -13,7 +13,7 @@ def schema(
     output: Annotated[str | None, typer.Option(
         "--output", "-o", metavar="FILE", help="Where to; without it, the standard output.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The same: a schema is JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as it does anyway.")] = False,
 ) -> None:
     """Print the JSON Schema of chain files, for editors.
 

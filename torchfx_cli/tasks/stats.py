@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from math import inf
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -34,6 +35,7 @@ from torchfx_cli.stream.speakers import mask_of
 
 # There is no meter where it cannot be measured.
 Metering = Callable[[Signal, SampleFormat], "Meter | BlockMeter | None"]
+SILENCE = "silence"
 FLOAT_STEP = 2.0**-15  # in which most sounds that floats hold were clipped
 
 
@@ -55,16 +57,15 @@ class Figure:
     metering: Metering
     value: Callable[[Any], float]
     follows_gain: bool = True
-    absent: str = "silence"
+    absent: str = SILENCE
     unmeasured: str = "cannot be measured"
     digits: int = 2
     is_brief: bool = False
     scale: float = 1.0
 
-    @property
-    def may_be_silence(self) -> bool:
-        """Whether -inf is the level of silence; elsewhere it says that the file is too short to tell."""
-        return self.follows_gain and self.absent == "silence"
+    def tells(self, value: float | None) -> bool:
+        """Whether `value` is one: -inf is the level of silence, and of other figures that there is none."""
+        return value is not None and (value != -inf or (self.follows_gain and self.absent == SILENCE))
 
 
 def _programme(signal: Signal, stored: SampleFormat) -> Meter | None:
