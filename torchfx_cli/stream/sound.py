@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 
+from torchfx_cli.libsndfile import soundfile
 from torchfx_cli.stream.formats import OutputFormat
 from torchfx_cli.stream.speakers import USUAL, to_alac, to_ogg
 
