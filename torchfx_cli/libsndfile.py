@@ -14,7 +14,7 @@ from torchfx_cli.errors import UsageError
 
 VARIABLE = "TORCHFX_LIBSNDFILE"
 SYSTEM = "system"
-OLDEST = (1, 2)  # with which the tests pass
+OLDEST = (1, 2)  # older ones were never tried
 PACKAGED = "_soundfile_data"  # where soundfile's own copy lies
 LINUX_NAME = "libsndfile.so.1"  # by ctypes.util it would take a run of ldconfig
 

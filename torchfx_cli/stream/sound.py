@@ -30,6 +30,9 @@ _ffi: Any = soundfile._ffi  # type: ignore[attr-defined, unused-ignore]
 _C_TYPES = {np.dtype("int16"): "short", np.dtype("int32"): "int", np.dtype("float32"): "float",
             np.dtype("float64"): "double"}
 
+# libsndfile 1.2.0 closes a descriptor where opening fails, and under an MP3, though told to leave it open.
+CLOSES_ANYHOW = soundfile.__libsndfile_version__ in ("1.2.0", "1.2.1")
+
 VORBIS_FRAMES = 4096
 FORKS = ("._", ".AppleDouble")
 # Commands of sndfile.h that soundfile does not name.
@@ -52,6 +55,8 @@ def open_to_read(fd: int) -> soundfile.SoundFile:
     os.lseek(fd, 0, os.SEEK_SET)
     if any(map(os.path.lexists, FORKS)):
         return soundfile.SoundFile(f"/dev/fd/{fd}")
+    if CLOSES_ANYHOW:
+        return soundfile.SoundFile(os.dup(fd), closefd=True)
     return soundfile.SoundFile(fd, closefd=False)
 
 
