@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from ctypes.util import find_library
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,8 @@ def corpus(args: argparse.Namespace, folder: Path) -> dict[str, object]:
     loop = f'mkdir -p "{out}"; for f in "{source}"/*; do g="{out}/${{f##*/}}"; '
     commands = {"torchfx": [program, "process", str(source), "-o", str(out), "--quiet", "--rate", "16000", "--mono",
                             "--format", "flac", "--subtype", "16"]}
+    if find_library("sndfile"):
+        commands["torchfx, the system's libsndfile"] = ["env", "TORCHFX_LIBSNDFILE=system", *commands["torchfx"]]
     if shutil.which("sox"):
         commands["sox loop"] = ["bash", "-ec", loop + 'sox "$f" -b 16 "$g" remix - rate 16000; done']
     if shutil.which("ffmpeg"):
@@ -108,7 +111,7 @@ def corpus(args: argparse.Namespace, folder: Path) -> dict[str, object]:
             best[name] = min(best[name], spent(command))
     for name, (cpu_s, wall_s) in best.items():
         of_cpu, of_wall = (a / b for a, b in zip(best[name], best["torchfx"], strict=True))
-        print(f"{name:12} {cpu_s:7.1f} s of CPU, {seconds / cpu_s:4.0f}x real time a core, {of_cpu:.2f} of torchfx; "
+        print(f"{name:33} {cpu_s:7.1f} s of CPU, {seconds / cpu_s:4.0f}x real time a core, {of_cpu:.2f} of torchfx; "
               f"{wall_s:6.1f} s of time, {of_wall:.2f} of torchfx")
     return {"files": args.files, "seconds": seconds, "repeats": args.repeats,
             "rows": {name: {"cpu_s": cpu_s, "wall_s": wall_s} for name, (cpu_s, wall_s) in best.items()}}

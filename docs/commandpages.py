@@ -27,6 +27,8 @@ EXIT_CODES = (
 )
 VARIABLES = (
     ("TORCHFX_WARM", "seconds for which a warm process stays behind, such as 60; off: calls never use one"),
+    ("TORCHFX_LIBSNDFILE", "system, or the absolute path of a libsndfile 1.2 or later: it is used instead of "
+     "soundfile's own, which is slow with FLAC, MP3 and Opus"),
     ("NO_COLOR", "whatever it holds, nothing is coloured"),
     ("TMPDIR", "where long temporary files lie, such as those of reverse"),
     ("XDG_CONFIG_HOME", "where presets of your own lie, in torchfx/presets"),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def devices(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON record a device.")] = False) -> None:
-    """List the devices and engines of this machine."""
+    """List the devices and engines of this machine, and the library of files in use."""
     from torchfx_cli.render.device import describe_devices
 
     found = describe_devices()
@@ -23,7 +23,10 @@ def devices(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON
         for device in found:
             show.say(json.dumps(asdict(device)))
     else:
+        from torchfx_cli import libsndfile
+
         rows = [(device.name, device.engine, _detail(device)) for device in found]
+        rows.append(("files", "libsndfile", libsndfile.words()))
         show.table(("device", "engine", "what it is"), rows)
 
 

@@ -25,7 +25,7 @@ COMMANDS = {
     "info": "Show format, length, tags and oddities of files and folders.",
     "diff": "Compare two files sample for sample: error, shift, gain, spectrum.",
     "verify": "Compute a file by every engine, device and block size here, and compare.",
-    "devices": "List the devices and engines of this machine.",
+    "devices": "List the devices and engines of this machine, and the library of files in use.",
     "bench": "Measure backends: GPU, C kernel, torch, SciPy; time and error.",
     "warm": "Keep a process ready, so that later calls start at once.",
     "help_": "Show this help; with COMMAND, that of the command.",

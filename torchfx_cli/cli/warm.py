@@ -148,9 +148,9 @@ def _rehearse() -> list[tuple[int, int]]:
     import json  # noqa: F401
 
     import numpy as np
-    import soundfile
 
     from torchfx_cli.cli.app import app
+    from torchfx_cli.libsndfile import soundfile
     from torchfx_cli.tasks import watched
     from torchfx_cli.warm import pages, server
 

@@ -243,7 +243,7 @@ def read_sound(content: bytes, most: int) -> tuple[int, int, Array]:
 
     Silence packs well: 50 KB of FLAC may be gigabytes. Raises SoundError.
     """
-    import soundfile
+    from torchfx_cli.libsndfile import soundfile
 
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as sound:

@@ -95,7 +95,7 @@ def _vorbis_level(fs: int, channels: int, kbps: float) -> float:
 
 def _vorbis_kbps(fs: int, channels: int, level: float) -> float:
     """What the encoder says in the header of an empty file."""
-    import soundfile
+    from torchfx_cli.libsndfile import soundfile
 
     buffer = io.BytesIO()
     soundfile.SoundFile(buffer, "w", fs, channels, "VORBIS", format="OGG", compression_level=level).close()

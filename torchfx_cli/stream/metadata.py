@@ -12,8 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-import soundfile
-
+from torchfx_cli.libsndfile import soundfile
 from torchfx_cli.stream.formats import Container
 from torchfx_cli.stream.sound import TAG_NUMBERS, get_tag, set_tag
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import soundfile
 
+from torchfx_cli.libsndfile import soundfile
 from torchfx_cli.stream.oggstream import OPUS_HZ, OggStream, Run
 from torchfx_cli.stream.sound import Block, LibraryError, PartedFile, read_into
 

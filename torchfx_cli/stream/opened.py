@@ -13,9 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import soundfile
-
 from torchfx_cli.errors import ReadError
+from torchfx_cli.libsndfile import soundfile
 from torchfx_cli.stream import chunks
 from torchfx_cli.stream.bitrate import nominal_kbps
 from torchfx_cli.stream.chunks import Layout

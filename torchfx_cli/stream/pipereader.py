@@ -17,9 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from torchfx_cli.errors import ReadError
+from torchfx_cli.libsndfile import soundfile
 from torchfx_cli.scratch import PREFIX, kept_somewhere
 from torchfx_cli.stream import chunks
 from torchfx_cli.stream.chunks import Layout

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from types import TracebackType
 
 import numpy as np
-import soundfile
 
 from torchfx_cli.errors import RunError, UsageError, WriteError
+from torchfx_cli.libsndfile import soundfile
 from torchfx_cli.stream import sound as library
 from torchfx_cli.stream.formats import OutputFormat
 from torchfx_cli.stream.metadata import write_tags

@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import soundfile
 
 from torchfx_cli.errors import ReadError
+from torchfx_cli.libsndfile import soundfile
 from torchfx_cli.stream import chunks
 from torchfx_cli.stream.diagnose import open_regular, reading
 from torchfx_cli.stream.facts import FileFacts

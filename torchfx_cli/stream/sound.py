@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 
+from torchfx_cli.libsndfile import soundfile
 from torchfx_cli.stream.formats import OutputFormat
 from torchfx_cli.stream.speakers import USUAL, to_alac, to_ogg
 
@@ -29,6 +29,9 @@ _ffi: Any = soundfile._ffi  # type: ignore[attr-defined, unused-ignore]
 # Keyed by dtype objects: asking one for its name takes as long as to read a thousand samples.
 _C_TYPES = {np.dtype("int16"): "short", np.dtype("int32"): "int", np.dtype("float32"): "float",
             np.dtype("float64"): "double"}
+
+# libsndfile 1.2.0 closes a descriptor where opening fails, and under an MP3, though told to leave it open.
+CLOSES_ANYHOW = soundfile.__libsndfile_version__ in ("1.2.0", "1.2.1")
 
 VORBIS_FRAMES = 4096
 FORKS = ("._", ".AppleDouble")
@@ -52,6 +55,8 @@ def open_to_read(fd: int) -> soundfile.SoundFile:
     os.lseek(fd, 0, os.SEEK_SET)
     if any(map(os.path.lexists, FORKS)):
         return soundfile.SoundFile(f"/dev/fd/{fd}")
+    if CLOSES_ANYHOW:
+        return soundfile.SoundFile(os.dup(fd), closefd=True)
     return soundfile.SoundFile(fd, closefd=False)
 
 

@@ -11,8 +11,7 @@ import re
 import struct
 from collections.abc import Sequence
 
-import soundfile
-
+from torchfx_cli.libsndfile import soundfile
 from torchfx_cli.stream.chunks import Chunk, Layout, walk
 from torchfx_cli.stream.formats import OutputFormat
 from torchfx_cli.stream.forsome import append, chantag, taglist

@@ -12,9 +12,8 @@ import os
 import struct
 from pathlib import Path
 
-import soundfile
-
 from torchfx_cli.errors import TorchfxError
+from torchfx_cli.libsndfile import soundfile
 from torchfx_cli.stream import chunks
 from torchfx_cli.stream.chunks import Layout
 from torchfx_cli.stream.diagnose import open_regular

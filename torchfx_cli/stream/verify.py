@@ -10,8 +10,8 @@ import os
 import zlib
 
 import numpy as np
-import soundfile
 
+from torchfx_cli.libsndfile import soundfile
 from torchfx_cli.samples import block_frames
 from torchfx_cli.stream.chunks import aiff_frames, flac_header_is_final, walk
 from torchfx_cli.stream.formats import OutputFormat, sample_bytes

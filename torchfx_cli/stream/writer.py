@@ -15,9 +15,9 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-import soundfile
 
 from torchfx_cli.errors import WriteError
+from torchfx_cli.libsndfile import soundfile
 from torchfx_cli.records import dataclass
 from torchfx_cli.stream import sound as library
 from torchfx_cli.stream.atomicfile import AtomicFile, remove_stale

@@ -33,7 +33,7 @@ static const uint32_t AGAIN = 0xffffffff;
 static const char *const ALWAYS_COLD[] = {"warm", "watch", "bench"}, *const OFF[] = {"0", "off", "no"};
 static const char *const READ_ONCE[] = {
     "PYTHON", "LD_", "LC_", "LANG", "OMP_", "MKL_", "KMP_", "GOMP_", "OPENBLAS_", "BLIS_", "NPY_", "NUMPY_", "CUDA",
-    "NVIDIA_", "TORCH_", "PYTORCH_", "MALLOC_", "GLIBC_", "TORCHFX_KERNEL"};
+    "NVIDIA_", "TORCH_", "PYTORCH_", "MALLOC_", "GLIBC_", "TORCHFX_KERNEL", "TORCHFX_LIBSNDFILE"};
 static const char *const STATUS[] = {
     "Uid:", "Gid:", "Groups:", "CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:", "NoNewPrivs:", "Seccomp:"};
 static const char *const LINKS[] = {

@@ -8,7 +8,8 @@ from binascii import crc32
 
 # What the interpreter or a library reads once, when it is loaded: a warm process must have read the same.
 READ_ONCE = (b"PYTHON", b"LD_", b"LC_", b"LANG", b"OMP_", b"MKL_", b"KMP_", b"GOMP_", b"OPENBLAS_", b"BLIS_", b"NPY_",
-             b"NUMPY_", b"CUDA", b"NVIDIA_", b"TORCH_", b"PYTORCH_", b"MALLOC_", b"GLIBC_", b"TORCHFX_KERNEL")
+             b"NUMPY_", b"CUDA", b"NVIDIA_", b"TORCH_", b"PYTORCH_", b"MALLOC_", b"GLIBC_", b"TORCHFX_KERNEL",
+             b"TORCHFX_LIBSNDFILE")
 DEFAULTS = {"OPENBLAS_NUM_THREADS": "1"}  # NumPy's threads, for which there is no work, cost each start
 CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client")  # built from client.c
 LONGEST = 70  # bytes of a runtime folder: the path of a socket ends at 107
