@@ -244,7 +244,7 @@ def test_without_mutagen_a_chunk_with_chapters_is_left_out_and_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(richtags, "is_available", lambda: False)
-    assert do(tagged(tmp_path, "wav"), tmp_path / "out.wav", CUT) == (f"not carried over: id3{richtags.HINT}",)
+    assert do(tagged(tmp_path, "wav"), tmp_path / "out.wav", CUT) == (f"not carried over: id3{richtags.hint()}",)
     assert b"id3 " not in dict(wav_chunks((tmp_path / "out.wav").read_bytes()))
 
 

@@ -40,7 +40,7 @@ def row_of(record: Mapping[str, Any], chain_sha256: str = "", *, seen: bool = Tr
     chain_sha256  where the record has none.
     seen          also what it sounds like.
     """
-    told = {name: value for name, value in record.items() if name in TOLD}
+    told = {name: value for name, value in record.items() if name in TOLD and value is not None}
     told |= {name: tuple(told.get(name, ())) for name in ("warnings", "notes")}
     if seen:
         told |= {name: _unpacked(record.get(name)) for name in ("before", "after")}
@@ -56,7 +56,7 @@ def row_of_columns(record: Mapping[str, Any]) -> Row:
     before, after = glances if record["rms_dbfs"] is not None else (None, None)
     names = ("input", "output", "duration_s", "fs", "channels", "frames", "subtype", "error")
     return Row(FileResult(
-        "ok" if kind == "warned" else kind, **{name: record[name] for name in names},
+        "ok" if kind == "warned" else kind, **{name: record[name] for name in names if record[name] is not None},
         warnings=tuple(record["warnings"]), exit_code=3 if kind == "failed" else 0, before=before, after=after,
         sha256=record["sha256"] or ""), record["chain_sha256"])
 
