@@ -36,6 +36,7 @@ class Settings:
     is_batch      noted in the journal; otherwise a file or two, without one where none is kept.
     jobs          files at a time.
     resume        leave out what the journal says was done.
+    cluster       the address of the Dask scheduler whose workers do the files, see `cluster`; "" for this machine.
     fail_fast     the first failed file ends the run.
     timeout_s     for one file; None for no limit.
     fresh         workers are new interpreters, as torch needs, and a single file is done in this process.
@@ -72,6 +73,7 @@ class Settings:
     is_batch: bool = False
     jobs: int = 1
     resume: bool = False
+    cluster: str = ""
     fail_fast: bool = False
     timeout_s: float | None = None
     fresh: bool = False

@@ -98,6 +98,16 @@ def locked_alone(root: Path) -> Iterator[tuple[str, int]]:
         yield NAME, fd
 
 
+def is_in_use(root: Path) -> bool:
+    """Whether a run is at work in `root`."""
+    try:
+        with contextlib.ExitStack() as stack:
+            fds = [stack.enter_context(descriptor(root, APPENDING, name)) for name in names_in(root)]
+            return not all(map(_lock, fds))
+    except RunError:  # to be told by whoever opens it in earnest
+        return False
+
+
 def _lock_or_raise(fd: int, root: Path) -> None:
     if not _lock(fd):
         owners = [record["run"] for _, record, _ in lines(fd) if "run" in record]
