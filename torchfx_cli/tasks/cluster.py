@@ -15,7 +15,7 @@ import shutil
 import signal
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -35,6 +35,10 @@ PACKAGES = ("torchfx-cli", "numpy", "soxr", "soundfile")  # whose versions may c
 GPU = {"GPU": 1}
 LOCAL = re.compile(r"local:([1-9]\d{0,2})")
 EVENTS = "torchfx"
+
+
+class ConnectionLost(RunError):
+    """The scheduler cannot be reached, now."""
 
 
 class Cluster:
@@ -63,7 +67,8 @@ class Cluster:
                                               name="torchfx")
         except (OSError, ValueError) as error:
             why = " ".join(str(error).split()) or type(error).__name__
-            raise RunError(f"cannot reach the scheduler at {self.address} within {CONNECT_S:g} s: {why}") from None
+            words = f"cannot reach the scheduler at {self.address} within {CONNECT_S:g} s: {why}"
+            raise ConnectionLost(words) from None
         self._client.subscribe_topic(self._client.id, self._hear)
 
     def _start(self, distributed: Any) -> Any:
@@ -88,29 +93,34 @@ class Cluster:
 
     def threads(self, *, gpu: bool) -> int:
         """How many groups are done at a time; 0 where there are no workers, or none that offers a GPU."""
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        with self._told():
+            workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
         return sum(worker["nthreads"] for worker in workers if not gpu or worker["resources"].get("GPU", 0) >= 1)
 
     def versions(self) -> dict[str, dict[str, str | None]]:
         """Of Python and of `PACKAGES`, by the address of the worker; needs no torchfx there. "" is this process."""
-        found = self._client.get_versions(packages=PACKAGES)
+        with self._told():
+            found = self._client.get_versions(packages=PACKAGES)
         return {"": found["client"]["packages"], **{name: told["packages"] for name, told in found["workers"].items()
                                                    if isinstance(told, Mapping)}}
 
     def look(self, marker: Path, token: bytes, source: Path, settings: Settings) -> dict[str, Surroundings | Exception]:
         """What each worker sees, see `clustertask.look`; an error where it could not even look."""
-        found = self._client.run(look, marker, token, source, settings.engine, settings.device, on_error="return")
+        with self._told():
+            found = self._client.run(look, marker, token, source, settings.engine, settings.device, on_error="return")
         return {name: seen for name, seen in found.items() if not isinstance(seen, OSError)}  # those have just left
 
     def share(self, settings: Settings) -> None:
         """All groups that are submitted from now on are done with `settings`."""
-        self._settings = self._client.submit(_given, settings, key=f"torchfx-settings-{_unique()}", pure=False)
+        with self._told():
+            self._settings = self._client.submit(_given, settings, key=f"torchfx-settings-{_unique()}", pure=False)
 
     def submit(self, order: Order, priority: float, *, gpu: bool) -> str:
         """The name by which messages tell of the group."""
         name = f"torchfx-{_unique()}"
-        future = self._client.submit(_run_here, order, self._settings, self._client.id, key=name, pure=False,
-                                     priority=priority, resources=GPU if gpu else None)
+        with self._told():
+            future = self._client.submit(_run_here, order, self._settings, self._client.id, key=name, pure=False,
+                                         priority=priority, resources=GPU if gpu else None)
         self._futures[name] = future
         future.add_done_callback(partial(self._ended, name))
         return name
@@ -131,6 +141,18 @@ class Cluster:
         if future is not None and not future.done():
             with contextlib.suppress(Exception):  # the connection may be lost
                 future.cancel()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turns what Dask says where the connection is lost in the middle into an error for the user."""
+        try:
+            yield
+        except TorchfxError:
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) or not self.is_connected:
+                raise ConnectionLost(f"lost the scheduler at {self.address}: {error}") from None
+            raise
 
     def close(self) -> None:
         for name in list(self._futures):

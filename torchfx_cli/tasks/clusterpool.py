@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 from torchfx_cli import __version__
 from torchfx_cli.errors import RunError, UsageError
 from torchfx_cli.stream.atomicfile import part_name
+from torchfx_cli.stream.opened import libsndfile_version
 from torchfx_cli.tasks import interruption, journalfile
-from torchfx_cli.tasks.clustertask import Order, Surroundings, libsndfile_version
+from torchfx_cli.tasks.cluster import Cluster, ConnectionLost
+from torchfx_cli.tasks.clustertask import Order, Surroundings
 from torchfx_cli.tasks.groups import Group, grouped
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.onefile import RunObserver
@@ -28,7 +30,6 @@ from torchfx_cli.tasks.report import FileResult, failed
 from torchfx_cli.tasks.workers import Task
 
 if TYPE_CHECKING:
-    from torchfx_cli.tasks.cluster import Cluster
     from torchfx_cli.tasks.local import Pools
 
 POLL_S = 0.1
@@ -56,7 +57,10 @@ class ClusterPool:
         try:
             self._begin()
             while self._left:
-                yield from self._heard()
+                try:
+                    yield from self._heard()
+                except ConnectionLost:
+                    self._reconnect()
         finally:
             for name in list(self._numbers):
                 self._forget(name)
@@ -84,8 +88,8 @@ class ClusterPool:
             kind, *values = self._message()
         except Empty:
             if not self._cluster.is_connected:
-                self._reconnect()
-            elif not interruption.waited(lambda: self._cluster.threads(gpu=self._gpu)):
+                raise ConnectionLost from None
+            if not interruption.waited(lambda: self._cluster.threads(gpu=self._gpu)):
                 self._threads()
             return
         if kind == "events":
@@ -136,7 +140,7 @@ class ClusterPool:
             self._count_lost(unknown)
             self._submit([Group((task,), 0.0) for task in tasks] if outcome == "killed" else [Group(tasks, 0.0)])
         elif unknown:
-            self._reconnect()
+            raise ConnectionLost
 
     def _unknown(self, name: str) -> list[int]:
         return [number for number in self._numbers[name] if number in self._left]
@@ -161,7 +165,8 @@ class ClusterPool:
                 self._begin()
                 return
             except RunError as error:
-                if time.monotonic() > deadline_s or self._cluster.is_connected:
+                is_lost = isinstance(error, ConnectionLost)
+                if time.monotonic() > deadline_s or not is_lost:
                     raise RunError(f"{error}; what is done stays, --resume goes on with the rest") from None
             interruption.waited(lambda: time.sleep(POLL_S))
 
@@ -183,8 +188,6 @@ class ClusterPool:
 @contextlib.contextmanager
 def cluster_pools(jobs: Sequence[Job], address: str) -> Iterator[Pools]:
     """What does tasks with given settings at `address`, where nothing is connected before there is something to do."""
-    from torchfx_cli.tasks.cluster import Cluster
-
     roots = {job.root for job in jobs}
     root = roots.pop() if len(roots) == 1 else None
     if root is None:

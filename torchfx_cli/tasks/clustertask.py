@@ -20,6 +20,7 @@ from torchfx_cli.errors import RunError, TorchfxError
 from torchfx_cli.records import dataclass
 from torchfx_cli.render.choose import check_engine
 from torchfx_cli.stream.facts import FileFacts
+from torchfx_cli.stream.opened import libsndfile_version
 from torchfx_cli.tasks import journal
 from torchfx_cli.tasks.fileplan import JobPlan
 from torchfx_cli.tasks.folders import identity_of
@@ -67,12 +68,6 @@ def look(marker: Path, token: bytes, source: Path, engine: str, device: str) -> 
         except TorchfxError as error:
             fault = str(error)
     return Surroundings(__version__, libsndfile_version(), fault)
-
-
-def libsndfile_version() -> str:
-    import soundfile
-
-    return str(soundfile.__libsndfile_version__)
 
 
 def _fault_of_paths(marker: Path, token: bytes, source: Path) -> str:

@@ -16,7 +16,8 @@ from torchfx_cli.tasks.workers import Task
 
 GROUP_S = 10.0
 GROUPS_PER_WORKER = 4
-MAX_FILES = 500
+LEAST_S = 1.0
+MAX_FILES = 1000
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Group:
 def grouped(tasks: Sequence[Task], settings: Settings, workers: int) -> list[Group]:
     """`tasks` for so many workers, the longest group first; files of a group lie near each other in the run."""
     costs_s = seconds_of(tasks, settings)
-    most_s = min(GROUP_S, sum(costs_s) / (GROUPS_PER_WORKER * max(1, workers)))
+    share_s = sum(costs_s) / workers
+    most_s = min(GROUP_S, max(share_s / GROUPS_PER_WORKER, min(share_s, LEAST_S)))
     groups, members, sum_s = [], list[Task](), 0.0
     for task, cost_s in zip(tasks, costs_s, strict=True):
         if members and (sum_s + cost_s > most_s or len(members) == MAX_FILES):
