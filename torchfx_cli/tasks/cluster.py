@@ -17,6 +17,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -60,7 +61,8 @@ class Cluster:
     def connect(self) -> None:
         """Anew, where there was a connection. Raises RunError."""
         distributed = _distributed()
-        signal.pthread_sigmask(signal.SIG_BLOCK, FROM_TERMINALS)  # of this thread and all that it starts
+        resource_tracker.ensure_running()  # or its start, later, would let signals through again
+        signal.pthread_sigmask(signal.SIG_BLOCK, FROM_TERMINALS)  # of this thread and of all that it starts
         self._drop_client()
         try:
             self._client = distributed.Client(self._start(distributed), timeout=CONNECT_S, set_as_default=False,
@@ -79,7 +81,7 @@ class Cluster:
             self._folder = tempfile.mkdtemp(prefix="torchfx-cluster-")
             self._local = distributed.LocalCluster(
                 n_workers=int(local[1]), threads_per_worker=1, processes=True, host="127.0.0.1",
-                dashboard_address=None, local_directory=self._folder, memory_limit=0, silence_logs=SILENT)
+                dashboard_address="127.0.0.1:0", local_directory=self._folder, memory_limit=0, silence_logs=SILENT)
         return self._local
 
     def _hear(self, event: tuple[float, Any]) -> None:
@@ -161,6 +163,7 @@ class Cluster:
         if self._local is not None:
             with contextlib.suppress(Exception):
                 self._local.close(timeout=CLOSE_S)
+            self._local.shutdown_on_close = False  # its processes end with this one; they need not be waited for
             self._local = None
             shutil.rmtree(self._folder, ignore_errors=True)
 
