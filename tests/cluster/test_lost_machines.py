@@ -1,11 +1,10 @@
-"""Workers, schedulers and clients that are lost in the middle: every file is there once, whole, as one machine makes it."""
+"""Workers, schedulers and clients that are lost in the middle: every file is done, whole, as one machine does it."""
 
 from __future__ import annotations
 
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -15,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-
 from support.machines import Machines, machines
 
 pytestmark = pytest.mark.cluster

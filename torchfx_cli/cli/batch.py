@@ -40,6 +40,10 @@ def run(given: ProcessOptions) -> int:
     gathered = _gathered(given)
     undecoded_code = FileError.exit_code if gathered.skipped.undecoded else 0
     jobs = _tagged(_jobs(given, gathered.inputs), given)
+    if settings.cluster:
+        from torchfx_cli.tasks.clusterpool import root_of
+
+        root_of(jobs)
     piping.check_streams(jobs, writes=not given.dry_run)
     if not given.quiet and settings.format is None:
         _tell_formats(jobs)

@@ -124,7 +124,7 @@ def job_count(value: str | None) -> int | None:
 
 def cluster_address(value: str | None) -> str:
     """Of a Dask scheduler, or how many processes of this machine; "" where there is to be no cluster."""
-    if value is None or re.fullmatch(r"local:[1-9]\d{0,2}|([a-z]+://)?[^\s/]+:\d{1,5}/?", value):
+    if value is None or re.fullmatch(r"local:[1-9]\d{0,2}|(?!local:)([a-z]+://)?[^\s/]+:\d{1,5}/?", value):
         return value or ""
     raise UsageError(f"--cluster: found {quoted(value)}; allowed is the address of a Dask scheduler, such as "
                      "tcp://scheduler:8786, or local:4 for 4 processes of this machine")

@@ -20,6 +20,7 @@ from torchfx_cli import __version__
 from torchfx_cli.errors import RunError, UsageError
 from torchfx_cli.stream.atomicfile import part_name
 from torchfx_cli.stream.opened import libsndfile_version
+from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.tasks import interruption, journalfile
 from torchfx_cli.tasks.cluster import Cluster, ConnectionLost
 from torchfx_cli.tasks.clustertask import Order, Surroundings
@@ -185,14 +186,21 @@ class ClusterPool:
         return threads
 
 
-@contextlib.contextmanager
-def cluster_pools(jobs: Sequence[Job], address: str) -> Iterator[Pools]:
-    """What does tasks with given settings at `address`, where nothing is connected before there is something to do."""
+def root_of(jobs: Sequence[Job]) -> Path:
+    """The one output folder of `jobs`, whose journals tell what was done; UsageError where they are not for workers."""
+    if any(STDIO in (job.source, job.output) for job in jobs):
+        raise UsageError("--cluster: its workers cannot reach the standard input and output of this process")
     roots = {job.root for job in jobs}
     root = roots.pop() if len(roots) == 1 else None
     if root is None:
         raise UsageError("--cluster needs one output folder for all files: give it with -o FOLDER/")
-    cluster = Cluster(address)
+    return root
+
+
+@contextlib.contextmanager
+def cluster_pools(jobs: Sequence[Job], address: str) -> Iterator[Pools]:
+    """What does tasks with given settings at `address`, where nothing is connected before there is something to do."""
+    root, cluster = root_of(jobs), Cluster(address)
     try:
         yield lambda settings, observer, tasks: ClusterPool(cluster, settings, observer, root).run(tasks)
     finally:

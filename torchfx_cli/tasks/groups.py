@@ -35,7 +35,7 @@ def grouped(tasks: Sequence[Task], settings: Settings, workers: int) -> list[Gro
     most_s = min(GROUP_S, max(share_s / GROUPS_PER_WORKER, min(share_s, LEAST_S)))
     groups, members, sum_s = [], list[Task](), 0.0
     for task, cost_s in zip(tasks, costs_s, strict=True):
-        if members and (sum_s + cost_s > most_s or len(members) == MAX_FILES):
+        if members and (sum_s + cost_s / 2 > most_s or len(members) == MAX_FILES):
             groups.append(Group(tuple(members), sum_s))
             members, sum_s = [], 0.0
         members.append(task)
