@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -38,13 +37,13 @@ class Machines:
         self.workers.append(worker)
         return worker
 
-    def kill_worker(self, place: int) -> None:
-        """SIGKILL for what works; its nanny, which lives on, starts another."""
+    def signal_worker(self, place: int, number: int) -> None:
+        """For what works; its nanny, which lives on, starts another where that ends."""
         import psutil
 
         for child in psutil.Process(self.workers[place].pid).children():
             if "spawn_main" in " ".join(child.cmdline()):
-                child.send_signal(signal.SIGKILL)
+                child.send_signal(number)
 
     def kill_scheduler(self) -> None:
         assert self.scheduler is not None
