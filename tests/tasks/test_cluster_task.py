@@ -99,4 +99,4 @@ def test_a_worker_says_what_it_does_not_see(tmp_path: Path) -> None:
     assert elsewhere.fault == f"has another folder at {tmp_path} than this machine"
     assert look(gone / "marker", b"token", source, "native", "cpu").fault == (
         f"does not see the output folder {gone}; it is to be under the same path on all machines")
-    assert look(marker, b"token", source, "torch", "cuda:77").fault.startswith("no CUDA device")
+    assert look(marker, b"token", source, "torch", "cuda:77").fault.startswith("has no CUDA device (")

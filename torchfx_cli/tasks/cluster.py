@@ -36,6 +36,7 @@ PACKAGES = ("torchfx-cli", "numpy", "soxr", "soundfile")  # whose versions may c
 GPU = {"GPU": 1}
 LOCAL = re.compile(r"local:([1-9]\d{0,2})")
 EVENTS = "torchfx"
+ALIVE = ("running", "paused", "closing_gracefully")  # workers that go on with what they have begun
 
 
 class ConnectionLost(RunError):
@@ -95,9 +96,12 @@ class Cluster:
 
     def threads(self, *, gpu: bool) -> int:
         """How many groups are done at a time; 0 where there are no workers, or none that offers a GPU."""
+        return sum(worker["nthreads"] for worker in self._workers(gpu=gpu).values())
+
+    def _workers(self, *, gpu: bool) -> dict[str, Any]:
         with self._told():
-            workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        return sum(worker["nthreads"] for worker in workers if not gpu or worker["resources"].get("GPU", 0) >= 1)
+            workers = self._client.scheduler_info(n_workers=-1)["workers"]
+        return {name: worker for name, worker in workers.items() if not gpu or worker["resources"].get("GPU", 0) >= 1}
 
     def versions(self) -> dict[str, dict[str, str | None]]:
         """Of Python and of `PACKAGES`, by the address of the worker; needs no torchfx there. "" is this process."""
@@ -106,10 +110,13 @@ class Cluster:
         return {"": found["client"]["packages"], **{name: told["packages"] for name, told in found["workers"].items()
                                                    if isinstance(told, Mapping)}}
 
-    def look(self, marker: Path, token: bytes, source: Path, settings: Settings) -> dict[str, Surroundings | Exception]:
+    def look(self, marker: Path, token: bytes, source: Path, settings: Settings, *, gpu: bool
+             ) -> dict[str, Surroundings | Exception]:
         """What each worker sees, see `clustertask.look`; an error where it could not even look."""
+        workers = list(self._workers(gpu=gpu))
         with self._told():
-            found = self._client.run(look, marker, token, source, settings.engine, settings.device, on_error="return")
+            found = self._client.run(look, marker, token, source, settings.engine, settings.device, workers=workers,
+                                     on_error="return")
         return {name: seen for name, seen in found.items() if not isinstance(seen, OSError)}  # those have just left
 
     def share(self, settings: Settings) -> None:
@@ -197,22 +204,22 @@ def _given(settings: Settings) -> Settings:
 
 
 def _run_here(order: Order, settings: Settings, topic: str) -> list[tuple[int, FileResult]]:
-    from distributed import get_worker
+    from distributed import Reschedule, get_worker
 
     worker = get_worker()
     key = worker.get_current_task()
 
     def is_wanted() -> bool:
         task = worker.state.tasks.get(key)
-        return task is not None and task.state in ("executing", "long-running") and worker.status.name == "running"
+        return task is not None and task.state in ("executing", "long-running") and worker.status.name in ALIVE
 
     def tell(events: bytes) -> None:
         worker.log_event(topic, {EVENTS: events})
 
     try:
         return run_group(order, settings, tell, is_wanted)
-    except Unwanted:
-        return []
+    except Unwanted:  # the worker is closing, or the client has gone and this is not heard
+        raise Reschedule from None
     except TorchfxError as error:
         raise RunError(f"the worker at {worker.address}: {error}") from None
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
 from torchfx_cli import __version__
 from torchfx_cli.errors import RunError, UsageError
-from torchfx_cli.stream.atomicfile import part_name
+from torchfx_cli.stream.atomicfile import part_name, remove_stale
 from torchfx_cli.stream.opened import libsndfile_version
 from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.tasks import interruption, journalfile
@@ -38,19 +38,22 @@ LOOK_S = 2.0  # how often it is asked whether there are workers, while nothing i
 NO_WORKERS_S = 60.0
 NO_SCHEDULER_S = 60.0
 OTHERS_S = 30.0
-MAX_LOST = 8  # times that a group may get lost, by the restart of all workers for example
+MAX_LOSSES = 20  # of connections, and of what a worker had to tell
 MAX_NAMED = 5  # workers in a message
+
+Tell = Callable[[str], object]
 
 
 class ClusterPool:
-    """Does the files of a run on `cluster`, whose output folder is `root`."""
+    """Does the files of a run on `cluster`, whose output folder is `root`; `tell` hears what is waited for."""
 
-    def __init__(self, cluster: Cluster, settings: Settings, observer: RunObserver, root: Path) -> None:
-        self._cluster, self._settings, self._observer, self._root = cluster, settings, observer, root
+    def __init__(self, cluster: Cluster, settings: Settings, observer: RunObserver, root: Path, tell: Tell) -> None:
+        self._cluster, self._settings, self._observer = cluster, settings, observer
+        self._root, self._tell = Path(os.path.abspath(root)), tell
         self._gpu = settings.device.startswith("cuda")
         self._left: dict[int, Task] = {}  # those of which nothing is known yet
         self._numbers: dict[str, tuple[int, ...]] = {}  # of the files of each group that is under way
-        self._lost: Counter[int] = Counter()  # how often, by the number of the file
+        self._losses = 0
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, FileResult]]:
         """As `WorkerPool.run`."""
@@ -63,25 +66,30 @@ class ClusterPool:
                 except ConnectionLost:
                     self._reconnect()
         finally:
-            for name in list(self._numbers):
-                self._forget(name)
+            interruption.waited(self._forget_all)
+        for folder in {task.job.output.parent for task in tasks}:
+            remove_stale(folder)  # what a machine has left there that died in the middle
 
     def _begin(self) -> None:
         """Connect where there is no connection, see that the workers are fit, and submit all that is left."""
         if not self._cluster.is_connected:
             interruption.waited(self._cluster.connect)
         threads = self._threads()
-        first = next(iter(self._left.values())).job.source
-        interruption.waited(lambda: check_workers(self._cluster, self._root, first, self._settings))
+        first = next(iter(self._left.values())).job
+        interruption.waited(lambda: check_workers(self._cluster, self._root, first, self._settings, gpu=self._gpu))
         interruption.waited(lambda: self._cluster.share(self._settings))
         self._submit(grouped(list(self._left.values()), self._settings, threads))
 
     def _submit(self, groups: Iterable[Group]) -> None:
-        for group in groups:
-            order = Order(__version__, self._settings.work, Path(os.path.abspath(self._root)), group.tasks,
-                          self._observer.wants_plans)
-            name = self._cluster.submit(order, group.cost_s, gpu=self._gpu)
-            self._numbers[name] = tuple(task.number for task in group.tasks)
+        work, wants_plans = self._settings.work, self._observer.wants_plans
+
+        def submit() -> None:
+            for group in groups:
+                order = Order(__version__, work, self._root, tuple(map(_anywhere, group.tasks)), wants_plans)
+                name = self._cluster.submit(order, group.cost_s, gpu=self._gpu)
+                self._numbers[name] = tuple(task.number for task in group.tasks)
+
+        interruption.waited(submit)
 
     def _heard(self) -> Iterator[tuple[int, FileResult]]:
         """What comes of the next message, or of the silence."""
@@ -114,10 +122,9 @@ class ClusterPool:
         if task is None:  # it was done twice
             return
         if kind == "finished":
-            del self._left[number]
-            yield number, values[0]
+            yield self._known(number, values[0])
         elif kind == "planned":
-            self._observer.planned(*values)
+            self._observer.planned(replace(values[0], job=task.job))
         else:
             getattr(self._observer, kind)(task.job, *values)
 
@@ -128,36 +135,49 @@ class ClusterPool:
             raise outcome
         if outcome == "done" and self._unknown(name):
             for number, result in interruption.waited(lambda: self._cluster.results(name)):
-                if self._left.pop(number, None) is not None:
-                    yield number, result
+                if number in self._left:
+                    yield self._known(number, result)
         unknown = self._unknown(name)
         is_alone = len(self._numbers[name]) == 1
         tasks = tuple(self._left[number] for number in unknown)
-        self._forget(name)
+        del self._numbers[name]
+        interruption.waited(lambda: self._cluster.forget(name))
         if outcome == "killed" and is_alone:
             for number in unknown:
                 yield number, _killed(self._left.pop(number).job)
-        elif unknown and self._cluster.is_connected:
-            self._count_lost(unknown)
-            self._submit([Group((task,), 0.0) for task in tasks] if outcome == "killed" else [Group(tasks, 0.0)])
-        elif unknown:
+        elif outcome == "killed":
+            self._submit([Group((task,), 0.0) for task in tasks])
+        elif outcome == "lost":
             raise ConnectionLost
+        elif unknown:  # what the worker had to tell went with it
+            self._count_loss()
+            self._submit([Group(tasks, 0.0)])
+
+    def _known(self, number: int, result: FileResult) -> tuple[int, FileResult]:
+        """The result of a file, which is named in it as it is on this machine."""
+        job = self._left.pop(number).job
+        named = replace(result, input=str(job.source), output=str(job.output))
+        if result.error is None:
+            return number, named
+        return number, replace(named, error=_in_own_words(result.error, job))
 
     def _unknown(self, name: str) -> list[int]:
         return [number for number in self._numbers[name] if number in self._left]
 
-    def _forget(self, name: str) -> None:
-        del self._numbers[name]
-        self._cluster.forget(name)
+    def _forget_all(self) -> None:
+        for name in self._numbers:
+            self._cluster.forget(name)
+        self._numbers.clear()
 
-    def _count_lost(self, numbers: Sequence[int]) -> None:
-        self._lost.update(numbers)
-        if any(self._lost[number] > MAX_LOST for number in numbers):
-            raise RunError(f"the workers at {self._cluster.address} lose what they are given; --resume goes on")
+    def _count_loss(self) -> None:
+        self._losses += 1
+        if self._losses > MAX_LOSSES:
+            raise RunError(f"{self._cluster.address} loses again and again what it is given; --resume goes on")
 
     def _reconnect(self) -> None:
         """Wait until the scheduler is back, and submit anew what is left."""
-        self._observer.told(f"lost the scheduler at {self._cluster.address}, waiting for it")
+        self._count_loss()
+        self._tell(f"lost the scheduler at {self._cluster.address}, waiting for it")
         self._numbers.clear()
         deadline_s = time.monotonic() + NO_SCHEDULER_S
         while True:
@@ -181,7 +201,7 @@ class ClusterPool:
                 raise RunError(f"no worker{kind} came to {self._cluster.address} within {NO_WORKERS_S:g} s")
             if waited_s > LOOK_S and not is_told:
                 is_told = True
-                self._observer.told(f"waiting for a worker{kind} at {self._cluster.address}")
+                self._tell(f"waiting for a worker{kind} at {self._cluster.address}")
             interruption.waited(lambda: time.sleep(POLL_S))
         return threads
 
@@ -198,23 +218,40 @@ def root_of(jobs: Sequence[Job]) -> Path:
 
 
 @contextlib.contextmanager
-def cluster_pools(jobs: Sequence[Job], address: str) -> Iterator[Pools]:
+def cluster_pools(jobs: Sequence[Job], address: str, tell: Tell) -> Iterator[Pools]:
     """What does tasks with given settings at `address`, where nothing is connected before there is something to do."""
     root, cluster = root_of(jobs), Cluster(address)
     try:
-        yield lambda settings, observer, tasks: ClusterPool(cluster, settings, observer, root).run(tasks)
+        yield lambda settings, observer, tasks: ClusterPool(cluster, settings, observer, root, tell).run(tasks)
     finally:
         interruption.waited(cluster.close)
 
 
-def wait_for_others(root: Path, observer: RunObserver) -> None:
+def wait_for_others(root: Path, tell: Tell) -> None:
     """A while: the workers of a client that was killed end after the block of samples that they are at."""
     deadline_s, is_told = time.monotonic() + OTHERS_S, False
     while journalfile.is_in_use(root) and time.monotonic() < deadline_s:
         if not is_told:
             is_told = True
-            observer.told(f"another run is at work in {root}; waiting up to {OTHERS_S:g} s for its end")
+            tell(f"another run is at work in {root}; waiting up to {OTHERS_S:g} s for its end")
         interruption.waited(lambda: time.sleep(POLL_S))
+
+
+def _anywhere(task: Task) -> Task:
+    """`task` with paths that do not depend on the current folder, and that the machines have in common."""
+    job = task.job
+    return replace(task, job=replace(job, source=_absolute(job.source), output=_absolute(job.output),
+                                     root=job.root and _absolute(job.root)))
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))
+
+
+def _in_own_words(error: str, job: Job) -> str:
+    for path in (job.source, job.output):
+        error = error.replace(os.path.abspath(path), str(path))
+    return error
 
 
 def _killed(job: Job) -> FileResult:
@@ -222,14 +259,16 @@ def _killed(job: Job) -> FileResult:
                   "was the memory used up?", "crash")
 
 
-def check_workers(cluster: Cluster, root: Path, source: Path, settings: Settings) -> None:
+def check_workers(cluster: Cluster, root: Path, job: Job, settings: Settings, *, gpu: bool) -> None:
     """Raise RunError where a worker would not do what this process would."""
     problems = unlike(cluster.versions())
     _raise(problems)
-    marker, token = Path(os.path.abspath(root)) / part_name(os.urandom(4).hex()), os.urandom(16)
-    marker.write_bytes(token)
+    marker, token = root / part_name(os.urandom(4).hex()), os.urandom(16)
     try:
-        seen = cluster.look(marker, token, Path(os.path.abspath(source)), settings)
+        marker.write_bytes(token)
+        seen = cluster.look(marker, token, _absolute(job.source), settings, gpu=gpu)
+    except OSError as error:
+        raise RunError(f"cannot write in the output folder {root}: {error.strerror}") from None
     finally:
         marker.unlink(missing_ok=True)
     _raise(faults(seen))

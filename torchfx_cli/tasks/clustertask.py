@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from torchfx_cli import __version__
-from torchfx_cli.errors import RunError, TorchfxError
+from torchfx_cli.errors import RunError
 from torchfx_cli.records import dataclass
-from torchfx_cli.render.choose import check_engine
+from torchfx_cli.render.device import INSTALL, torch_version, why_no_cuda
 from torchfx_cli.stream.facts import FileFacts
 from torchfx_cli.stream.opened import libsndfile_version
 from torchfx_cli.tasks import journal
@@ -61,13 +61,16 @@ class Surroundings:
 
 def look(marker: Path, token: bytes, source: Path, engine: str, device: str) -> Surroundings:
     """Whether this machine has the `marker` of the client in its output folder, the first input, and the engine."""
-    fault = _fault_of_paths(marker, token, source)
-    if not fault:
-        try:
-            check_engine(engine, device)
-        except TorchfxError as error:
-            fault = str(error)
+    fault = _fault_of_paths(marker, token, source) or _fault_of_engine(engine, device)
     return Surroundings(__version__, libsndfile_version(), fault)
+
+
+def _fault_of_engine(engine: str, device: str) -> str:
+    """Without a look at the GPU itself, which is for the process that uses it."""
+    if device.startswith("cuda"):
+        why = why_no_cuda()
+        return f"has no CUDA device ({why})" if why else ""
+    return f"has no torch; {INSTALL}" if engine == "torch" and torch_version() is None else ""
 
 
 def _fault_of_paths(marker: Path, token: bytes, source: Path) -> str:

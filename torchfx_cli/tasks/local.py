@@ -35,7 +35,7 @@ def run_jobs(jobs: Sequence[Job], settings: Settings, observer: RunObserver, rep
         notes = stack.enter_context(_journal(jobs, settings, observer))
         settings = replace(settings, noted="" if notes is None else notes.name)
         roots, failures = Roots(jobs), dict[int, FileResult]()
-        pools = _pools(jobs, settings, notes, stack)
+        pools = _pools(jobs, settings, observer, notes, stack)
         if settings.album:
             jobs, failures = albums.measured(jobs, settings, partial(_measure, observer, pools))
         if settings.resume and notes is not None:
@@ -86,12 +86,13 @@ def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, poo
         yield task.number, result
 
 
-def _pools(jobs: Sequence[Job], settings: Settings, notes: journal.Journal | None, stack: ExitStack) -> Pools:
+def _pools(jobs: Sequence[Job], settings: Settings, observer: RunObserver, notes: journal.Journal | None,
+           stack: ExitStack) -> Pools:
     """What does tasks with given settings: the workers of this machine, or those of a cluster as long as `stack`."""
     if settings.cluster:
         from torchfx_cli.tasks.clusterpool import cluster_pools
 
-        return stack.enter_context(cluster_pools(jobs, settings.cluster))
+        return stack.enter_context(cluster_pools(jobs, settings.cluster, observer.told))
 
     def local(settings: Settings, observer: RunObserver, tasks: Sequence[Task]) -> Iterator[tuple[int, FileResult]]:
         from torchfx_cli.tasks.pool import WorkerPool
@@ -113,5 +114,5 @@ def _journal(jobs: Sequence[Job], settings: Settings, observer: RunObserver
     if settings.cluster and settings.resume:
         from torchfx_cli.tasks.clusterpool import wait_for_others
 
-        wait_for_others(root, observer)
+        wait_for_others(root, observer.told)
     return journal.opened(root, settings.work, hashes=settings.hashes, shared=not settings.resume)
