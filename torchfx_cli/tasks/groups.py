@@ -16,7 +16,7 @@ from torchfx_cli.tasks.workers import Task
 
 GROUP_S = 10.0
 GROUPS_PER_WORKER = 4
-LEAST_S = 1.0
+LEAST_S = 3.0
 MAX_FILES = 1000
 
 

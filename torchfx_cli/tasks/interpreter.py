@@ -7,6 +7,7 @@ a process that is marked as daemonic, as the workers of Dask are.
 from __future__ import annotations
 
 import contextlib
+import os
 import pickle
 import subprocess
 import sys
@@ -16,6 +17,9 @@ from typing import Any
 
 from torchfx_cli.records import dataclass
 
+# Of glibc: Dask sets it for its workers, and then each block gives its memory back to the system, and is filtered
+# in fresh pages. That doubles the time of a long file.
+TRIMMING = "MALLOC_TRIM_THRESHOLD_"
 # The path comes first: what follows may need it to be understood.
 BEGIN = """
 import pickle, sys
@@ -50,7 +54,9 @@ class Interpreter:
     def start(self) -> None:
         flags: list[str] = util._args_from_interpreter_flags()  # type: ignore[attr-defined]
         command = [sys.executable, *flags, "-c", BEGIN, str(self._pipe)]
-        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(self._pipe, *self._kept))
+        environment = {name: value for name, value in os.environ.items() if name != TRIMMING}
+        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(self._pipe, *self._kept),
+                                       env=environment)
         assert self._child.stdin is not None
         with contextlib.suppress(BrokenPipeError), self._child.stdin as begin:  # one that died at once is seen later
             pickle.dump(sys.path, begin)
