@@ -1,11 +1,11 @@
-# make demo | test | lint | docs | bench | fuzz | gpu-check | clean. Everything goes into .venv; the user's Python stays as it is.
+# make demo | test | test-cluster | lint | docs | bench | fuzz | gpu-check | clean. Everything goes into .venv; the user's Python stays as it is.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := pyproject.toml setup.py constraints.txt $(wildcard torchfx_cli/kernel/*.[ch] torchfx_cli/warm/*.c)
 
-.PHONY: demo test lint docs bench fuzz gpu-check clean
+.PHONY: demo test test-cluster lint docs bench fuzz gpu-check clean
 
 demo: $(VENV)/.installed
 	$(RUN) benchmarks/demo.py
@@ -13,6 +13,10 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal --torch=without
 	$(RUN) -m pytest -n auto --maxprocesses 4 --dist worksteal --torch=with
+
+# Workers, schedulers and clients that are killed: some ten minutes.
+test-cluster: $(VENV)/.installed-test
+	$(RUN) -m pytest -m cluster tests/cluster
 
 lint: $(VENV)/.installed-test
 	$(RUN) -m ruff check .

@@ -53,6 +53,8 @@ ONLY_IN = {
     "mutagen": {"stream"},
     "av": {"stream"},
     "multiprocessing": {"tasks"},
+    "distributed": {"tasks"},
+    "fsspec": {"tasks"},
     "soundfile": {"libsndfile"},  # which chooses its library
 }
 
@@ -96,6 +98,12 @@ def test_imports_point_only_leftward() -> None:
     assert not wrong
 
 
+def test_only_one_file_knows_dask() -> None:
+    known = {path.relative_to(PACKAGE).as_posix() for path in PATHS
+             if {name.split(".")[0] for name in imports_of(path)} & {"dask", "distributed"}}
+    assert known == {"tasks/cluster.py"}
+
+
 STAGES = {"Sections", "Taps", "Gain", "Sum", "Normalize", "Loudness", "Resample", "Matrix", "Trim", "Compressor"}
 
 
@@ -109,7 +117,7 @@ def test_only_what_fuses_asks_for_the_type_of_a_stage() -> None:
 
 # None of it is needed for one plain file, and each costs every call of a shell loop milliseconds.
 HEAVY = ("torch", "scipy", "yaml", "rich", "typer", "json", "hashlib", "secrets", "difflib", "email", "http", "asyncio",
-         "logging", "unittest", "mutagen", "av", "soxr", "dask", "numpy.random", "numpy.polynomial",
+         "logging", "unittest", "mutagen", "av", "soxr", "dask", "distributed", "numpy.random", "numpy.polynomial",
          "torchfx_cli.bench", "torchfx_cli.exchange", "torchfx_cli.library", "torchfx_cli.tasks.watch",
          "torchfx_cli.cli.app", "torchfx_cli.cli.choices", "torchfx_cli.cli.dryrun",
          *(f"torchfx_cli.stream.{name}" for names in forsome.TABLE.values() for name in names))

@@ -25,6 +25,7 @@ server = pytest.importorskip("moto.server")
 import fsspec  # noqa: E402
 from werkzeug.serving import make_server  # noqa: E402
 
+pytestmark = pytest.mark.cluster
 FILES = 12
 KILLS = 10
 COMMAND = (sys.executable, "-m", "torchfx_cli", "process", "s3://corpus/raw/", "-o", "s3://corpus/clean/",

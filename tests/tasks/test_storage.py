@@ -170,6 +170,12 @@ def test_what_a_run_has_not_made_is_not_replaced(stored: Faulty, corpus: Path) -
     assert stored.cat_file("/bucket/clean/sub/c.wav") == b"mine"
 
 
+def test_what_a_lost_worker_has_delivered_already_is_left(stored: Faulty, corpus: Path) -> None:
+    (job, *_) = planned()
+    for _ in range(2):
+        assert [result.error for result in done([job])] == [None]
+
+
 def test_an_output_must_not_be_an_input(stored: Faulty, corpus: Path) -> None:
     with pytest.raises(UsageError, match="would be searched for inputs and is the output folder"):
         planned(f"{ROOT}/raw/")

@@ -12,7 +12,7 @@ from torchfx_cli.cli import options, piping, show, signals
 from torchfx_cli.cli.process_options import ProcessOptions, settled
 from torchfx_cli.cli.reporter import ConsoleReporter
 from torchfx_cli.errors import FileError, UsageError, printable
-from torchfx_cli.render.choose import check_engine
+from torchfx_cli.render.choose import check_engine, named_engine
 from torchfx_cli.render.device import has_driver
 from torchfx_cli.stream.stdio import STDIO
 from torchfx_cli.tasks import inputs as finding
@@ -32,11 +32,18 @@ def run(given: ProcessOptions) -> int:
     settings = given.settings
     if given.name is not None:
         naming.check_template(given.name)
-    check_engine(settings.engine, settings.device)
+    if settings.cluster:
+        named_engine(settings.engine, settings.device)
+    else:
+        check_engine(settings.engine, settings.device)
     piping.check_words(given)
     gathered = _gathered(given)
     undecoded_code = FileError.exit_code if gathered.skipped.undecoded else 0
     all_jobs = _tagged(_jobs(given, gathered.inputs), given)
+    if settings.cluster:
+        from torchfx_cli.tasks.clusterpool import root_of
+
+        root_of(all_jobs)
     numbers = [number for number, found in enumerate(gathered.inputs) if not found.is_elsewhere]
     inputs, jobs = [gathered.inputs[number] for number in numbers], [all_jobs[number] for number in numbers]
     piping.check_streams(jobs, writes=not given.dry_run)
@@ -65,7 +72,8 @@ def run(given: ProcessOptions) -> int:
         report = Report(keeps_all=given.report is not None)
         reporter = ConsoleReporter(jobs, computing, quiet=given.quiet, verbose=given.verbose, as_json=given.as_json,
                                    shard=settings.shard)
-        is_batch = len(all_jobs) > 1 or settings.resume or any(found.root is not None for found in gathered.inputs)
+        is_batch = (len(all_jobs) > 1 or settings.resume or bool(settings.cluster)
+                    or any(found.root is not None for found in gathered.inputs))
         try:
             run_jobs(jobs, replace(settings, is_batch=is_batch), reporter, report)
         finally:
@@ -107,6 +115,8 @@ def _make_roots(files: Sequence[SideFile], jobs: Sequence[Job]) -> None:
 
 def _computer(jobs: list[Job], settings: Settings, *, verbose: bool) -> tuple[str, str]:
     """The engine and the device, both definite. What the work is matters only where there may be a GPU."""
+    if settings.cluster:
+        return named_engine(settings.engine, settings.device)
     explain = show.tell if verbose else _keep_quiet
     work = None
     if settings.device == "auto" and has_driver():

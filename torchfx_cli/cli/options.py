@@ -28,7 +28,7 @@ CONTRADICTIONS = (
     ("--quiet", "--verbose"), ("--overwrite", "--skip-existing"), ("--resume", "--skip-existing"),
     ("--in-place", "--output"), ("--in-place", "--name"), ("--in-place", "--format"),
     ("--in-place", "--skip-existing"), ("--bitrate", "--quality"), ("--normalize", "--loudness"),
-    ("--album", "--skip-existing"),
+    ("--album", "--skip-existing"), ("--cluster", "--jobs"), ("--cluster", "--in-place"),
 )
 DITHERS = ("auto", "none", "tpdf")
 ON_NAN = ("fail", "repair")
@@ -122,6 +122,14 @@ def job_count(value: str | None) -> int | None:
     if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= MAX_JOBS:
         raise UsageError(f"--jobs: found {quoted(value)}; allowed is a whole number from 1 to {MAX_JOBS}")
     return int(value)
+
+
+def cluster_address(value: str | None) -> str:
+    """Of a Dask scheduler, or how many processes of this machine; "" where there is to be no cluster."""
+    if value is None or re.fullmatch(r"local:[1-9]\d{0,2}|(?!local:)([a-z]+://)?[^\s/]+:\d{1,5}/?", value):
+        return value or ""
+    raise UsageError(f"--cluster: found {quoted(value)}; allowed is the address of a Dask scheduler, such as "
+                     "tcp://scheduler:8786, or local:4 for 4 processes of this machine")
 
 
 def usual_jobs(engine: str) -> int:

@@ -37,6 +37,8 @@ def process(
     null: Annotated[bool, option(BATCH,
         "--null", "-0", help="Names in lists end with a NUL (find -print0).")] = False,
     jobs: choices.Jobs = None,
+    cluster: Annotated[str | None, option(BATCH,
+        metavar="ADDRESS", help="Dask scheduler whose workers do the files: tcp://host:8786, or local:4.")] = None,
     resume: Annotated[bool, option(BATCH,
         "--resume", help="Go on with a batch: do what is missing, changed, or made by another chain.")] = False,
     shard: Annotated[str | None, option(BATCH,
@@ -118,7 +120,7 @@ def process(
         "--quiet": quiet, "--verbose": verbose, "--overwrite": overwrite, "--skip-existing": skip_existing,
         "--resume": resume, "--in-place": in_place, "--output": output, "--name": name, "--format": format,
         "--bitrate": bitrate, "--quality": quality, "--normalize": normalize, "--loudness": loudness,
-        "--album": album,
+        "--album": album, "--cluster": cluster, "--jobs": jobs,
     })
     if in_place != (backup is not None):
         raise UsageError("--in-place and --backup SUFFIX belong together: a file is replaced only where its old "
@@ -135,8 +137,8 @@ def process(
         on_nan=on_nan, on_truncated=on_truncated, on_clip=on_clip,
         keep_mtime=keep_mtime, tags=not no_tags, changes=changes_of(tag or [], cover),
         overwrite=overwrite, skip_existing=skip_existing, strict=strict,
-        resume=resume, shard=shard_asked(shard), hashes=hashes, fail_fast=fail_fast,
-        timeout_s=options.timeout_seconds(timeout), album=album,
+        resume=resume, shard=shard_asked(shard), cluster=options.cluster_address(cluster), hashes=hashes,
+        fail_fast=fail_fast, timeout_s=options.timeout_seconds(timeout), album=album,
         scratch_bytes=options.byte_count("--scratch", scratch))
     check_album(settings, in_place=in_place)
     given = ProcessOptions(

@@ -41,6 +41,10 @@ class ConsoleReporter(RunObserver):
         self._is_measuring = False
         self.wants_plans = verbose or self._progress is not None
 
+    def told(self, words: str) -> None:
+        if not self._quiet:
+            self._tell((f"torchfx: {words}", ""))
+
     def planned(self, todo: JobPlan) -> None:
         if self._progress is not None:
             self._progress.planned(todo)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torchfx_cli.errors import UsageError
 from torchfx_cli.plan.assemble import RenderPlan
 from torchfx_cli.render.costs import Work
-from torchfx_cli.render.device import INSTALL, choose_device, torch_version
+from torchfx_cli.render.device import INSTALL, check_device_word, choose_device, torch_version
 from torchfx_cli.render.engine import Engine
 
 ENGINES = ("auto", "native", "torch", "scipy")
@@ -23,19 +23,35 @@ def check_engine(
 
     `device` "auto" is settled by the `work`, and why it was is a line for `explain`; without work it is the CPU.
     """
-    if engine not in ENGINES:
-        raise UsageError(f"--engine {engine!r}: allowed are {', '.join(ENGINES)}")
-    if engine in ("native", "scipy") and device.startswith("cuda"):
-        raise UsageError(f"--engine {engine} runs on the CPU only; leave it out for --device {device}")
+    _check_words(engine, device)
     if engine == "torch" and torch_version() is None:
         raise UsageError(f"--engine torch: torch is not installed; {INSTALL}")
     if device == "auto" and work is not None and engine in ("auto", "torch"):
         chosen = _settled(engine, work, explain)
     else:
         chosen = choose_device(device)
+    return _engine_on(chosen, engine), chosen
+
+
+def named_engine(engine: str, device: str) -> tuple[str, str]:
+    """The same for other machines: nothing of this one is asked, and "auto" is the CPU."""
+    _check_words(engine, device)
+    check_device_word(device)
+    chosen = "cpu" if device == "auto" else device
+    return _engine_on(chosen, engine), chosen
+
+
+def _check_words(engine: str, device: str) -> None:
+    if engine not in ENGINES:
+        raise UsageError(f"--engine {engine!r}: allowed are {', '.join(ENGINES)}")
+    if engine in ("native", "scipy") and device.startswith("cuda"):
+        raise UsageError(f"--engine {engine} runs on the CPU only; leave it out for --device {device}")
+
+
+def _engine_on(device: str, engine: str) -> str:
     if engine == "auto":
-        return ("native" if chosen == "cpu" else "torch"), chosen
-    return engine, chosen
+        return "native" if device == "cpu" else "torch"
+    return engine
 
 
 def _settled(engine: str, work: Work, explain: Callable[[str], object]) -> str:

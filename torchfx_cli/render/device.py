@@ -36,13 +36,10 @@ def choose_device(text: str) -> str:
 
     `auto` is the CPU where nobody has looked at the work: see `auto.decide`.
     """
-    if text in ("auto", "cpu"):
+    number = check_device_word(text)
+    if number is None:
         return "cpu"
-    asked = re.fullmatch(r"cuda(?::([0-9]{1,3}))?", text)
-    if not asked:
-        raise UsageError(f"--device {text!r}: allowed are {ALLOWED}")
     names, problem = cuda_devices()
-    number = int(asked[1] or 0)
     if not names:
         raise UsageError(f"no CUDA device ({problem}); use --device cpu")
     if number >= len(names):
@@ -51,6 +48,16 @@ def choose_device(text: str) -> str:
     if problem := why_it_fails(number):
         raise UsageError(f"{text} ({names[number]}) does not work: {problem}; use --device cpu")
     return text
+
+
+def check_device_word(text: str) -> int | None:
+    """The number of the CUDA device that is asked for, here or on another machine, or None; raises UsageError."""
+    if text in ("auto", "cpu"):
+        return None
+    asked = re.fullmatch(r"cuda(?::([0-9]{1,3}))?", text)
+    if not asked:
+        raise UsageError(f"--device {text!r}: allowed are {ALLOWED}")
+    return int(asked[1] or 0)
 
 
 def describe_devices() -> list[DeviceInfo]:

@@ -262,3 +262,8 @@ def _check_marks(fd: int, file_bytes: int) -> None:
         at = chunks.false_pages(fd, file_bytes)
         if at is not None:
             raise ReadError(f"damaged Ogg stream: from byte {at} on it holds marks of pages without pages")
+
+
+def libsndfile_version() -> str:
+    """Of the library that decodes and encodes."""
+    return str(soundfile.__libsndfile_version__)

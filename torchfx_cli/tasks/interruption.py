@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 
 from torchfx_cli.errors import Interrupted
 
@@ -15,6 +16,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+
+POLL_S = 0.1  # how soon one that waits sees that a signal has come
 
 
 class _State:
@@ -47,6 +53,29 @@ def held() -> Iterator[Callable[[], None]]:
     finally:
         _state.held = False
         check()
+
+
+def waited(call: Callable[[], T]) -> T:
+    """What `call` gives, or raises, in a thread of its own; a signal need not wait for its end."""
+    ended: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            ended.put((call(), None))
+        except BaseException as error:
+            ended.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    while True:
+        with held():
+            try:
+                value, error = ended.get(timeout=POLL_S)
+                break
+            except Empty:
+                continue
+    if error is not None:
+        raise error
+    return value
 
 
 def check() -> None:

@@ -39,6 +39,7 @@ class Settings:
     jobs          files at a time.
     resume        leave out what the journal says was done.
     shard         which part of a batch the run does; its jobs are only those of it.
+    cluster       the address of the Dask scheduler whose workers do the files, see `cluster`; "" for this machine.
     fail_fast     the first failed file ends the run.
     timeout_s     for one file; None for no limit.
     fresh         workers are new interpreters, as torch needs, and a single file is done in this process.
@@ -77,6 +78,7 @@ class Settings:
     jobs: int = 1
     resume: bool = False
     shard: Shard | None = None
+    cluster: str = ""
     fail_fast: bool = False
     timeout_s: float | None = None
     fresh: bool = False

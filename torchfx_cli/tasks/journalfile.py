@@ -101,6 +101,16 @@ def locked_alone(root: Path) -> Iterator[tuple[str, int]]:
         yield NAME, fd
 
 
+def is_in_use(root: Path) -> bool:
+    """Whether a run is at work in `root`."""
+    try:
+        with contextlib.ExitStack() as stack:
+            fds = [stack.enter_context(descriptor(root, APPENDING, name)) for name in names_in(root)]
+            return not all(_lock(fd, fcntl.LOCK_SH) for fd in fds)
+    except RunError:  # to be told by whoever opens it in earnest
+        return False
+
+
 @contextlib.contextmanager
 def locked_shard(root: Path, shard: Shard, *, shared: bool) -> Iterator[tuple[str, int]]:
     """The journal of `shard` in `root`, where no other run of it is at work; raises RunError.

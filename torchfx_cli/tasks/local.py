@@ -6,7 +6,7 @@ journal of its output folder.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -24,6 +24,8 @@ from torchfx_cli.tasks.report import FileResult, Report, failed
 from torchfx_cli.tasks.urls import Url
 from torchfx_cli.tasks.workers import Task
 
+Pools = Callable[[Settings, RunObserver, Sequence[Task]], Iterator[tuple[int, FileResult]]]
+
 if TYPE_CHECKING:
     from torchfx_cli.tasks.remotejournal import RemoteJournal
 
@@ -37,14 +39,15 @@ def run_jobs(jobs: Sequence[Job], settings: Settings, observer: RunObserver, rep
     for folder in {job.output.parent for job in jobs}:
         remove_stale(folder)  # what a killed run has left there
     with ExitStack() as stack:
-        notes = stack.enter_context(_journal(jobs, settings))
+        notes = stack.enter_context(_journal(jobs, settings, observer))
         settings = replace(settings, noted="" if notes is None else notes.name)
         roots, failures = Roots(jobs), dict[int, FileResult]()
+        pools = _pools(jobs, settings, observer, notes, stack)
         if settings.album:
-            jobs, failures = albums.measured(jobs, settings, partial(_measure, observer, notes))
+            jobs, failures = albums.measured(jobs, settings, partial(_measure, observer, pools))
         if settings.resume and notes is not None:
             jobs = notes.settled(jobs, strict=settings.strict)
-        results = stack.enter_context(closing(_results(jobs, settings, observer, notes, failures)))
+        results = stack.enter_context(closing(_results(jobs, settings, observer, pools, notes, failures)))
         for number, result in results:
             job = jobs[number]
             roots.check(job.root)
@@ -55,15 +58,15 @@ def run_jobs(jobs: Sequence[Job], settings: Settings, observer: RunObserver, rep
     return report
 
 
-def _measure(observer: RunObserver, notes: Notes | None, jobs: Sequence[Job], settings: Settings
+def _measure(observer: RunObserver, pools: Pools, jobs: Sequence[Job], settings: Settings
              ) -> Generator[tuple[int, FileResult], None, None]:
-    with closing(_results(jobs, settings, RunObserver(), notes, {})) as results:
+    with closing(_results(jobs, settings, RunObserver(), pools, None, {})) as results:
         for done, result in enumerate(results, 1):
             observer.measuring(done, len(jobs))
             yield result
 
 
-def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, notes: Notes | None,
+def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, pools: Pools, notes: Notes | None,
              failures: Mapping[int, FileResult]) -> Generator[tuple[int, FileResult], None, None]:
     """The number and the result of each job, as they end; `failures` are those known by now."""
     waiting = []
@@ -81,11 +84,7 @@ def _results(jobs: Sequence[Job], settings: Settings, observer: RunObserver, not
             if alone or STDIO in (task.job.source, task.job.output) or watched.may_crash(task.job, settings)]
     waiting = [task for task in waiting if task not in here]
     if waiting:
-        from torchfx_cli.tasks.pool import WorkerPool
-
-        private = () if notes is None else notes.private
-        pool = WorkerPool(min(settings.jobs, len(waiting)), settings, observer, private)
-        yield from pool.run(waiting)
+        yield from pools(settings, observer, waiting)
     for task in here:  # behind the workers: a fork copies no threads, and engines have some
         observer.started(task.job)
         step = process_one if settings.bundled else step_of(settings)
@@ -111,7 +110,24 @@ def _skipped(job: Job, why: str, settings: Settings, notes: Notes | None) -> Fil
                    subtype=facts.subtype, duration_s=facts.duration_s or 0.0)
 
 
-def _journal(jobs: Sequence[Job], settings: Settings) -> AbstractContextManager[Notes | None]:
+def _pools(jobs: Sequence[Job], settings: Settings, observer: RunObserver, notes: Notes | None,
+           stack: ExitStack) -> Pools:
+    """What does tasks with given settings: the workers of this machine, or those of a cluster as long as `stack`."""
+    if settings.cluster:
+        from torchfx_cli.tasks.clusterpool import cluster_pools
+
+        return stack.enter_context(cluster_pools(jobs, settings.cluster, observer.told))
+
+    def local(settings: Settings, observer: RunObserver, tasks: Sequence[Task]) -> Iterator[tuple[int, FileResult]]:
+        from torchfx_cli.tasks.pool import WorkerPool
+
+        private = () if notes is None else notes.private
+        return WorkerPool(min(settings.jobs, len(tasks)), settings, observer, private).run(tasks)
+
+    return local
+
+
+def _journal(jobs: Sequence[Job], settings: Settings, observer: RunObserver) -> AbstractContextManager[Notes | None]:
     """A journal of the one output folder; none where there are several, or for a single file where no batch has one."""
     roots = {job.root for job in jobs}
     root = roots.pop() if len(roots) == 1 else None
@@ -122,4 +138,8 @@ def _journal(jobs: Sequence[Job], settings: Settings) -> AbstractContextManager[
 
         return remotejournal.opened(root, settings.work)
     make_root(root)
+    if settings.cluster and settings.resume:
+        from torchfx_cli.tasks.clusterpool import wait_for_others
+
+        wait_for_others(root, observer.told)
     return journal.opened(root, settings.work, hashes=settings.hashes, shared=not settings.resume, shard=settings.shard)

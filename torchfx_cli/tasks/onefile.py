@@ -39,6 +39,9 @@ class RunObserver:
 
     wants_plans = True
 
+    def told(self, words: str) -> None:
+        """What the run waits for, in a few words."""
+
     def started(self, job: Job) -> None:
         """`job` is the next."""
 

@@ -15,10 +15,11 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from multiprocessing import connection, get_context, resource_tracker
+from multiprocessing import connection, get_context
 from typing import Any
 
 from torchfx_cli.errors import DeviceError
+from torchfx_cli.tasks.interpreter import Interpreters
 from torchfx_cli.tasks.job import Job, Settings
 from torchfx_cli.tasks.onefile import RunObserver
 from torchfx_cli.tasks.report import FileResult, failed
@@ -36,14 +37,15 @@ class WorkerPool:
 
     A file that takes longer than `settings.timeout_s` fails, and a bundle has so long for each of its files. Workers
     that are `fresh` are new interpreters instead of forks: CUDA does not survive a fork. No worker may keep the
-    descriptors `private` of the run open (the journal's, with its lock).
+    descriptors `private` of the run open (the journal's, with its lock); fresh ones hold those that are `kept`.
     """
 
-    def __init__(self, size: int, settings: Settings, observer: RunObserver, private: Sequence[int] = ()) -> None:
+    def __init__(self, size: int, settings: Settings, observer: RunObserver, private: Sequence[int] = (),
+                 kept: Sequence[int] = ()) -> None:
         self._size, self._settings, self._observer = size, settings, observer
         self._timeout_s = math.inf if settings.timeout_s is None else settings.timeout_s
         self._private, self._forks = private, not settings.fresh
-        self._context: Any = get_context("fork" if self._forks else "spawn")
+        self._context: Any = get_context("fork") if self._forks else Interpreters(kept)
         self._workers: list[Worker] = []
 
     def run(self, tasks: Sequence[Task]) -> Iterator[tuple[int, FileResult]]:
@@ -87,8 +89,6 @@ class WorkerPool:
 
     def _hire(self) -> Worker:
         foreign = [*self._private, *(worker.pipe.fileno() for worker in self._workers)]
-        if not self._forks:
-            resource_tracker.ensure_running()  # it would let signals through again
         with held(forks=self._forks):
             worker = Worker(self._context, self._settings, self._observer.wants_plans, foreign)
             self._workers.append(worker)

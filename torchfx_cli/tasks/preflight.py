@@ -21,12 +21,17 @@ SAMPLES_PER_BYTE = {".flac": 1.0, ".mp3": 6.0, ".ogg": 6.0, ".opus": 8.0}
 
 def estimated_work(jobs: Sequence[Job], settings: Settings) -> Work:
     """What the run will cost, going by the sizes of the files; a chain that fails at 48 kHz counts as one section."""
-    samples = round(sum(_size_of(job.source) * SAMPLES_PER_BYTE.get(job.source.suffix.lower(), 0.5) for job in jobs))
+    samples = sum(map(estimated_samples, jobs))
     try:
         stages = design_chain(settings.chain, USUAL_RATE_HZ, USUAL_CHANNELS)
         return Work.of_plan(assemble(stages, USUAL_RATE_HZ, USUAL_CHANNELS, FLOAT64, FLOAT64), samples, len(jobs))
     except FileError:
         return Work(samples, len(jobs), sections=1)
+
+
+def estimated_samples(job: Job) -> int:
+    """Of the input of `job`, going by its size."""
+    return round(_size_of(job.source) * SAMPLES_PER_BYTE.get(job.source.suffix.lower(), 0.5))
 
 
 def _size_of(path: Path) -> int:

@@ -38,6 +38,10 @@ FINAL = ("NoCredentialsError", "PermissionError", "NotImplementedError", "ParamV
 _EXPIRED = re.compile("expire", re.IGNORECASE)
 
 
+class OtherBytes(OSError):
+    """An object does not hold what it should."""
+
+
 def check(url: Url) -> None:
     """Raise UsageError where nothing that is installed reaches such a `url`."""
     scheme = str(url).partition("://")[0].lower()
@@ -114,8 +118,22 @@ def deliver(source: Path, url: Url, size: int, md5: str, *, overwrite: bool) -> 
 
     is_store = _is_object_store(url)
     if not overwrite and stamp_of(url):
-        raise FileError(f"{url} exists; --overwrite replaces it")
+        _check_same(source, url, f"{size}-{md5}")
+        return
     _tried(url, "write", put)
+
+
+def _check_same(source: Path, url: Url, wanted: str) -> None:
+    """Raise FileError where what is there holds other bytes; the same are of a run that could not say so any more."""
+    def compare(fs: Any, path: str) -> bool:
+        try:
+            _read_back(fs, path, source, wanted)
+        except OtherBytes:
+            return False
+        return True
+
+    if not _tried(url, "read", compare):
+        raise FileError(f"{url} exists; --overwrite replaces it")
 
 
 def mark(url: Url) -> None:
@@ -155,14 +173,14 @@ def _rename(fs: Any, part: str, path: str) -> None:
 
 
 def _read_back(fs: Any, path: str, source: Path, wanted: str) -> None:
-    """Raise OSError where the object does not hold what `source` does; a stamp like `wanted` proves it."""
+    """Raise OtherBytes where the object does not hold what `source` does; a stamp like `wanted` proves it."""
     if _stamp(_info(fs, path)) == wanted:
         return
     with fs.open(path, "rb") as made, open(source, "rb") as file:
         while True:
             piece = file.read(PIECE_BYTES)
             if made.read(len(piece) or 1) != piece:
-                raise OSError("reading it back gives other bytes than were written")
+                raise OtherBytes("reading it back gives other bytes than were written")
             if not piece:
                 return
 
