@@ -195,9 +195,10 @@ def _scales(axis: Any, x_ticks: Sequence[tuple[float, str]], y_ticks: Sequence[t
 
     figure, pad = axis.figure, TICK_LENGTH + TICK_PAD
     axis.patch.set_visible(False)
-    for own, ticks, across, (place, above, beside), mark in (
-            (axis.xaxis, x_ticks, axis.get_xaxis_transform(), axis.get_xaxis_text1_transform(pad), TICKDOWN),
-            (axis.yaxis, y_ticks, axis.get_yaxis_transform(), axis.get_yaxis_text1_transform(pad), TICKLEFT)):
+    sides: tuple[Any, ...] = (
+        (axis.xaxis, x_ticks, axis.get_xaxis_transform(), axis.get_xaxis_text1_transform(pad), TICKDOWN),
+        (axis.yaxis, y_ticks, axis.get_yaxis_transform(), axis.get_yaxis_text1_transform(pad), TICKLEFT))
+    for own, ticks, across, (place, above, beside), mark in sides:
         own.set_visible(False)
         turn = 1 if own is axis.xaxis else -1
         at = np.array([value for value, _ in ticks])

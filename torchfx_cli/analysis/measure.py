@@ -56,6 +56,11 @@ class Impulse:
     step_s: float
     gain: float  # of its sum on the way to a frequency response
 
+    @property
+    def key(self) -> tuple[float, bytes]:
+        """Equal for equal ones; 0 and -0 are."""
+        return self.first_s, (self.values + 0.0).tobytes()
+
     def curve(self, frequencies_hz: Array) -> Curve:
         """Its frequency response."""
         return of_impulse(self.values * self.gain, (self.first_s, self.step_s), frequencies_hz)
@@ -76,13 +81,15 @@ def _engine(stages: Sequence[Stage], source: Signal) -> NativeEngine:
     return NativeEngine(assemble(stages, source.fs, source.channels, FLOAT64, FLOAT64))  # type: ignore[arg-type]
 
 
-def impulses(stages: Sequence[Stage], source: Signal, interleaved: bool = True) -> dict[Path, Impulse]:
-    """The impulse responses of `stages` in a row, for each way from channel to channel on which something comes."""
+def impulses(stages: Sequence[Stage], source: Signal, interleaved: bool = True,
+             going_in: Iterable[int] | None = None) -> dict[Path, Impulse]:
+    """The impulse responses of `stages` in a row, for each way from channel to channel on which something comes; of
+    ways from the channels `going_in` only, where these are given."""
     target = output_of(stages, source)
     slot = _Slot.of(stages, source, interleaved)
     rate = float(target.fs) * slot.phases
     found: dict[Path, Impulse] = {}
-    for heard in range(source.channels):
+    for heard in range(source.channels) if going_in is None else going_in:
         sound = (slot.sound(phase, heard, source.channels) for phase in range(slot.phases))
         made = played(stages, source, sound) / QUIET
         for place in range(target.channels):
