@@ -106,6 +106,24 @@ def test_ticks_are_round_and_short() -> None:
     assert [short(value) for value in (0.0, -1e-15, 0.25, 12_500.0)] == ["0", "0", "0.25", "12.5k"]
 
 
+def test_words_of_ticks_stand_below_and_beside_the_values_that_they_name() -> None:
+    pytest.importorskip("matplotlib")
+    from torchfx_cli.analysis.drawing import figure_of
+    from torchfx_cli.analysis.picture import encoded
+
+    figure = figure_of(panels_of([view(load_chain(find("three-band-eq")), "eq", 48_000, 1)]), ["eq"])
+    made = encoded(figure, "x.png", "a maker", dpi=40)
+    assert (made[25], b"Software\0a maker" in made) == (2, True)  # 2: colours without transparency
+    axis = figure.axes[0]
+    left, bottom = axis.transAxes.transform((0.0, 0.0))
+    for word, value, side in (("1k", 1000.0, 0), ("20", 20.0, 0), ("-6", -6.0, 1), ("0", 0.0, 1)):
+        text = next(one for one in figure.texts if one.get_text() == word)
+        place = text.get_transform().transform(text.get_position())
+        wanted = axis.transData.transform((value, 0.0) if side == 0 else (100.0, value))
+        assert place[side] == pytest.approx(wanted[side]), word
+        assert place[1 - side] == pytest.approx((bottom, left)[side] - 6.5 * 40 / 72), word  # 6.5 points away
+
+
 @pytest.mark.parametrize("kind", ["png", "svg", "pdf"])
 def test_a_picture_is_made_the_same_again_and_known_again(kind: str) -> None:
     pytest.importorskip("matplotlib")

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from torchfx_cli.analysis.curve import transform
+from torchfx_cli.analysis.curve import extremes, transform
+from torchfx_cli.analysis.panels import notes_of, panels_of
+from torchfx_cli.analysis.record import record_of
 from torchfx_cli.analysis.response import ChainView, StageView, view
 from torchfx_cli.chain.parse import join, load_chain, parse_chain
 from torchfx_cli.chain.presets import find
@@ -127,6 +129,50 @@ def test_channels_with_responses_of_their_own_have_lines_of_their_own(channels: 
     found = seen(*effects, channels=channels)
     assert [line.name for line in found.lines] == names
     assert [trace.name for trace in found.impulses] == names
+
+
+def test_of_many_ways_that_differ_those_from_the_first_channel_are_shown_and_the_others_counted() -> None:
+    alone, few = seen("reverb: 0.1 s", channels=5), seen("reverb: 0.1 s", "highpass:80", "swap", channels=2)
+    many = seen("reverb: 0.1 s", "highpass:80", channels=8)
+    assert (alone.ways_left_out, few.ways_left_out, many.ways_left_out) == (0, 0, 56)
+    assert [line.name for line in many.lines] == [f"1 to {place}" for place in range(1, 9)]
+    assert [trace.name for trace in many.impulses] == [f"1 to {place}" for place in range(1, 9)]
+    assert [len(stage.lines) for stage in many.stages] == [8, 1]
+    assert record_of(many)["ways_not_shown"] == 56
+    assert "only ways from channel 1 are shown, 56 from the others are not" in list(notes_of(many))
+    same = seen("highpass:80", channels=64)
+    assert (len(same.lines), same.ways_left_out, same.lines[0].name) == (1, 0, "")
+
+
+def test_a_long_impulse_response_is_thinned_to_its_lows_and_highs_and_says_so() -> None:
+    found = seen("reverb: 0.4 s")
+    (record,), (trace,) = record_of(found)["impulse"], found.impulses
+    assert record["thinned"]
+    assert record["samples"] > 3 * len(record["value"]) > 6000
+    times_s, values = np.array(record["time_s"]), np.array(record["value"])
+    of_all = trace.y[np.rint((times_s - trace.x[0]) * FS).astype(int)]
+    peak = np.abs(trace.y).max()
+    np.testing.assert_allclose(values, of_all, rtol=0, atol=1e-7 * peak)
+    assert (values.max(), values.min()) == pytest.approx((trace.y.max(), trace.y.min()), abs=1e-7 * peak)
+    (short,) = record_of(seen("highpass:80"))["impulse"]
+    assert (short["thinned"], short["samples"]) == (False, len(short["value"]))
+    drawn = next(panel for panel in panels_of([found]) if panel.role == "impulse").series[0]
+    assert len(drawn.x) < 6000
+    assert (drawn.y.max(), drawn.y.min()) == (trace.y.max(), trace.y.min())
+
+
+@pytest.mark.parametrize("count", [0, 1, 10, 11, 20, 21, 25, 999])
+def test_extremes_are_those_of_each_column_and_all_of_what_is_short(count: int) -> None:
+    values = np.random.default_rng(count).standard_normal(count)
+    places = extremes(values, 10)
+    width = max(1, -(-count // 10))
+    if width <= 2:
+        assert places.tolist() == list(range(count))
+        return
+    for start in range(0, count, width):
+        column = values[start : start + width]
+        kept = values[places[(places >= start) & (places < start + width)]]
+        assert (kept.min(), kept.max()) == (column.min(), column.max())
 
 
 def test_bands_of_a_crossover_meet_at_6_db_and_channels_keep_their_own_level() -> None:

@@ -45,7 +45,7 @@ class _UsualSpectrum(SpectrumMeter):
 
     def __init__(self, fs: float, channels: int) -> None:
         super().__init__(fs, channels, WINDOW_FRAMES, hop=WINDOW_FRAMES)
-        self._heard = np.zeros(channels)
+        self._sum, self._heard = np.zeros((channels, WINDOW_FRAMES // 2 + 1)), np.zeros(channels)
         turns = 2.0 * np.pi * np.arange(WINDOW_FRAMES)[:, None] / WINDOW_FRAMES * np.arange(len(BLACKMAN_HARRIS))
         self._window = np.cos(turns) @ BLACKMAN_HARRIS
         self._window32 = self._window.astype(np.float32)  # whose transform is exact to 140 dB below the loudest

@@ -58,6 +58,18 @@ class Curve:
         return np.where(self.h == 0.0, np.nan, made)
 
 
+def extremes(values: Array, columns: int) -> npt.NDArray[np.intp]:
+    """Places, in order, of the lowest and of the highest value in each of about so many columns: of what draws the
+    same where a column is no wider than a dot. All places, where there are no more."""
+    width = -(-len(values) // columns)
+    if width <= 2:
+        return np.arange(len(values))
+    whole = values[: len(values) // width * width].reshape(-1, width)
+    starts = np.arange(len(whole)) * width
+    rest = np.arange(whole.size, len(values))  # less than a column
+    return np.unique(np.concatenate([starts + whole.argmin(axis=1), starts + whole.argmax(axis=1), rest]))
+
+
 def flat(frequencies_hz: Array, factor: float = 1.0) -> Curve:
     """The same at all frequencies, without delay."""
     return Curve(np.full(frequencies_hz.shape, factor, np.complex128), np.zeros(frequencies_hz.shape, np.complex128))

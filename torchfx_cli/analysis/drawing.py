@@ -21,6 +21,7 @@ MOST_NAMED = 16
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)))
 BESIDE_LETTERS, INSIDE_LETTERS, TITLE_LETTERS, WIDEST_LETTERS = 32, 46, 60, 150
 SCALE_IN, SCALE_ROOM_IN = 0.08, 0.55  # the scale of colours, and all that it takes beside an image
+TICK_LENGTH, TICK_PAD = 3.0, 3.5  # points: the second from a mark to its word
 FEW_POINTS = 100  # of which each sample is seen
 
 
@@ -135,10 +136,7 @@ def _paint(figure: Any, image: Image, place_in: tuple[float, float, float, float
     scale.ax.tick_params(colors=INK, length=2, labelsize=7)
     scale.outline.set_visible(False)
     ticks = decades_of(*image.y_limits, marks=(1,))
-    axis.set_yticks(np.log10(ticks), [hertz(tick) for tick in ticks], fontsize=8)
-    x_ticks = x_ticks_of(image, (), 8)
-    axis.set_xticks([value for value, _ in x_ticks], [word for _, word in x_ticks], fontsize=8)
-    axis.tick_params(colors=INK, length=3)
+    _scales(axis, x_ticks_of(image, (), 8), [(float(np.log10(tick)), hertz(tick)) for tick in ticks])
     axis.text(0.0, 1.03, _cut(image.title, TITLE_LETTERS), transform=axis.transAxes, fontsize=9, color=INK)
 
 
@@ -168,18 +166,14 @@ def _legend(axis: Any, lines: Sequence[Any], *, is_beside: bool) -> None:
 def _decorate(axis: Any, panel: Panel) -> None:
     if panel.is_log:
         axis.set_xscale("log")
-        axis.minorticks_off()
     low, high = panel.y_limits
     room = 0.02 * (high - low)
     axis.set_xlim(*panel.x_limits)
     axis.set_ylim(low - room, high + room)
-    x_ticks = x_ticks_of(panel, (1, 2, 5) if panel.is_large else (1,), 8)
     y_ticks = ticks_of(low, high, 7 if panel.is_large else 4)
-    axis.set_xticks([value for value, _ in x_ticks], [word for _, word in x_ticks], fontsize=8)
-    axis.set_yticks(y_ticks, [short(value) for value in y_ticks], fontsize=8)
+    _scales(axis, x_ticks_of(panel, (1, 2, 5) if panel.is_large else (1,), 8),
+            [(value, short(value)) for value in y_ticks], has_grid=True)
     axis.text(0.0, 1.03, _cut(panel.title, TITLE_LETTERS), transform=axis.transAxes, fontsize=9, color=INK)
-    axis.tick_params(colors=INK, length=3)
-    axis.grid(color=FAINT, linewidth=0.6)
     if low < 0.0 < high and panel.role != "levels":
         axis.axhline(0.0, color=GUIDE, linewidth=0.8, zorder=1)
     if panel.role == "levels":
@@ -187,4 +181,31 @@ def _decorate(axis: Any, panel: Panel) -> None:
         axis.plot(ends, ends, color=GUIDE, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1, label="_as it was")
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
-    axis.set_axisbelow(True)
+
+
+def _scales(axis: Any, x_ticks: Sequence[tuple[float, str]], y_ticks: Sequence[tuple[float, str]], *,
+            has_grid: bool = False) -> None:
+    """The ticks of both axes with their words: all marks of an axis are one line, and so are those of the grid.
+
+    matplotlib's own ticks, of five objects each, would take as long as all of the rest. These belong to the figure,
+    and lie below the axes, whose legend looks for room among its own.
+    """
+    from matplotlib.lines import Line2D
+    from matplotlib.markers import TICKDOWN, TICKLEFT
+
+    figure, pad = axis.figure, TICK_LENGTH + TICK_PAD
+    axis.patch.set_visible(False)
+    sides: tuple[Any, ...] = (
+        (axis.xaxis, x_ticks, axis.get_xaxis_transform(), axis.get_xaxis_text1_transform(pad), TICKDOWN),
+        (axis.yaxis, y_ticks, axis.get_yaxis_transform(), axis.get_yaxis_text1_transform(pad), TICKLEFT))
+    for own, ticks, across, (place, above, beside), mark in sides:
+        own.set_visible(False)
+        turn = 1 if own is axis.xaxis else -1
+        at = np.array([value for value, _ in ticks])
+        if has_grid:
+            lines = np.repeat(at, 3), np.tile((0.0, 1.0, np.nan), len(at))
+            figure.add_artist(Line2D(*lines[::turn], transform=across, color=FAINT, linewidth=0.6, zorder=-2))
+        figure.add_artist(Line2D(*(at, np.zeros(len(at)))[::turn], transform=across, color=INK, linestyle="none",
+                                 marker=mark, markersize=TICK_LENGTH, markeredgewidth=0.8, zorder=-1))
+        for value, word in ticks:
+            figure.text(*(value, 0.0)[::turn], word, transform=place, va=above, ha=beside, fontsize=8, color=INK)

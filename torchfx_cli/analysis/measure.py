@@ -56,6 +56,11 @@ class Impulse:
     step_s: float
     gain: float  # of its sum on the way to a frequency response
 
+    @property
+    def key(self) -> tuple[float, bytes]:
+        """Equal for equal ones; 0 and -0 are."""
+        return self.first_s, (self.values + 0.0).tobytes()
+
     def curve(self, frequencies_hz: Array) -> Curve:
         """Its frequency response."""
         return of_impulse(self.values * self.gain, (self.first_s, self.step_s), frequencies_hz)
@@ -76,13 +81,15 @@ def _engine(stages: Sequence[Stage], source: Signal) -> NativeEngine:
     return NativeEngine(assemble(stages, source.fs, source.channels, FLOAT64, FLOAT64))  # type: ignore[arg-type]
 
 
-def impulses(stages: Sequence[Stage], source: Signal, interleaved: bool = True) -> dict[Path, Impulse]:
-    """The impulse responses of `stages` in a row, for each way from channel to channel on which something comes."""
+def impulses(stages: Sequence[Stage], source: Signal, interleaved: bool = True,
+             going_in: Iterable[int] | None = None) -> dict[Path, Impulse]:
+    """The impulse responses of `stages` in a row, for each way from channel to channel on which something comes; of
+    ways from the channels `going_in` only, where these are given."""
     target = output_of(stages, source)
     slot = _Slot.of(stages, source, interleaved)
     rate = float(target.fs) * slot.phases
     found: dict[Path, Impulse] = {}
-    for heard in range(source.channels):
+    for heard in range(source.channels) if going_in is None else going_in:
         sound = (slot.sound(phase, heard, source.channels) for phase in range(slot.phases))
         made = played(stages, source, sound) / QUIET
         for place in range(target.channels):
@@ -191,10 +198,8 @@ def _stepped(stage: Stage, source: Signal, tone_hz: float) -> list[Levels]:
     engine = _engine([stage], source)
     period = 2 * max(1, round(source.fs / tone_hz / 2.0)) if tone_hz else 1
     tone = np.cos(2.0 * np.pi * np.arange(period * ceil(HELD_S * source.fs / period)) / period)
-    made = []
-    for level_db in LEVELS_DB:
-        block = np.repeat(10.0 ** (level_db / 20.0) * tone[:, None], source.channels, axis=1)
-        made.append(level_db + _settled_db(engine, block))
+    block = np.repeat(tone[:, None], source.channels, axis=1)
+    made = [level_db + _settled_db(engine, 10.0 ** (level_db / 20.0) * block) for level_db in LEVELS_DB]
     return [Levels(tone_hz, channel, np.array(LEVELS_DB, np.float64), out)
             for channel, out in enumerate(np.array(made).T)]
 
@@ -202,17 +207,19 @@ def _stepped(stage: Stage, source: Signal, tone_hz: float) -> list[Levels]:
 def _settled_db(engine: NativeEngine, block: Array) -> Array:
     """By how much the power of each channel changes, once it stays, while `block` comes again and again."""
     ratio = engine.plan.output.fs / engine.plan.fs
-    wanted, power = round(len(block) * ratio), float(np.mean(block**2))
+    wanted, power = round(len(block) * ratio), float(np.vdot(block, block) / block.size)
     held = (engine.frames_in - engine.frames_out / ratio) / len(block)  # of the level before this one
     count = 2 + ceil(held)
     heard = np.zeros((2 * wanted, engine.plan.output.channels))  # silent as long as nothing comes out
+    blocks = np.tile(block, (count, 1))
     for _ in range(ceil(MAX_HELD_S / HELD_S)):
-        heard = np.concatenate([heard, engine.process(np.tile(block, (count, 1)))])[-2 * wanted :]
+        heard = np.concatenate([heard, engine.process(blocks)])[-2 * wanted :]
+        halves = heard.reshape(2, wanted, -1)
         with np.errstate(divide="ignore"):
-            last, found = 10.0 * np.log10(np.mean(heard.reshape(2, wanted, -1) ** 2, axis=1) / power)
+            last, found = 10.0 * np.log10(np.einsum("hfc,hfc->hc", halves, halves) / (wanted * power))
         if all(one == other or abs(one - other) < SETTLED_DB for one, other in zip(last, found, strict=True)):
             break
-        count = 1
+        blocks = block
     return np.asarray(found)
 
 

@@ -11,7 +11,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from torchfx_cli.analysis.spectrum import squares
 from torchfx_cli.design.stage import Array
 
 MOST_COLUMNS = 1024
@@ -55,7 +54,7 @@ class OverviewMeter:
         self._column_frames = first_frames
         self._at = 0
         self._peak, self._square = np.zeros(columns), np.zeros(columns)
-        self._window = np.hanning(WINDOW_FRAMES + 1)[:-1]
+        self._window, self._shaped = np.hanning(WINDOW_FRAMES + 1)[:-1], np.empty((channels, WINDOW_FRAMES))
         self._power, self._windows = np.zeros((columns, BINS)), np.zeros(columns)
         self._held = np.zeros((WINDOW_FRAMES // 2, channels))  # so that the first window has its middle at frame 0
         self._next = 0  # the frame in the middle of the next window
@@ -95,9 +94,11 @@ class OverviewMeter:
         first = self._at + len(samples) - len(held) + WINDOW_FRAMES // 2  # in the middle of a window at the start
         while self._next - first + WINDOW_FRAMES <= len(held):
             start = self._next - first
-            spectrum = squares(np.fft.rfft(held[start : start + WINDOW_FRAMES].T * self._window)).sum(axis=0)
+            np.multiply(held[start : start + WINDOW_FRAMES].T, self._window, out=self._shaped)  # channels in rows
+            parts = np.fft.rfft(self._shaped).view(np.float64)
+            both = np.einsum("cf,cf->f", parts, parts)  # of real and imaginary parts by turns
             column = min(self._next // self._column_frames, self._most - 1)
-            self._power[column] += spectrum
+            self._power[column] += both[0::2] + both[1::2]
             self._windows[column] += 1.0
             self._next += max(WINDOW_FRAMES // 4, self._column_frames // WINDOWS_A_COLUMN)
         self._held = held[max(0, min(len(held), self._next - first)) :].copy()

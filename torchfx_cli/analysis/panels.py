@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from torchfx_cli.analysis.curve import Array
-from torchfx_cli.analysis.response import ChainView, Line, StageView, Trace
+from torchfx_cli.analysis.curve import Array, extremes
+from torchfx_cli.analysis.response import ChainView, StageView, Trace
 from torchfx_cli.samples import hertz
 
 Role = Literal["magnitude", "phase", "delay", "impulse", "levels", "envelope", "spectrum", "change", "loudness"]
@@ -25,6 +25,7 @@ AUDIBLE_DB = 60.0  # below the highest level: there phase and delay are of no us
 HEARD = 3e-3  # of the peak of an impulse response: where the picture of it ends
 STEPS = (1.0, 2.0, 3.0, 5.0, 6.0, 10.0, 12.0, 20.0, 30.0, 40.0, 50.0, 60.0, 90.0, 180.0)
 GRID_POINTS = 500
+TRACE_COLUMNS = 2000  # of an impulse response: more than dots that it is wide
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +105,8 @@ def notes_of(view: ChainView) -> Iterator[str]:
     without = [stage.label for stage in view.stages if stage.is_empty]
     if not view.lines:
         yield "nothing comes out"
+    if view.ways_left_out:
+        yield f"only ways from channel 1 are shown, {view.ways_left_out} from the others are not"
     if own and len(own) + len(without) < len(view.stages):
         yield f"not in the response: {'; '.join(own)}"
     if without:
@@ -126,14 +129,16 @@ def _responses(views: Sequence[ChainView]) -> Iterator[Panel]:
                     stage.label, True)
              for n, view in enumerate(views) if sum(bool(stage.lines) for stage in view.stages) > 1
              for stage in view.stages for line in stage.lines]
-    sums = [Series(view.frequencies_hz, line.curve.magnitude_db, n, line.name) for n, view, line in totals]
+    levels = {id(line): line.curve.magnitude_db for _, _, line in totals}
+    sums = [Series(view.frequencies_hz, levels[id(line)], n, line.name) for n, view, line in totals]
     is_resampled = any(view.source.fs != view.target.fs for view in views)
     floors = {min(view.source.fs, view.target.fs) / 2.0 for view in views if view.source.fs != view.target.fs}
     marks = tuple((edge, f"half of {hertz(2.0 * edge)}") for edge in sorted(floors))
     depths = (REJECTION_DB, REJECTION_DB) if is_resampled else (SHALLOW_DB, DEEP_DB)
     yield Panel("magnitude", "magnitude in dB", "Hz", limits, _level_limits([*sums, *faint], sums, limits, depths),
                 (*faint, *sums), marks)
-    loud = {id(line): _loud(view, line) for _, view, line in totals}
+    highest_db = {id(view): max(float(levels[id(line)].max()) for line in view.lines) for _, view, _ in totals}
+    loud = {id(line): _loud(levels[id(line)], highest_db[id(view)]) for _, view, line in totals}
     yield Panel("phase", "phase in degrees", "Hz", limits, (-180.0, 180.0), tuple(
         Series(view.frequencies_hz, _unwound(loud[id(line)] * line.curve.phase_deg), n, line.name)
         for n, view, line in totals), marks)
@@ -148,10 +153,9 @@ def _end(view: ChainView, stage: StageView) -> int:
     return int(np.searchsorted(view.frequencies_hz, highest, side="right"))
 
 
-def _loud(view: ChainView, line: Line) -> Array:
-    """1 where the line is loud enough for its phase and delay to be of use, NaN elsewhere."""
-    highest = max(float(one.curve.magnitude_db.max()) for one in view.lines)
-    made: Array = np.where(line.curve.magnitude_db > highest - AUDIBLE_DB, 1.0, np.nan)
+def _loud(levels_db: Array, highest_db: float) -> Array:
+    """1 where a line is loud enough for its phase and delay to be of use, NaN elsewhere."""
+    made: Array = np.where(levels_db > highest_db - AUDIBLE_DB, 1.0, np.nan)
     return made
 
 
@@ -181,10 +185,13 @@ def _impulses(views: Sequence[ChainView]) -> Iterator[Panel]:
 
 
 def _around(trace: Trace, step: float, limits: tuple[float, float]) -> tuple[Array, Array]:
-    """With the silence before it and behind it, samples being `step` apart."""
+    """What is seen of it, with the silence before it and behind it, samples being `step` apart."""
+    seen = slice(*np.searchsorted(trace.x, (limits[0] - step, limits[1] + step)))
+    places = extremes(trace.y[seen], TRACE_COLUMNS)
     before, behind = trace.x[0] - step, trace.x[-1] + step
     ends = [min(before, limits[0]) - step, before], [behind, max(behind, limits[1]) + step]
-    return np.concatenate([ends[0], trace.x, ends[1]]), np.concatenate([[0.0, 0.0], trace.y, [0.0, 0.0]])
+    return (np.concatenate([ends[0], trace.x[seen][places], ends[1]]),
+            np.concatenate([[0.0, 0.0], trace.y[seen][places], [0.0, 0.0]]))
 
 
 def _levels(views: Sequence[ChainView]) -> Iterator[Panel]:

@@ -1,26 +1,39 @@
-"""A chain's numbers as a record for JSON: what is not a number there (silence, no delay) is null."""
+"""A chain's numbers as a record for JSON: what is not a number there (silence, no delay) is null.
+
+Numbers have the digits that are of use to a curve: a microhertz, a ten-thousandth of a dB, a nanosecond, 140 dB below
+a peak.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil, isfinite, log10
 from typing import Any
 
 import numpy as np
 
-from torchfx_cli.analysis.curve import Array
+from torchfx_cli.analysis.curve import Array, extremes
 from torchfx_cli.analysis.response import ChainView, Line, StageView, Trace
 from torchfx_cli.design.decay import FLOOR
 
+MOST_COLUMNS = 2000  # of an impulse response
+FREQUENCY, LEVEL, DELAY, TIME, GAIN = 6, 4, 6, 9, 7  # decimals; of values of an impulse, below its peak
+
 
 def record_of(view: ChainView) -> dict[str, Any]:
-    """All of `view`; curves are lists at `frequencies_hz`, `channels` says for which ways a line is."""
+    """All of `view`; curves are lists at `frequencies_hz`, `channels` says for which ways a line is.
+
+    Of a long impulse response the lowest and the highest of neighbouring samples are there, which draws the same; it
+    is `thinned`, and `samples` says how many it has. `ways_not_shown` are from other channels than the first.
+    """
     return {
         "chain": view.name,
         "rate": view.source.fs, "channels": view.source.channels,
         "output_rate": view.target.fs, "output_channels": view.target.channels,
-        "frequencies_hz": _numbers(view.frequencies_hz),
+        "frequencies_hz": _numbers(view.frequencies_hz, FREQUENCY),
         "response": [_line(line) for line in view.lines],
-        "impulse": [_trace(_cut(trace), "time_s", "value") for trace in view.impulses],
+        "impulse": [_impulse(trace) for trace in view.impulses],
+        "ways_not_shown": view.ways_left_out,
         "not_in_response": list(view.left_out),
         "stages": [_stage(stage) for stage in view.stages],
     }
@@ -30,27 +43,32 @@ def _stage(stage: StageView) -> dict[str, Any]:
     return {
         "stage": stage.label,
         "response": [_line(line) for line in stage.lines],
-        "levels": [_trace(trace, "in_dbfs", "out_dbfs") for trace in stage.levels],
-        "envelope": [_trace(trace, "time_s", "gain") for trace in stage.envelope],
+        "levels": [_trace(trace, "in_dbfs", "out_dbfs", LEVEL) for trace in stage.levels],
+        "envelope": [_trace(trace, "time_s", "gain", GAIN) for trace in stage.envelope],
     }
 
 
 def _line(line: Line) -> dict[str, Any]:
     curve = line.curve
-    return {"channels": line.name, "magnitude_db": _numbers(curve.magnitude_db), "phase_deg": _numbers(curve.phase_deg),
-            "group_delay_ms": _numbers(1000.0 * curve.group_delay_s)}
+    return {"channels": line.name, "magnitude_db": _numbers(curve.magnitude_db, LEVEL),
+            "phase_deg": _numbers(curve.phase_deg, LEVEL),
+            "group_delay_ms": _numbers(1000.0 * curve.group_delay_s, DELAY)}
 
 
-def _trace(trace: Trace, x: str, y: str) -> dict[str, Any]:
-    return {"for": trace.name, x: _numbers(trace.x), y: _numbers(trace.y)}
+def _trace(trace: Trace, x: str, y: str, decimals: int) -> dict[str, Any]:
+    return {"for": trace.name, x: _numbers(trace.x, TIME), y: _numbers(trace.y, decimals)}
 
 
-def _cut(trace: Trace) -> Trace:
-    """An impulse response as far as it is above -120 dB of its peak."""
-    heard = np.flatnonzero(np.abs(trace.y) > FLOOR * np.abs(trace.y).max(initial=0.0))
+def _impulse(trace: Trace) -> dict[str, Any]:
+    """As far as it is above -120 dB of its peak."""
+    peak = float(np.abs(trace.y).max(initial=0.0))
+    heard = np.flatnonzero(np.abs(trace.y) > FLOOR * peak)
     part = slice(heard[0], heard[-1] + 1) if len(heard) else slice(0)
-    return Trace(trace.name, trace.x[part], trace.y[part])
+    x, y = trace.x[part], trace.y[part]
+    places = extremes(y, MOST_COLUMNS)
+    made = _trace(Trace(trace.name, x[places], y[places]), "time_s", "value", GAIN - ceil(log10(peak or 1.0)))
+    return made | {"samples": len(y), "thinned": len(places) < len(y)}
 
 
-def _numbers(values: Array) -> Sequence[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
+def _numbers(values: Array, decimals: int) -> Sequence[float | None]:
+    return [value if isfinite(value) else None for value in np.round(values, decimals).tolist()]

@@ -29,6 +29,7 @@ GOLDEN = 0.618034
 SAME = 1e-9  # of the highest value: what differs less is drawn as one line
 SAME_DB = 0.05
 NAMED_WAYS = 3
+MOST_WAYS = 32  # between channels that are unlike each other; of more only those from the first channel are shown
 
 Paths = dict[Path, Curve]
 Key = TypeVar("Key")
@@ -84,6 +85,7 @@ class ChainView:
     lines     the frequency response of all stages that have one, at `frequencies_hz` [F].
     impulses  what comes out of these for an impulse at the time 0: the value over the time in s.
     left_out  the labels of the others, which are not in `lines` and `impulses`.
+    ways_left_out  how many ways from channel to channel are not, see MOST_WAYS; nor are they in lines of stages.
     """
 
     name: str
@@ -94,6 +96,7 @@ class ChainView:
     impulses: tuple[Trace, ...]
     stages: tuple[StageView, ...]
     left_out: tuple[str, ...]
+    ways_left_out: int = 0
 
 
 def view(chain: ChainSpec, name: str, fs: float, channels: int) -> ChainView:
@@ -102,16 +105,20 @@ def view(chain: ChainSpec, name: str, fs: float, channels: int) -> ChainView:
     stages = design_chain(chain, fs, channels)
     placed = list(_placed(stages, source))
     frequencies_hz = grid_hz(placed, source)
-    total = {(channel, channel): flat(frequencies_hz) for channel in range(channels)}
+    every = _measured([stage for stage in stages if "response" in stage.pictures], source)
+    shown = channels if len({impulse.key for impulse in every.values()}) <= MOST_WAYS else 1
+    impulses = {path: impulse for path, impulse in every.items() if path[1] < shown}
+    total = {(channel, channel): flat(frequencies_hz) for channel in range(shown)}
     views = []
     for stage, heard in placed:
-        paths = _paths(stage, heard, frequencies_hz)
+        going_in = sorted({place for place, _ in total}) if shown < channels else range(heard.channels)
+        paths = _paths(stage, heard, frequencies_hz, going_in)
         total = total if paths is None else _product(total, paths)
         views.append(_view(stage, heard, paths))
-    responding = [(stage, heard) for stage, heard in placed if "response" in stage.pictures]
     return ChainView(name, source, output_of(stages, source), frequencies_hz, _lines(total, channels),
-                     _impulses([stage for stage, _ in responding], source), tuple(views),
-                     tuple(stage.label for stage in stages if "response" not in stage.pictures))
+                     _impulses(impulses, channels), tuple(views),
+                     tuple(stage.label for stage in stages if "response" not in stage.pictures),
+                     len(every) - len(impulses))
 
 
 def grid_hz(placed: Sequence[tuple[Stage, Signal]], source: Signal) -> Array:
@@ -168,25 +175,21 @@ def _placed(stages: Iterable[Stage], source: Signal) -> Iterator[tuple[Stage, Si
         source = stage.output(source)
 
 
-def _paths(stage: Stage, source: Signal, frequencies_hz: Array) -> Paths | None:
-    """The response of a stage from channel to channel; None where it has none."""
+def _paths(stage: Stage, source: Signal, frequencies_hz: Array, going_in: Sequence[int]) -> Paths | None:
+    """The response of a stage from each of these channels to any; None where it has none."""
     if "response" not in stage.pictures:
         return None
     if stage.is_linear:
         curve = of_linear(linear([stage]), frequencies_hz, source.fs)
-        return {(channel, channel): curve for channel in range(source.channels)}
-    known: list[tuple[Impulse, Curve]] = []
-    return {path: _curve(impulse, known, frequencies_hz)
-            for path, impulse in measure.impulses([stage], source).items()}
-
-
-def _curve(impulse: Impulse, known: list[tuple[Impulse, Curve]], frequencies_hz: Array) -> Curve:
-    """Channels that are treated alike share one."""
-    for other, curve in known:
-        if other.first_s == impulse.first_s and np.array_equal(other.values, impulse.values):
-            return curve
-    known.append((impulse, impulse.curve(frequencies_hz)))
-    return known[-1][1]
+        return {(channel, channel): curve for channel in going_in}
+    curves: dict[object, Curve] = {}  # channels that are treated alike share one
+    made: Paths = {}
+    for path, impulse in measure.impulses([stage], source, going_in=going_in).items():
+        key = impulse.key
+        if key not in curves:
+            curves[key] = impulse.curve(frequencies_hz)
+        made[path] = curves[key]
+    return made
 
 
 def _product(first: Paths, then: Paths) -> Paths:
@@ -211,14 +214,20 @@ def _lines(paths: Paths, channels: int) -> tuple[Line, ...]:
     return tuple(Line(_ways(ways, groups, channels), curve) for curve, ways in groups)
 
 
-def _impulses(stages: Sequence[Stage], source: Signal) -> tuple[Trace, ...]:
-    def is_same(one: Impulse, other: Impulse) -> bool:
-        return one.first_s == other.first_s and np.array_equal(one.values, other.values)
+def _measured(stages: Sequence[Stage], source: Signal) -> dict[Path, Impulse]:
+    """What comes out of the chain for an impulse; linear stages treat all channels alike, and hear one."""
+    if all(stage.is_linear for stage in stages):
+        found = measure.impulses(stages, Signal(source.fs, 1), interleaved=False)
+        return {(channel, channel): impulse for impulse in found.values() for channel in range(source.channels)}
+    return measure.impulses(stages, source, interleaved=False)
 
-    found = measure.impulses(stages, source, interleaved=False)
-    groups = _grouped(sorted(found.items(), key=lambda item: item[0]), is_same)
-    return tuple(Trace(_ways(ways, groups, source.channels), impulse.times_s, impulse.values)
-                 for impulse, ways in groups)
+
+def _impulses(found: dict[Path, Impulse], channels: int) -> tuple[Trace, ...]:
+    alike: dict[object, list[Path]] = {}
+    for path in sorted(found):
+        alike.setdefault(found[path].key, []).append(path)
+    groups = [(found[ways[0]], ways) for ways in alike.values()]
+    return tuple(Trace(_ways(ways, groups, channels), impulse.times_s, impulse.values) for impulse, ways in groups)
 
 
 def _levels(stage: Stage, source: Signal) -> tuple[Trace, ...]:

@@ -26,7 +26,8 @@ class SpectrumMeter:
         self._hop = hop or frames // 2
         self._window = np.hanning(frames + 1)[:-1]
         self._held = np.zeros((0, channels))
-        self._sum = np.zeros((channels, frames // 2 + 1))
+        self._squares = np.zeros((channels, 2 * (frames // 2 + 1)))  # of real and imaginary parts by turns
+        self._shaped = np.empty((max(1, BATCH_FRAMES // frames), channels, frames))
         self._windows = 0
 
     @property
@@ -41,7 +42,7 @@ class SpectrumMeter:
         count = max(0, (len(held) - len(self._window)) // self._hop + 1)
         if count:
             frames = sliding_window_view(held, len(self._window), axis=0)[:: self._hop]
-            batch = max(1, BATCH_FRAMES // len(self._window))
+            batch = len(self._shaped)
             for start in range(0, count, batch):
                 self._add(frames[start : min(count, start + batch)])
         self._held = held[count * self._hop :].copy()
@@ -49,17 +50,21 @@ class SpectrumMeter:
     def power(self) -> Array:
         """The mean square of each bin, [F, channels]; of a file shorter than a window that of all of it."""
         if self._windows:
-            return self._scaled(self._sum) / self._windows
+            return self._scaled(self._squares[:, 0::2] + self._squares[:, 1::2]) / self._windows
         if not len(self._held):
-            return np.zeros(self._sum.T.shape)
+            return np.zeros((len(self._window) // 2 + 1, len(self._squares)))
         window = np.hanning(len(self._held) + 2)[1:-1]
         spectra = np.fft.rfft(self._held.T * window, len(self._window))
         power = squares(spectra) * (np.square(self._window).sum() / np.square(window).sum())
         return self._scaled(power)
 
     def _add(self, frames: Array) -> None:
-        """`frames` [K, channels, N]."""
-        self._sum += squares(np.fft.rfft(frames * self._window)).sum(axis=0)
+        """`frames` [K, channels, N]. As little fresh memory as can be: to get it takes as long as to compute."""
+        shaped = np.multiply(frames, self._window, out=self._shaped[: len(frames)])
+        parts = np.fft.rfft(shaped).view(np.float64)
+        np.square(parts, out=parts)
+        for of_window in parts:
+            self._squares += of_window
         self._windows += len(frames)
 
     def _scaled(self, sums: Array) -> Array:
