@@ -63,6 +63,10 @@ class Interpreter:
             pickle.dump(self._begin, begin)
 
     @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
     def exitcode(self) -> int | None:
         return self._child.poll()
 
