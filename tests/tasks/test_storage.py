@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import soundfile
 from fsspec.implementations.memory import MemoryFileSystem
 
 from torchfx_cli.chain.parse import join
+from torchfx_cli.cli import progress, reporter
 from torchfx_cli.cli.program import run
 from torchfx_cli.errors import FileError, UsageError
 from torchfx_cli.tasks import remotejournal, staging, storage
@@ -246,6 +248,17 @@ def test_what_is_written_is_read_back(stored: Faulty, corpus: Path, waits: list[
             storage.deliver(path, url, *storage.measured(path), overwrite=False)
         assert not stored.exists("/bucket/deep/er/x.wav")
     assert not [name for name in stored.find("/bucket/deep") if "torchfx" in name]
+
+
+@pytest.mark.parametrize("options", [(), ("--verbose",), ("--report", "r.html"), ("--device", "auto", "--json")])
+def test_one_object_is_done_as_one_file(stored: Faulty, corpus: Path, monkeypatch: pytest.MonkeyPatch,
+                                        capsys: pytest.CaptureFixture[str], options: tuple[str, ...]) -> None:
+    monkeypatch.chdir(corpus)
+    monkeypatch.setattr(reporter, "bars_are_welcome", lambda: True)
+    monkeypatch.setattr(progress, "BAR_AFTER_S", 0.0)
+    assert run(["process", f"{ROOT}/raw/a.wav", "-e", "gain:-3", "-o", f"{ROOT}/out.flac", *options]) == 0
+    assert f"{ROOT}/raw/a.wav" in "".join(capsys.readouterr())
+    assert soundfile.info(io.BytesIO(stored.cat_file("/bucket/out.flac"))).frames == 400
 
 
 def test_a_dry_run_fetches_nothing(stored: Faulty, corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:

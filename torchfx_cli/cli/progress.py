@@ -67,7 +67,7 @@ class Progress:
         self._under_way.pop(str(job.source), None)
         self._finished += 1
         self._failed += result.status == "failed"
-        self._done += 0 if job.skip else _bytes_of(job)
+        self._done += 0 if job.skip else job.input_bytes
         self._audio_s += result.duration_s
         if self._finished < len(self._jobs):
             self._draw()
@@ -84,7 +84,7 @@ class Progress:
         from torchfx_cli.cli import bar
 
         if self._bar is None:
-            self._total = sum(_bytes_of(job) for job in self._jobs if not job.skip)
+            self._total = sum(job.input_bytes for job in self._jobs if not job.skip)
             known = len(self._jobs) > 1 or any(at.total for at in self._under_way.values())
             self._bar = bar.Bar(self._total or None if known else None)
             self._known = known
@@ -100,10 +100,3 @@ class Progress:
             return shortened(printable(self._jobs[0].source.name))
         failed = f", {self._failed} failed" if self._failed else ""
         return f"{self._finished}/{len(self._jobs)} files, {show.coarse_clock(audio_s)}{failed}"
-
-
-def _bytes_of(job: Job) -> int:
-    try:
-        return job.source.stat().st_size
-    except (OSError, ValueError):
-        return 0

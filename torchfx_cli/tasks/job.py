@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,7 +13,7 @@ from torchfx_cli.records import dataclass
 from torchfx_cli.samples import Start
 from torchfx_cli.stream.bitrate import AS_INPUT, RateWish
 from torchfx_cli.stream.tagchanges import NO_CHANGES, TagChanges
-from torchfx_cli.tasks.urls import Url
+from torchfx_cli.tasks.urls import Url, bytes_of
 
 if TYPE_CHECKING:
     from torchfx_cli.tasks.inspection import Asked
@@ -141,6 +142,16 @@ class Job:
     def is_remote(self) -> bool:
         """Whether it is named by a URL, or its output is."""
         return isinstance(self.source, Url) or isinstance(self.output, Url)
+
+    @property
+    def input_bytes(self) -> int:
+        """The size of the input; 0 where it is not known, which reading it will explain."""
+        if isinstance(self.source, Url):
+            return bytes_of(self.stamp)
+        try:
+            return os.stat(self.source).st_size
+        except (OSError, ValueError):
+            return 0
 
     def work(self, work: str) -> str:
         """The digest `work` of the settings, and of what is the file's own: another gain or tag is other work."""

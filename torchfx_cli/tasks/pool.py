@@ -8,7 +8,6 @@ job with it; the job is tried once more in a fresh one, and then fails. What is 
 from __future__ import annotations
 
 import math
-import os
 import resource
 import signal
 import time
@@ -20,7 +19,7 @@ from typing import Any
 
 from torchfx_cli.errors import DeviceError
 from torchfx_cli.tasks.interpreter import Interpreters
-from torchfx_cli.tasks.job import Job, Settings
+from torchfx_cli.tasks.job import Settings
 from torchfx_cli.tasks.onefile import RunObserver
 from torchfx_cli.tasks.report import FileResult, failed
 from torchfx_cli.tasks.workers import STOP_S, Task, Worker, held
@@ -182,9 +181,9 @@ def take_bundle(waiting: deque[Task], size: int) -> list[Task]:
     """The next tasks that one of `size` workers gets: about its share of what waits, and no more than fits."""
     most = min(_most_files(), -(-len(waiting) // size))
     taken = [waiting.popleft()]
-    left_bytes = BUNDLE_BYTES - _bytes_of(taken[0].job)
+    left_bytes = BUNDLE_BYTES - taken[0].job.input_bytes
     while waiting and len(taken) < most and not (taken[0].is_alone or waiting[0].is_alone):
-        left_bytes -= _bytes_of(waiting[0].job)
+        left_bytes -= waiting[0].job.input_bytes
         if left_bytes < 0:
             break
         taken.append(waiting.popleft())
@@ -195,10 +194,3 @@ def _most_files() -> int:
     """All inputs of a bundle are open at a time, beside all that the libraries of a GPU keep open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return BUNDLE_FILES if soft == resource.RLIM_INFINITY else max(1, min(BUNDLE_FILES, soft // 4))
-
-
-def _bytes_of(job: Job) -> int:
-    try:
-        return os.stat(job.source).st_size
-    except (OSError, ValueError):  # reading it will say why
-        return 0

@@ -31,14 +31,7 @@ def estimated_work(jobs: Sequence[Job], settings: Settings) -> Work:
 
 def estimated_samples(job: Job) -> int:
     """Of the input of `job`, going by its size."""
-    return round(_size_of(job.source) * SAMPLES_PER_BYTE.get(job.source.suffix.lower(), 0.5))
-
-
-def _size_of(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except (OSError, ValueError):
-        return 0
+    return round(job.input_bytes * SAMPLES_PER_BYTE.get(job.source.suffix.lower(), 0.5))
 
 
 def needed_bytes(plans: Iterable[JobPlan]) -> int:

@@ -24,7 +24,7 @@ def may_crash(job: Job, settings: Settings) -> bool:
     """Whether `job` can be done by the process of the run itself, as someone would begin it again."""
     if tell_risk is None or settings.is_batch or settings.timeout_s is not None:
         return False
-    return job.output != STDIO and job.backup is None and _is_plain(job)
+    return job.output != STDIO and job.backup is None and not job.is_remote and _is_plain(job)
 
 
 def _is_plain(job: Job) -> bool:
