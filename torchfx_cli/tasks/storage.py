@@ -25,7 +25,7 @@ from torchfx_cli.tasks.urls import Url, bytes_of
 T = TypeVar("T")
 
 TRIES, FIRST_WAIT_S = 5, 0.5
-PAGE_KEYS = 1000  # the most that S3 lists at a time
+PAGE_KEYS = 10_000  # asked for; S3 itself gives a thousand at a time
 PIECE_BYTES = 1 << 20
 AT_A_TIME = 32  # requests
 # An object of these has its name only once all of it is there. Elsewhere it is written under another name first.
