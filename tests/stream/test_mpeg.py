@@ -3,10 +3,12 @@ told before it is read, and nothing is said of whole ones."""
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import re
 import struct
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +37,21 @@ APE = b"".join(b"APETAGEX" + struct.pack("<IIIIQ", 2000, 40, 1, flags, 0) + rest
 LYRICS = b"LYRICSBEGIN" + b"IND0000200" + b"000021LYRICS200"
 
 
-def mp3(path: Path, fs: int = 44100, channels: int = 2, mode: str = "CONSTANT", tagged: bool = True) -> Path:
-    """Noise; without `tagged`, the packet in front that counts the others is taken away."""
+@cache
+def encoded(fs: int, channels: int, mode: str) -> bytes:
     noise = np.random.default_rng(fs).uniform(-0.2, 0.2, (round(SECONDS * fs), channels))
     how = {"bitrate_mode": mode, "compression_level": 0.5}  # the mode alone is not heeded
-    with soundfile.SoundFile(path, "w", fs, channels, "MPEG_LAYER_III", **how) as sound:
+    file = io.BytesIO()
+    with soundfile.SoundFile(file, "w", fs, channels, "MPEG_LAYER_III", format="MP3", **how) as sound:
         sound.write(noise)
-    assert (b"Info" if mode == "CONSTANT" else b"Xing") in path.read_bytes()[:64]
-    if not tagged:
-        path.write_bytes(b"".join(packets(path.read_bytes())[1:]))
+    assert (b"Info" if mode == "CONSTANT" else b"Xing") in file.getvalue()[:64]
+    return file.getvalue()
+
+
+def mp3(path: Path, fs: int = 44100, channels: int = 2, mode: str = "CONSTANT", tagged: bool = True) -> Path:
+    """Noise; without `tagged`, the packet in front that counts the others is taken away."""
+    content = encoded(fs, channels, mode)
+    path.write_bytes(content if tagged else b"".join(packets(content)[1:]))
     return path
 
 

@@ -6,6 +6,7 @@ import io
 import os
 import re
 import struct
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ HEADER_PAGES = 2
 Samples = npt.NDArray[np.float32]
 
 
+@cache
 def ogg(subtype: str, fs: int, channels: int, seconds: int = SECONDS) -> bytes:
     noise = np.random.default_rng(fs).uniform(-0.3, 0.3, (seconds * fs, channels))
     file = io.BytesIO()

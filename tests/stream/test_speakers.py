@@ -29,11 +29,11 @@ def tones(channels: int) -> np.ndarray:
     level = 0.9 * 0.75 ** np.arange(channels)
     if channels > 5:
         level[3] = LFE_LEVEL
-    return level * np.sin(2 * np.pi * 60 * np.arange(2 * FS) / FS)[:, None]
+    return level * np.sin(2 * np.pi * 60 * np.arange(FS * 3 // 4) / FS)[:, None]
 
 
 def levels(samples: np.ndarray) -> np.ndarray:
-    return np.abs(samples[FS // 2 : -FS // 2]).max(axis=0)
+    return np.abs(samples[FS // 4 : -FS // 4]).max(axis=0)
 
 
 def close(found: np.ndarray, wanted: np.ndarray) -> bool:
