@@ -130,27 +130,38 @@ def read_chain(block: pages.Block, where: str) -> None:
     assert parse_chain(text, where).stages
 
 
-RECIPE = re.compile(r"^## (.+?)\n\nNull test: (-\d+) dBFS\n\n```sh\n(.*?)```", re.S | re.M)
+RECIPE = re.compile(r"^## ([^\n]+)\n\n(Null|Level) test: (\S+) (?:dB|dBFS)\n\n```sh\n(.*?)```", re.S | re.M)
 RECIPES = RECIPE.findall((DOCS / "recipes.md").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")
 def band_limited(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """2 s of stereo noise from 20 Hz to 6 kHz that swells and fades, in 24 bits."""
+    """The folder of in.wav, 2 s of stereo noise from 20 Hz to 6 kHz that swells and fades, and of quiet.wav, its middle
+    between silence."""
     spectrum = np.fft.rfft(np.random.default_rng(3).standard_normal((96_000, 2)), axis=0)
     hz = np.fft.rfftfreq(96_000, 1 / 48_000)
     spectrum[(hz < 20) | (hz > 6000)] = 0
     sound = np.fft.irfft(spectrum, axis=0) * np.hanning(96_000)[:, None]
     path = tmp_path_factory.mktemp("recipes") / "in.wav"
-    soundfile.write(path, sound / np.abs(sound).max() / 2, 48_000, "PCM_24")
-    return path
+    sound /= np.abs(sound).max() * 2
+    soundfile.write(path, sound, 48_000, "PCM_24")
+    silence = np.zeros((9_600, 2))
+    quiet = np.concatenate([silence, sound[24_000:72_000], silence])
+    soundfile.write(path.with_name("quiet.wav"), quiet, 48_000, "PCM_24")
+    return path.parent
 
 
-@pytest.mark.parametrize(("title", "bound_db", "text"), RECIPES, ids=[title for title, *_ in RECIPES])
-def test_what_is_typed_in_other_programs_gives_the_same(title: str, bound_db: str, text: str, band_limited: Path,
-                                                        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def middle_db(sound: np.ndarray) -> float:
+    return float(10 * np.log10((sound[len(sound) // 4 : -len(sound) // 4] ** 2).mean()))
+
+
+@pytest.mark.parametrize(("title", "test", "bound_db", "text"), RECIPES, ids=[title for title, *_ in RECIPES])
+def test_what_is_typed_in_other_programs_gives_the_same(title: str, test: str, bound_db: str, text: str,
+                                                        band_limited: Path, tmp_path: Path,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copy(band_limited, "in.wav")
+    for name in ("in.wav", "quiet.wav"):
+        shutil.copy(band_limited / name, name)
     *others, ours = text.splitlines()
     words = pages.words_of(ours)
     assert words is not None
@@ -164,9 +175,21 @@ def test_what_is_typed_in_other_programs_gives_the_same(title: str, bound_db: st
         (made,) = Path().glob(f"{program}.*")
         found = soundfile.read(made, always_2d=True)[0]
         assert found.shape == wanted.shape, line
-        assert 20 * np.log10(np.abs(found - wanted).max() + 1e-20) <= float(bound_db), line
+        if test == "Null":
+            assert 20 * np.log10(np.abs(found - wanted).max() + 1e-20) <= float(bound_db), line
+        else:
+            assert middle_db(found) == pytest.approx(middle_db(wanted), abs=float(bound_db)), line
     if not there:
         pytest.skip("neither sox nor ffmpeg is installed")
+
+
+def test_every_pair_of_the_recipes_has_a_test_and_a_row() -> None:
+    page = (DOCS / "recipes.md").read_text(encoding="utf-8")
+    table, *sections = page.split("\n## ")
+    compared = [section.partition("\n")[0] for section in sections if re.search("^(?:sox|ffmpeg) ", section, re.M)]
+    assert compared == [title for title, *_ in RECIPES]
+    assert len(compared) >= 25
+    assert [title for title in compared if f"](#{title.lower().replace(' ', '-').replace(',', '')})" not in table] == []
 
 
 def test_no_block_is_in_a_language_that_nothing_runs() -> None:
