@@ -83,11 +83,7 @@ def corpus(args: argparse.Namespace, folder: Path) -> dict[str, object]:
     source, out, rng, seconds = folder / "in", folder / "out", np.random.default_rng(0), 0.0
     source.mkdir()
     for number in range(min(args.files, CORPUS_SOUNDS)):
-        frames = int(rng.uniform(10, 30) * FS)
-        knots = np.arange(0, frames, FS // 4)
-        swell = np.interp(np.arange(frames), knots, rng.uniform(0.05, 1, len(knots)))
-        smooth = np.cumsum(rng.standard_normal((frames + 16, 2)), axis=0)  # its differences are a low-passed noise
-        soundfile.write(source / f"{number:06}.flac", 0.03 * (smooth[16:] - smooth[:-16]) * swell[:, None], FS)
+        soundfile.write(source / f"{number:06}.flac", swelling(rng, rng.uniform(10, 30)), FS)
     for number in range(args.files):
         sound = source / f"{number % CORPUS_SOUNDS:06}.flac"
         seconds += soundfile.info(sound).duration
@@ -115,6 +111,15 @@ def corpus(args: argparse.Namespace, folder: Path) -> dict[str, object]:
               f"{wall_s:6.1f} s of time, {of_wall:.2f} of torchfx")
     return {"files": args.files, "seconds": seconds, "repeats": args.repeats,
             "rows": {name: {"cpu_s": cpu_s, "wall_s": wall_s} for name, (cpu_s, wall_s) in best.items()}}
+
+
+def swelling(rng: np.random.Generator, seconds: float) -> np.ndarray:
+    """Low-passed stereo noise that swells and fades, so that FLAC has about as much to do as with recordings."""
+    frames = int(seconds * FS)
+    knots = np.arange(0, frames, FS // 4)
+    swell = np.interp(np.arange(frames), knots, rng.uniform(0.05, 1, len(knots)))
+    smooth = np.cumsum(rng.standard_normal((frames + 16, 2)), axis=0)  # its differences are a low-passed noise
+    return 0.03 * (smooth[16:] - smooth[:-16]) * swell[:, None]
 
 
 def spent(command: list[str]) -> tuple[float, float]:
