@@ -192,6 +192,14 @@ def test_every_pair_of_the_recipes_has_a_test_and_a_row() -> None:
     assert [title for title in compared if f"](#{title.lower().replace(' ', '-').replace(',', '')})" not in table] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_fence_of_a_page_is_a_block(page: Path) -> None:
+    """Also behind a block that is not run: none may hide those that follow."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    fences = [number for number, line in enumerate(lines, 1) if re.match(r"```\w", line)]
+    assert [block.line for block in pages.blocks_of(page)] == fences
+
+
 def test_no_block_is_in_a_language_that_nothing_runs() -> None:
     languages = {block.language for page in PAGES for block in pages.blocks_of(page)}
     assert languages <= {"sh", "console", "yaml", "python", "text", "toctree"}

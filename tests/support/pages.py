@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-FENCE = re.compile(r"^(?:<!-- not run: (?P<reason>.*) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.S | re.M)
+FENCE = re.compile(r"^(?:<!-- not run: (?P<reason>[^\n]*) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.S | re.M)
 # What must not, cannot or need not happen in a test; bench is run by tests/bench, with every option.
 LEFT_OUT = ("--device cuda", "--install-completion", "torchfx bench", "torchfx warm", "pip install", "make ",
             "TORCHFX_WARM", "docs/practice.py", "benchmarks/")
