@@ -28,7 +28,7 @@ from torchfx_cli.tasks.urls import Url
 from torchfx_cli.tasks.workers import Task
 
 KIND, SETTINGS = "FLAC to 16 kHz mono FLAC", Settings(join([], ["resample:16000", "mono"]))
-MEASURED = Costs(start_s=0.5, file_s=6.6e-3, second_s=3.2e-3, in_bytes=128e3, out_bytes=23e3)  # by hours.py
+MEASURED = Costs(start_s=0.5, file_s=7.1e-3, second_s=2.6e-3, in_bytes=128e3, out_bytes=23e3)  # by hours.py
 SHARED = ("cores", "requests", "bytes")
 
 
