@@ -278,12 +278,11 @@ def _holds(record: Record, which: str, path: Path) -> bool:
 
 def _is_of(record: Record, job: Job) -> bool:
     """Whether it was made of the input of `job`, by its path, size and time. Raises OSError."""
-    read = None if isinstance(job.source, Url) else os.stat(job.source)
-    return _agree(record, _input(job, read))
+    return _agree(record, _input(job))
 
 
-def _input(job: Job, read: os.stat_result | None) -> Record:
-    """What is noted of the input of `job`; `read`: the file as it was when it was opened."""
+def _input(job: Job, read: os.stat_result | None = None) -> Record:
+    """What is noted of the input of `job`; `read`: the file as it was when it was opened, else as it is now."""
     url = job.source if isinstance(job.source, Url) else job.origin
     if url is not None:
         return {"input": str(url), "in_stamp": job.stamp}

@@ -29,6 +29,7 @@ from torchfx_cli.tasks.naming import output_path, written_instead
 from torchfx_cli.tasks.urls import Url, below, is_url, path_of
 
 STDIN_NAME = "stdin.wav"  # of what has none
+UNKNOWN = ", and is not what the journal says was made"
 WAYS_OUT = "; use --overwrite to replace, --skip-existing to leave, or --resume to go on with a batch"
 REPLACE_IT = "; use --overwrite to replace it, too"
 MAX_PROBLEMS = 10  # shown; a mistake in the command may give one a file
@@ -95,7 +96,7 @@ def _stored(jobs: Sequence[Job]) -> tuple[set[Path], set[Path]]:
 
 def _occupied_urls(outputs: Iterable[Path], settings: Settings, *, resume: bool) -> list[str]:
     """The same as `_occupied`."""
-    unknown = ", and is not what the journal says was made" if resume else ""
+    unknown = UNKNOWN if resume else ""
     problems = [] if settings.overwrite else [f"{output} exists{unknown}" for output in sorted(outputs)]
     if problems:
         problems[-1] += REPLACE_IT if resume else WAYS_OUT
@@ -193,7 +194,7 @@ def unrated(jobs: Iterable[Job], settings: Settings) -> str:
 def _occupied(jobs: Iterable[Job], settings: Settings, resumed: Path | None) -> list[str]:
     """What lies where outputs will be, and was not made by the runs before in the folder `resumed`."""
     is_own = (lambda output: False) if resumed is None else journal.made_in(resumed)
-    unknown = "" if resumed is None else ", and is not what the journal says was made"
+    unknown = "" if resumed is None else UNKNOWN
     problems = []
     for job in jobs:
         try:
