@@ -80,11 +80,16 @@ def _load() -> Any:
     return soundfile
 
 
+def libsndfile_version() -> str:
+    """Of the library in use."""
+    return str(soundfile.__libsndfile_version__)
+
+
 def words() -> str:
     """Which library is in use: its version, and whose it is."""
     wanted = os.environ.get(VARIABLE, "")
     whose = f"{VARIABLE}={wanted}" if wanted else "soundfile's own" if PACKAGED in sys.modules else "the system's"
-    return f"{soundfile.__libsndfile_version__}, {whose}"
+    return f"{libsndfile_version()}, {whose}"
 
 
 if not TYPE_CHECKING:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchfx_cli.errors import ReadError
+from torchfx_cli.libsndfile import libsndfile_version as libsndfile_version
 from torchfx_cli.libsndfile import soundfile
 from torchfx_cli.stream import chunks
 from torchfx_cli.stream.bitrate import nominal_kbps
@@ -262,8 +263,3 @@ def _check_marks(fd: int, file_bytes: int) -> None:
         at = chunks.false_pages(fd, file_bytes)
         if at is not None:
             raise ReadError(f"damaged Ogg stream: from byte {at} on it holds marks of pages without pages")
-
-
-def libsndfile_version() -> str:
-    """Of the library that decodes and encodes."""
-    return str(soundfile.__libsndfile_version__)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from torchfx_cli.libsndfile import soundfile
+from torchfx_cli.libsndfile import libsndfile_version, soundfile
 from torchfx_cli.stream.formats import OutputFormat
 from torchfx_cli.stream.speakers import USUAL, to_alac, to_ogg
 
@@ -31,7 +31,7 @@ _C_TYPES = {np.dtype("int16"): "short", np.dtype("int32"): "int", np.dtype("floa
             np.dtype("float64"): "double"}
 
 # libsndfile 1.2.0 closes a descriptor where opening fails, and under an MP3, though told to leave it open.
-CLOSES_ANYHOW = soundfile.__libsndfile_version__ in ("1.2.0", "1.2.1")
+CLOSES_ANYHOW = libsndfile_version() in ("1.2.0", "1.2.1")
 
 VORBIS_FRAMES = 4096
 FORKS = ("._", ".AppleDouble")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import pickle
-import re
 import shutil
 import signal
 import tempfile
@@ -34,7 +33,7 @@ SILENT = logging.CRITICAL + 1
 INSTALL = "pip install 'torchfx-cli[cluster]'"
 PACKAGES = ("torchfx-cli", "numpy", "soxr", "soundfile")  # whose versions may change the sound
 GPU = {"GPU": 1}
-LOCAL = re.compile(r"local:([1-9]\d{0,2})")
+LOCAL = "local:"  # and how many processes of this machine
 EVENTS = "torchfx"
 ALIVE = ("running", "paused", "closing_gracefully")  # workers that go on with what they have begun
 
@@ -75,13 +74,12 @@ class Cluster:
         self._client.subscribe_topic(self._client.id, self._hear)
 
     def _start(self, distributed: Any) -> Any:
-        local = LOCAL.fullmatch(self.address)
-        if local is None:
+        if not self.address.startswith(LOCAL):
             return self.address
         if self._local is None:
             self._folder = tempfile.mkdtemp(prefix="torchfx-cluster-")
             self._local = distributed.LocalCluster(
-                n_workers=int(local[1]), threads_per_worker=1, processes=True, host="127.0.0.1",
+                n_workers=int(self.address.removeprefix(LOCAL)), threads_per_worker=1, processes=True, host="127.0.0.1",
                 dashboard_address="127.0.0.1:0", local_directory=self._folder, memory_limit=0, silence_logs=SILENT)
         return self._local
 

@@ -44,11 +44,10 @@ class OtherBytes(OSError):
 
 def check(url: Url) -> None:
     """Raise UsageError where nothing that is installed reaches such a `url`."""
-    scheme = str(url).partition("://")[0].lower()
     try:
         _file_system(url)
     except (ImportError, ValueError) as error:
-        package = EXTRAS.get(scheme)
+        scheme, package = url.scheme, EXTRAS.get(url.scheme)
         if isinstance(error, ValueError) and package is None:
             raise UsageError(f"{url}: no storage is known as {scheme}://") from None
         missing = "fsspec" if "fsspec" in str(error) else package or f"what reads {scheme}://"
@@ -57,8 +56,7 @@ def check(url: Url) -> None:
 
 def listed(root: Url) -> Iterator[tuple[str, str]]:
     """The name below `root` of each object there, and its stamp; none where there is no such folder."""
-    scheme = str(root).partition("://")[0]
-    names = _pages_of_s3(root) if scheme in ("s3", "s3a") else _tried(root, "list", _found)
+    names = _pages_of_s3(root) if root.scheme in ("s3", "s3a") else _tried(root, "list", _found)
     for relative, stamp in names:
         if relative and not relative.endswith("/"):  # the mark of a folder
             yield relative, stamp
@@ -116,7 +114,7 @@ def deliver(source: Path, url: Url, size: int, md5: str, *, overwrite: bool) -> 
                 fs.rm_file(part)
             raise
 
-    is_store = _is_object_store(url)
+    is_store = url.scheme in OBJECT_STORES
     if not overwrite and stamp_of(url):
         _check_same(source, url, f"{size}-{md5}")
         return
@@ -139,7 +137,7 @@ def _check_same(source: Path, url: Url, wanted: str) -> None:
 def mark(url: Url) -> None:
     """An object of no bytes."""
     def touch(fs: Any, path: str) -> None:
-        if not _is_object_store(url):
+        if url.scheme not in OBJECT_STORES:
             fs.makedirs(path.rpartition("/")[0], exist_ok=True)
         fs.pipe_file(path, b"")
 
@@ -195,7 +193,7 @@ def _found(fs: Any, path: str) -> list[tuple[str, str]]:
 
 def _pages_of_s3(root: Url) -> Iterator[tuple[str, str]]:
     """A page at a time: the listing of fsspec keeps all that S3 says of each key, some 2 kB."""
-    bucket, _, prefix = str(root).partition("://")[2].partition("/")
+    bucket, _, prefix = root.partition("://")[2].partition("/")
     prefix = prefix and f"{prefix}/"
     more: dict[str, str] = {}
     def page_behind(fs: Any, _: str) -> Mapping[str, Any]:
@@ -234,10 +232,6 @@ def _plain(tag: Any) -> str:
 def _differ(stamp: str, other: str) -> bool:
     """Whether two stamps cannot be of one object; what only one of them tells does not count."""
     return any(one and two and one != two for one, two in zip(stamp.partition("-"), other.partition("-"), strict=True))
-
-
-def _is_object_store(url: Url) -> bool:
-    return str(url).partition("://")[0].lower() in OBJECT_STORES
 
 
 def _file_system(url: Url) -> tuple[Any, str]:

@@ -31,6 +31,11 @@ class Url(str):
         return super().__new__(cls, word.rstrip("/"))
 
     @property
+    def scheme(self) -> str:
+        """What stands before ://, in small letters."""
+        return self.partition("://")[0].lower()
+
+    @property
     def name(self) -> str:
         """What stands behind the last slash."""
         return self.rpartition("/")[2]
